@@ -1,0 +1,52 @@
+"""The errors that editkit raises.
+
+EditkitError
+├── InputError (ValueError)       what was given cannot be used; the command line exits with 2
+│   ├── ImageError                a photo that cannot be read or written
+│   ├── MaskError                 a mask that does not fit, or selects nothing
+│   └── UnknownModelError         (also a ModelError) no model of that name
+├── ModelError
+│   ├── UnknownModelError
+│   ├── ModelLoadError            a model that is there, but is incomplete or of another kind
+│   └── UnsupportedEditError      the model cannot do what the edit asks for
+└── DeviceError                   an absent device, or one out of memory
+
+A message is one line: what is wrong, the value that was given, what to do.
+Errors of other libraries are turned into these at the border (`models/`, `photo/files.py`).
+"""
+
+
+class EditkitError(Exception):
+    """Anything that editkit raises on purpose."""
+
+
+class InputError(EditkitError, ValueError):
+    """Something given by the user cannot be used."""
+
+
+class ImageError(InputError):
+    """A photo cannot be read or written."""
+
+
+class MaskError(InputError):
+    """A mask does not fit its photo, or selects nothing."""
+
+
+class ModelError(EditkitError):
+    """A model cannot be found, loaded or used."""
+
+
+class UnknownModelError(ModelError, InputError):
+    """There is no model of that name."""
+
+
+class ModelLoadError(ModelError):
+    """A model is there, but is incomplete, damaged or of a kind that editkit does not read."""
+
+
+class UnsupportedEditError(ModelError):
+    """The model cannot do what the edit asks of it."""
+
+
+class DeviceError(EditkitError):
+    """The device is absent or out of memory."""

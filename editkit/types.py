@@ -1,0 +1,65 @@
+"""Array shapes and small geometric values that more than one room uses.
+
+Shapes are checked at run time by the tests only; in production the aliases cost nothing.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+State = Float[Tensor, "b ..."]
+"""Noisy or clean samples in a model's own scaling; the first axis is the batch."""
+
+Latents = Float[Tensor, "b c lh lw"]
+"""Latents in a model's own scaling, about unit variance."""
+
+LatentMask = Float[Tensor, "b 1 lh lw"]
+"""1 where latents may change, 0 where they are known."""
+
+Pixels = Float[Tensor, "b 3 h w"]
+"""RGB in [-1, 1], sRGB."""
+
+PixelMask = Float[Tensor, "b 1 h w"]
+"""1 where pixels may change, 0 where they stay; values between are partial change."""
+
+Rgb = UInt8[np.ndarray, "h w 3"]
+"""RGB in [0, 255], sRGB, as the model sees a photo."""
+
+Coverage = Float[np.ndarray, "h w"]
+"""A mask at photo resolution, float32 in [0, 1]: 1 may change, 0 stays."""
+
+
+class Size(NamedTuple):
+    """Height and width, in pixels unless said otherwise."""
+
+    height: int
+    width: int
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: rows `top:bottom`, columns `left:right`, ends not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the rectangle."""
+        return Size(self.bottom - self.top, self.right - self.left)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices that cut the rectangle out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
