@@ -1,0 +1,1 @@
+"""Where to edit: masks read, checked and measured."""

@@ -1,0 +1,1 @@
+"""Photos as stored samples: reading, writing, crops with their inverses, blending."""

@@ -1,0 +1,563 @@
+"""Photos in and out of files, arrays and Pillow images: the border where foreign errors end.
+
+Samples are kept as they are stored (`colour.py` holds the rule for modes), upright: the EXIF
+orientation is applied on reading and taken out of the metadata. Inputs are never modified and never
+written over. A file appears under its name only when it is whole.
+
+Pillow's own switches are respected, not set: with `ImageFile.LOAD_TRUNCATED_IMAGES` turned on
+elsewhere in the process, Pillow no longer reports a file that was cut short.
+"""
+
+import errno
+import os
+import secrets
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from editkit.errors import ImageError
+from editkit.photo import colour, metadata
+from editkit.photo.colour import Samples
+from editkit.types import Box, Rgb, Size
+
+MAX_PIXELS = 178_956_970
+"""The largest photo read unless told otherwise; also the most that Pillow opens by itself."""
+
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+"""What can be written, by suffix."""
+
+_HOLDS = {
+    "JPEG": ("L", "RGB", "CMYK"),
+    "PNG": ("L", "LA", "RGB", "RGBA", "I;16"),
+    "WEBP": ("RGB", "RGBA"),
+    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    "BMP": ("L", "RGB"),
+}
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
+
+
+@runtime_checkable
+class TensorLike(Protocol):
+    """A tensor of torch, known by its methods so that torch need not be imported here."""
+
+    def detach(self) -> "TensorLike":
+        """The tensor without its gradient."""
+        ...
+
+    def cpu(self) -> "TensorLike":
+        """The tensor in main memory."""
+        ...
+
+    def numpy(self) -> NDArray[Any]:
+        """The tensor as an array."""
+        ...
+
+
+PhotoLike = (
+    str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any] | TensorLike
+)  # fmt: skip
+"""A path, the bytes of a file, an open file, a Pillow image, or samples.
+
+Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1].
+Tensors are (C, H, W) or (1, C, H, W) with C of 1, 3 or 4, in [0, 1].
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as it is stored, upright."""
+
+    samples: Samples
+    """(H, W) or (H, W, C) of uint8, or uint16 for I;16; not writable when read by `read_photo`."""
+
+    mode: str
+    """One of L, LA, RGB, RGBA, CMYK, I;16."""
+
+    format: str | None = None
+    """Pillow's name of the container it came in; None where there was none."""
+
+    path: Path | None = None
+    """The file it came from, which is never written to."""
+
+    carried: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What is written back beside the samples: see `metadata.py`."""
+
+    notes: tuple[str, ...] = ()
+    """One line for each thing that could not be kept as it was."""
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the upright photo."""
+        return Size(*self.samples.shape[:2])
+
+    @property
+    def image(self) -> Image.Image:
+        """The whole photo as a new Pillow image in its mode, with its profile and resolution."""
+        image = colour.image_of(self.samples, self.mode)
+        known = ("icc_profile", "dpi")
+        image.info.update({key: self.carried[key] for key in known if key in self.carried})
+        return image
+
+    def rgb(self, box: Box | None = None) -> Rgb:
+        """What a model sees of the box, or of all: uint8 RGB, a fresh array; alpha is dropped."""
+        samples = self.samples if box is None else self.samples[box.slices]
+        return colour.to_rgb(samples, self.mode)
+
+    def with_samples(self, samples: Samples) -> "Photo":
+        """The same photo with other samples, of the same type and channels; the size may differ.
+
+        Raises:
+            ImageError: another type, or another number of channels.
+        """
+        if samples.dtype != self.samples.dtype or samples.shape[2:] != self.samples.shape[2:]:
+            raise ImageError(
+                f"samples of {samples.dtype} {samples.shape} cannot stand in a photo of mode "
+                f"{self.mode}; give {self.samples.dtype} with the same channels"
+            )
+        return replace(self, samples=samples)
+
+
+def read_photo(source: PhotoLike, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """The photo in a file, in bytes, in a Pillow image or in an array; see `PhotoLike`.
+
+    Raises:
+        ImageError: missing, unreadable, not an image, damaged, cut short, larger than
+            `max_pixels`, empty, or of a mode or type that is not kept.
+    """
+    name = name_of(source)
+    array = array_of(source)
+    if array is not None:
+        return _from_array(array, name, max_pixels)
+    if isinstance(source, Image.Image):
+        return _from_image(source, name, max_pixels)
+    with _stream(source, name) as stream:
+        with _pillow(name), warnings.catch_warnings():
+            # Sizes are checked against max_pixels below. The filters are the process's own, but
+            # there is no other way past this warning that leaves Image.MAX_IMAGE_PIXELS alone.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream)
+        with image:
+            return replace(_from_image(image, name, max_pixels), path=_path_of(source))
+
+
+def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
+    """Writes the photo in the format that the suffix names; whole, or not at all.
+
+    A JPEG that came from a JPEG keeps its quantisation tables and subsampling; any other is
+    written with quality 95 in 4:4:4. WebP is written lossless.
+
+    Raises:
+        ImageError: unknown suffix, a mode that the format cannot hold, a target that exists (and
+            no `force`), that is the source itself, or that cannot be written.
+    """
+    path = Path(path)
+    format_ = format_of(path)
+    _refuse_target(photo, path, force=force)
+    data = encode_photo(photo, format_)
+    part = path.with_name(f".editkit-{secrets.token_hex(8)}.part")
+    try:
+        with _system(f"{path} cannot be written"):
+            _write_all(data, part)
+            _place(part, path, force=force)
+    finally:
+        # After a successful rename there is nothing left under this name.
+        _discard(part)
+
+
+def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
+    """The bytes of a file in the format given by Pillow's name ("JPEG") or by suffix (".jpg").
+
+    Raises:
+        ImageError: unknown format, or one that cannot hold the photo's mode or size.
+    """
+    name = _format_name(format)
+    if photo.mode not in _HOLDS[name]:
+        fitting = " or ".join(_suffixes_for(photo.mode))
+        raise ImageError(
+            f"{name} cannot hold a photo of mode {photo.mode}; write {fitting} instead"
+        )
+    out = BytesIO()
+    try:
+        image = colour.image_of(photo.samples, photo.mode)
+        image.save(out, name, **metadata.save_options(photo.carried, name))
+    except _PILLOW_ERRORS as error:
+        raise ImageError(
+            f"a photo of {photo.size} cannot be written as {name}: {_reason(error)}"
+        ) from error
+    return out.getvalue()
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name of the format that a suffix stands for.
+
+    Raises:
+        ImageError: a suffix that is not written.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in FORMATS:
+        what = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
+        raise ImageError(f"{path}: {what} names no format; use one of {' '.join(FORMATS)}")
+    return FORMATS[suffix.lower()]
+
+
+def is_lossy(format: str) -> bool:  # noqa: A002
+    """Whether writing this format changes samples: JPEG alone, as WebP is written lossless."""
+    return _format_name(format) == "JPEG"
+
+
+def name_of(source: PhotoLike) -> str:
+    """How messages call the source."""
+    path = _path_of(source)
+    if path is not None:
+        return str(path)
+    if isinstance(source, bytes):
+        return f"the given data ({len(source)} bytes)"
+    if isinstance(source, Image.Image):
+        return "the given image"
+    return "the given file" if hasattr(source, "read") else "the given array"
+
+
+def array_of(source: PhotoLike) -> NDArray[Any] | None:
+    """The array or tensor as an array with its channels last; None for every other source.
+
+    Raises:
+        ImageError: a tensor that numpy cannot hold, or one with more than one image.
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    if isinstance(source, (str, bytes, os.PathLike, Image.Image)):
+        return None
+    if not isinstance(source, TensorLike):
+        return None
+    try:
+        array = np.asarray(source.detach().cpu().numpy())
+    except (TypeError, RuntimeError) as error:
+        raise ImageError(f"the given tensor cannot be read: {_reason(error)}") from error
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 3:
+        raise ImageError(f"a tensor of shape {array.shape} is not a photo; give (C, H, W)")
+    return np.moveaxis(array, 0, -1)
+
+
+def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"an array of shape {array.shape} is not a photo; "
+            "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        )
+    _check_size(Size(*array.shape[:2]), name, max_pixels)
+    grey = array.ndim == 2 or array.shape[2] == 1
+    samples, note = _stored(array.reshape(array.shape[:2]) if grey else array)
+    mode = "L" if grey else ("RGB" if array.shape[2] == 3 else "RGBA")
+    return Photo(
+        _frozen(samples),
+        "I;16" if samples.dtype == np.uint16 else mode,
+        notes=(note,) if note else (),
+    )
+
+
+def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
+    """The array as uint8, or as uint16 where it is grey, never sharing memory with it."""
+    if array.dtype == np.uint8:
+        return array.copy(), None
+    if array.dtype == np.uint16 and array.ndim == 2:
+        return array.copy(), None
+    if array.dtype == np.uint16:
+        eight = (array.astype(np.uint32) + 128) // 257
+        return eight.astype(np.uint8), "16-bit colour was read as 8-bit"
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ImageError(f"an array of {array.dtype} is not a photo; give uint8, uint16 or float")
+    low, high = float(array.min()), float(array.max())
+    # Written so that a NaN, which compares false, is refused too.
+    if not (low >= 0.0 and high <= 1.0):
+        raise ImageError(f"a float photo goes from 0 to 1, this one from {low:g} to {high:g}")
+    return np.rint(array * 255.0).astype(np.uint8), "floating point was rounded to 8-bit"
+
+
+def _from_image(image: Image.Image, name: str, max_pixels: int) -> Photo:
+    _check_size(Size(image.height, image.width), name, max_pixels)
+    if image.format == "EPS":
+        # Pillow would run Ghostscript on it.
+        raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
+    path = _path_of(image)
+    with _pillow(name), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        notes = _before_loading(image)
+        image.load()
+        _check_size(Size(image.height, image.width), name, max_pixels)
+        carried, lost = metadata.carried_from(image)
+        settled, change = colour.settle(image, name)
+        turned = _upright(colour.samples_of(settled), metadata.orientation_of(image))
+    said = [f"Pillow: {_one_line(str(w.message))}" for w in heard if _matters(w.category)]
+    return Photo(
+        _frozen(turned),
+        settled.mode,
+        "JPEG" if image.format == "MPO" else image.format,
+        path,
+        MappingProxyType(carried),
+        tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *said])),
+    )
+
+
+def _before_loading(image: Image.Image) -> list[str]:
+    """Notes that only the unloaded image can give: its frames and the depth of its file."""
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        notes.append(f"only one of {frames} frames was read")
+    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in _tiles(image)):
+        notes.append("16-bit colour was read as 8-bit")
+    return notes
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    return list(getattr(image, "tile", ()))
+
+
+def _matters(category: type[Warning]) -> bool:
+    quiet = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
+    return not issubclass(category, quiet)
+
+
+def _upright(samples: Samples, orientation: int) -> Samples:
+    """The samples with an EXIF orientation applied."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)
+
+
+def _frozen(samples: Samples) -> Samples:
+    samples.flags.writeable = False
+    return samples
+
+
+def _check_size(size: Size, name: str, max_pixels: int) -> None:
+    if size.area == 0:
+        raise ImageError(f"{name} has no pixels ({size}); give a photo of at least 1x1")
+    if size.area > max_pixels:
+        raise ImageError(
+            f"{name} has {size.area} pixels ({size}), more than the limit of {max_pixels}; "
+            "raise the limit if you trust the file"
+        )
+
+
+@contextmanager
+def _stream(source: Any, name: str) -> Generator[BinaryIO]:  # noqa: ANN401  (checked here)
+    """The source as a file that can be searched, closed again where it was opened here."""
+    if isinstance(source, bytes):
+        yield _in_memory(source, name)
+    elif isinstance(source, (str, os.PathLike)):
+        with _opened(Path(source), name) as stream:
+            yield stream
+    elif hasattr(source, "read"):
+        with _system(f"{name} cannot be read"):
+            data = source.read()
+        if not isinstance(data, bytes):
+            raise ImageError(f"{name} yields {type(data).__name__}, not bytes; open it in mode rb")
+        yield _in_memory(data, name)
+    else:
+        raise ImageError(f"{type(source).__name__} is not a photo; give a path, bytes or an array")
+
+
+def _in_memory(data: bytes, name: str) -> BinaryIO:
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); give an image file")
+    return BytesIO(data)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Generator[BinaryIO]:
+    with _system(f"{name} cannot be read"):
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise ImageError(f"{name} is a folder; give an image file")
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
+            raise ImageError(f"{name} is a device, not a file; give an image file")
+        stream = path.open("rb")
+    with stream:
+        if stat.S_ISFIFO(found.st_mode):
+            yield _in_memory(stream.read(), name)
+        elif not found.st_size:
+            raise ImageError(f"{name} is empty (0 bytes); give an image file")
+        else:
+            yield stream
+
+
+@contextmanager
+def _system(what: str) -> Generator[None]:
+    """Turns what the operating system refuses into ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"{what}: there is no such file; check the name") from error
+    except PermissionError as error:
+        raise ImageError(f"{what}: permission denied") from error
+    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+        raise ImageError(f"{what}: {_reason(error)}") from error
+
+
+@contextmanager
+def _pillow(name: str) -> Generator[None]:
+    """Turns what Pillow raises on a file that is no image, or a damaged one, into ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image that can be read; check the file") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} is too large: {_reason(error)}") from error
+    except _PILLOW_ERRORS as error:
+        raise ImageError(
+            f"{name} is damaged or cut short ({_reason(error)}); get a whole copy of the file"
+        ) from error
+
+
+def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in)
+    """The file behind a source, if it is one: also behind an open file or an opened image."""
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source)
+    if isinstance(source, Image.Image):
+        found = getattr(source, "filename", None)
+    else:
+        found = getattr(source, "name", None)
+    return Path(found) if isinstance(found, str) and found and not found.startswith("<") else None
+
+
+def _refuse_target(photo: Photo, path: Path, *, force: bool) -> None:
+    with _system(f"{path} cannot be written"):
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; give a file name")
+        if not path.parent.is_dir():
+            raise ImageError(f"the folder {path.parent} does not exist; make it first")
+        if _same_file(photo.path, path):
+            raise ImageError(f"{path} is the photo itself; give -o another name")
+        if not force and os.path.lexists(path):
+            raise ImageError(_exists(path))
+
+
+def _same_file(source: Path | None, path: Path) -> bool:
+    return source is not None and source.exists() and path.exists() and source.samefile(path)
+
+
+def _exists(path: Path) -> str:
+    return f"{path} exists; give --force to replace it or -o for another name"
+
+
+def _write_all(data: bytes, part: Path) -> None:
+    # Mode 0o666 lets the user's umask decide, as for any file that a program makes.
+    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    with os.fdopen(number, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _place(part: Path, path: Path, *, force: bool) -> None:
+    """Gives the whole file its name at once; without force, only where the name is free."""
+    if force:
+        if path.is_file():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        part.replace(path)
+        return
+    try:
+        if not _link(part, path):
+            _reserve_and_replace(part, path)
+    except FileExistsError as error:
+        raise ImageError(_exists(path)) from error
+
+
+def _link(part: Path, path: Path) -> bool:
+    """Whether the file could be given its second name; some file systems know no such thing."""
+    try:
+        os.link(part, path)
+    except (AttributeError, NotImplementedError):
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True
+
+
+def _reserve_and_replace(part: Path, path: Path) -> None:
+    """For file systems without links: an empty file of ours holds the name until the rename."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        part.replace(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _discard(part: Path) -> None:
+    # A failure to clean up must not hide the failure that came before it.
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _format_name(format_: str) -> str:
+    name = FORMATS.get(format_.lower(), FORMATS.get(f".{format_.lower()}", format_.upper()))
+    if name not in _HOLDS:
+        raise ImageError(f"{format_} is not written; use one of {' '.join(_HOLDS)}")
+    return name
+
+
+def _suffixes_for(mode: str) -> list[str]:
+    """One suffix for each format that holds the mode."""
+    first = {name: suffix for suffix, name in reversed(FORMATS.items())}
+    return [first[name] for name, modes in _HOLDS.items() if mode in modes]
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _one_line(str(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
