@@ -1,0 +1,122 @@
+"""Constraints: what of a picture is known already, and how a walk is held to it.
+
+A constraint may act on the state before the network is asked (`enter`), on what the network says
+(`clamp`) and on the outcome (`finish`). Several apply in order; none is known to the sampler.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from editkit.diffusion.levels import Level, Pred
+from editkit.diffusion.walk import Moment
+from editkit.types import State
+
+Known = Callable[[Level], State]
+"""`level -> mask`: 1 where the state is known at that level, 0 where it is free."""
+
+CLEAN = Level(0.0, 1.0, 0.0)
+
+
+class Constraint:
+    """Leaves everything as it is."""
+
+    def enter(self, x: State, moment: Moment) -> State:
+        """`x` made consistent with what is known at `moment.here`."""
+        del moment
+        return x
+
+    def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
+        """A prediction for `x` made consistent with what is known."""
+        del x, level
+        return pred
+
+    def finish(self, x: State) -> State:
+        """The outcome made consistent with what is known."""
+        return x
+
+
+@dataclass(frozen=True)
+class Hard:
+    """The same part is known at every level."""
+
+    keep: State
+
+    def __call__(self, level: Level) -> State:
+        """The mask, whatever the level."""
+        del level
+        return self.keep
+
+
+@dataclass(frozen=True)
+class ChangeMap:
+    """How much each part may change, in [0, 1]: it is free once the noise has fallen to that.
+
+    A soft mask becomes a strength for each pixel (Differential Diffusion, arXiv 2306.00950). It is
+    never used to mix two states at each step: that would compound.
+    """
+
+    change: State
+
+    def __call__(self, level: Level) -> State:
+        """1 where the change allowed is below this level's share of noise, or none at all."""
+        return ((self.change < level.noisiness) | (self.change <= 0)).to(self.change)
+
+
+@dataclass(frozen=True)
+class Blend(Constraint):
+    """Puts the known part, noised to the present level, back before every question.
+
+    Blended latent diffusion (arXiv 2206.02779) and, with a `repaint` plan, RePaint.
+
+    Attributes:
+        clean: the known state, without noise.
+        known: which part of it is known.
+        noise: the noise to use at every level; None draws it afresh each time.
+        lagging: leave the very first state alone, as diffusers' pipelines do.
+    """
+
+    clean: State
+    known: Known
+    noise: State | None = None
+    lagging: bool = False
+
+    def enter(self, x: State, moment: Moment) -> State:
+        """The known part at this level's noise, the rest of `x`."""
+        if self.lagging and moment.move.k == 0:
+            return x
+        noise = moment.noise("blend", x) if self.noise is None else self.noise
+        held = moment.schedule.start(self.clean, noise, moment.move.i)
+        return _mixed(held, x, self.known(moment.here))
+
+    def finish(self, x: State) -> State:
+        """The known part as it was, the rest of `x`."""
+        return _mixed(self.clean, x, self.known(CLEAN))
+
+
+@dataclass(frozen=True)
+class Clamp(Constraint):
+    """Keeps the known part in what the network predicts to be clean (DDNM, arXiv 2212.00490).
+
+    Multistep solvers then find the known part in their history too.
+    """
+
+    clean: State
+    known: Known
+
+    def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
+        """The clean state with the known part in place, and the noise that goes with it."""
+        if not level.s:
+            return pred
+        x0 = _mixed(self.clean, pred.x0, self.known(level))
+        return Pred(x0, (x - level.a * x0) / level.s)
+
+    def finish(self, x: State) -> State:
+        """The known part as it was, the rest of `x`."""
+        return _mixed(self.clean, x, self.known(CLEAN))
+
+
+def _mixed(known: State, free: State, mask: State) -> State:
+    # Not a lerp: the free part must come out bit for bit where the mask is 0.
+    return torch.where(mask > 0, mask * known + (1 - mask) * free, free)

@@ -1,0 +1,69 @@
+"""Named streams of noise: every draw is keyed, so that pictures do not depend on circumstances.
+
+A draw belongs to one image's seed, one purpose and one move of the plan. It is the same on every
+device, in every batch, and whether or not an unrelated constraint draws noise of its own.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Draws(Protocol):
+    """Where noise comes from."""
+
+    def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
+        """Standard normal noise of a shape, float32 on the CPU."""
+        ...
+
+    def posterior(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Noise for an autoencoder's posterior: zeros give its mode."""
+        ...
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """One independent stream for each (seed, purpose, index); the batch has one seed an image.
+
+    Autoencoder posteriors are taken at their mode: a photo has one encoding, whatever the seed.
+    """
+
+    seeds: tuple[int, ...]
+
+    def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
+        """Noise of `shape`, whose first axis has one entry for each seed."""
+        if shape[0] != len(self.seeds):
+            raise ValueError(f"{len(self.seeds)} seeds cannot serve a batch of {shape[0]}")
+        return torch.stack([_stream(seed, purpose, index, shape[1:]) for seed in self.seeds])
+
+    def posterior(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Zeros."""
+        del purpose
+        return torch.zeros(*shape)
+
+
+def _stream(seed: int, purpose: str, index: int, shape: Sequence[int]) -> Tensor:
+    key = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
+    # 63 bits: PyTorch refuses seeds that do not fit a signed integer on some devices.
+    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+    return torch.randn(*shape, generator=generator)
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """One generator, drawn from in the order of asking: diffusers' way, for parity with it."""
+
+    generator: torch.Generator
+
+    def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
+        """The generator's next draw; purpose and index are ignored."""
+        del purpose, index
+        return torch.randn(*shape, generator=self.generator)
+
+    def posterior(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """The generator's next draw: posteriors are sampled."""
+        return self(purpose, shape)

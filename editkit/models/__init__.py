@@ -1,0 +1,1 @@
+"""Models: finding, loading, asking them. The only room that imports diffusers or transformers."""

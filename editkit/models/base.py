@@ -1,0 +1,131 @@
+"""What every model can be asked, whatever its family."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from editkit.diffusion.guides import Network
+from editkit.diffusion.levels import Schedule
+from editkit.diffusion.solvers import Solver
+from editkit.errors import DeviceError
+from editkit.models.settings import Settings
+from editkit.types import LatentMask, Latents, Pixels, Size, State
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a model was trained to be told, beside the noisy latents.
+
+    Attributes:
+        text: a prompt.
+        inpainting: which part is missing, and the picture without it.
+        guidance_input: the guidance scale; such a model is asked once a step, not twice.
+    """
+
+    text: bool
+    inpainting: bool
+    guidance_input: bool = False
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What an inpainting model is told: where the hole is, and the picture with it cut out."""
+
+    mask: LatentMask
+    """1 where the picture is missing."""
+    around: Latents
+    """The encoded picture, mid-grey inside the hole."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a model is asked to show, and to avoid."""
+
+    prompt: str
+    negative: str = ""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A text-conditioned latent diffusion model."""
+
+    @property
+    def name(self) -> str:
+        """What it was loaded as: `builtin`, a folder or an id."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """What it works best with."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can be told."""
+        ...
+
+    @property
+    def latent_cell(self) -> int:
+        """Side in pixels of the square that one latent stands for."""
+        ...
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths in pixels must be multiples of this."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are."""
+        ...
+
+    def encode(self, pixels: Pixels, noise: Latents) -> Latents:
+        """Latents of pixels in [-1, 1]: the posterior's mode, plus its deviation times `noise`."""
+        ...
+
+    def decode(self, latents: Latents) -> Pixels:
+        """Pixels of clean latents, about [-1, 1] and not clipped: the inverse of `encode`."""
+        ...
+
+    def latent_shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
+        """Shape of the latents of a picture of `size`."""
+        ...
+
+    def schedule(self, solver: str, steps: int, size: Size) -> tuple[Schedule, Solver]:
+        """The levels of `steps` steps for a picture of `size`, and the solver of that name."""
+        ...
+
+    def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
+        """The network with its conditions; `guidance` is for models that take it as an input."""
+        ...
+
+    def unread(self, prompt: str) -> str:
+        """The end of a prompt that is too long for the model to read; empty if all is read."""
+        ...
+
+
+def repeated(x: State, times: int) -> State:
+    """A batch, `times` over."""
+    return torch.cat([x] * times) if times > 1 else x
+
+
+def chunks(out: State, branches: Sequence[str]) -> Sequence[State]:
+    """The outputs of a batch that asked several branches at once: inverse of `repeated`."""
+    return out.chunk(len(branches))
+
+
+@contextmanager
+def device_errors(device: torch.device) -> Generator[None]:
+    """Turns a device's complaint about memory into one line.
+
+    Raises:
+        DeviceError: the device is out of memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        advice = "give a smaller --work-size, or --device cpu"
+        raise DeviceError(f"{device} is out of memory: {advice}") from error

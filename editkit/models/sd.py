@@ -1,0 +1,194 @@
+"""Models in Stable Diffusion's layout: a UNet, a CLIP text encoder and a KL autoencoder.
+
+Serves 4-channel UNets and 9-channel (inpainting) ones, and those distilled to take the guidance
+scale as an input.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from editkit.diffusion.guides import UNCOND, Network
+from editkit.diffusion.levels import Level, Schedule
+from editkit.diffusion.solvers import Solver
+from editkit.models.base import Capabilities, Hole, Text, chunks, repeated
+from editkit.models.schedules import Config, build_schedule, native_solver
+from editkit.models.settings import Settings, read_settings
+from editkit.types import Latents, Pixels, Size, State
+
+
+@dataclass
+class StableDiffusion:
+    """A latent diffusion model of Stable Diffusion's layout, in its own latent scaling."""
+
+    name: str
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    scheduler: Config
+    settings: Settings
+    _embeddings: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
+
+    def __post_init__(self) -> None:
+        for module in (self.unet, self.vae, self.text_encoder):
+            module.eval().requires_grad_(requires_grad=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.unet.device
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """9 input channels mean latents, a mask and the masked picture."""
+        told = self.unet.config["in_channels"] == 9
+        distilled = self.unet.config["time_cond_proj_dim"] is not None
+        return Capabilities(text=True, inpainting=told, guidance_input=distilled)
+
+    @functools.cached_property
+    def latent_cell(self) -> int:
+        """The autoencoder halves the picture between its blocks."""
+        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
+
+    @functools.cached_property
+    def multiple(self) -> int:
+        """Latents must halve evenly as often as the UNet does."""
+        return self.latent_cell * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
+
+    def latent_shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
+        """Shape of the latents of a picture of `size`, a multiple of `multiple`."""
+        cell = self.latent_cell
+        return batch, self.vae.config["latent_channels"], size.height // cell, size.width // cell
+
+    @torch.inference_mode()
+    def encode(self, pixels: Pixels, noise: Latents) -> Latents:
+        """Float32 latents of pixels in [-1, 1]; `noise` of zeros takes the posterior's mode."""
+        posterior = self.vae.encode(self._to(pixels, self.vae), return_dict=False)[0]
+        latents = posterior.mean + posterior.std * noise.to(posterior.std)
+        shift, scale = self._latent_scaling()
+        return (latents.float() - shift) * scale
+
+    @torch.inference_mode()
+    def decode(self, latents: Latents) -> Pixels:
+        """Float32 pixels of clean latents, about [-1, 1]."""
+        shift, scale = self._latent_scaling()
+        unscaled = self._to(latents / scale + shift, self.vae)
+        return self.vae.decode(cast("torch.FloatTensor", unscaled), return_dict=False)[0].float()
+
+    def _latent_scaling(self) -> tuple[float, float]:
+        return self.vae.config["shift_factor"] or 0.0, self.vae.config["scaling_factor"]
+
+    def schedule(self, solver: str, steps: int, size: Size) -> tuple[Schedule, Solver]:
+        """Levels from the model's own scheduler configuration; they do not depend on size."""
+        del size
+        return build_schedule(self.scheduler, solver, steps)
+
+    def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
+        """The UNet with its text embeddings, its inpainting channels and its guidance input."""
+        prompt, negative = self.embed(text.prompt), self.embed(text.negative)
+        told = None if hole is None else torch.cat([hole.mask, hole.around], dim=1)
+        scale = self._guidance_input(guidance)
+
+        def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+            texts = [negative if b == UNCOND else prompt for b in branches]
+            inputs = x if told is None else torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
+            out = self.unet(
+                self._to(repeated(inputs, len(branches)), self.unet),
+                torch.tensor(level.t, device=self.device),
+                encoder_hidden_states=torch.cat([t.expand(len(x), -1, -1) for t in texts]),
+                timestep_cond=scale,
+                return_dict=False,
+            )[0]
+            return chunks(out.float().to(x.device), branches)
+
+        return ask
+
+    def _guidance_input(self, guidance: float) -> Tensor | None:
+        """Sinusoidal embedding of the guidance scale, for models distilled to take it as input.
+
+        arXiv 2310.04378 (latent consistency models), section 4.3; as diffusers embeds it.
+        """
+        width = self.unet.config["time_cond_proj_dim"]
+        if width is None:
+            return None
+        half = width // 2
+        rates = torch.exp(torch.arange(half) * -(torch.tensor(10000.0).log() / (half - 1)))
+        angles = 1000.0 * (guidance - 1) * rates
+        embedding = torch.cat([angles.sin(), angles.cos(), torch.zeros(width % 2)])
+        return self._to(embedding[None], self.unet)
+
+    @torch.inference_mode()
+    def embed(self, prompt: str) -> Tensor:
+        """Text embedding `(1, tokens, width)` of a prompt; remembered, so encoded once."""
+        if prompt not in self._embeddings:
+            limit = self.tokenizer.model_max_length
+            words = self.tokenizer(
+                prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
+            )
+            masked = getattr(self.text_encoder.config, "use_attention_mask", False)
+            mask = words.attention_mask.to(self.device) if masked else None
+            out = self.text_encoder(words.input_ids.to(self.device), attention_mask=mask)
+            self._embeddings[prompt] = self._to(out[0], self.unet)
+        return self._embeddings[prompt]
+
+    def unread(self, prompt: str) -> str:
+        """The end of a prompt that the text encoder has no room for."""
+        limit = self.tokenizer.model_max_length
+        ids = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
+        rest = "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
+        return str(rest).strip()
+
+    def _to(self, x: Tensor, module: torch.nn.Module) -> Tensor:
+        first = next(module.parameters())
+        return x.to(first.device, first.dtype)
+
+
+def load_stable_diffusion(
+    name: str, folder: Path, device: torch.device, dtype: torch.dtype
+) -> StableDiffusion:
+    """The model in a folder of diffusers layout; safetensors only.
+
+    Raises:
+        OSError, ValueError, KeyError: a part is missing or damaged (`registry` words it).
+    """
+    scheduler = _json(folder / "scheduler" / "scheduler_config.json")
+    # Some autoencoders overflow in half precision, and say so.
+    upcast = _json(folder / "vae" / "config.json").get("force_upcast", True)
+    vae_dtype = torch.float32 if upcast else dtype
+    model = StableDiffusion(
+        name=name,
+        unet=_load(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device),
+        vae=_load(AutoencoderKL, folder / "vae", torch_dtype=vae_dtype).to(device),
+        text_encoder=_load(CLIPTextModel, folder / "text_encoder", dtype=dtype).to(device),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        scheduler=scheduler,
+        settings=Settings(),
+    )
+    native = int(model.unet.config["sample_size"]) * model.latent_cell
+    defaults = Settings(native_size=native, solver=native_solver(scheduler))
+    model.settings = read_settings(folder, defaults)
+    return model
+
+
+def _json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _load(kind: type[Any], folder: Path, **dtype: torch.dtype) -> Any:  # noqa: ANN401
+    """A network from a folder, every weight of it: both libraries would make up missing ones."""
+    network, info = kind.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **dtype
+    )
+    if info["missing_keys"]:
+        raise KeyError(f"{folder.name} lacks the weights {sorted(info['missing_keys'])[0]} and on")
+    return network

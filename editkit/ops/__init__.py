@@ -1,0 +1,1 @@
+"""Edits: one frozen dataclass each, a short composition over the shared sampler."""

@@ -1,0 +1,64 @@
+"""What a model sees of a photo, as tensors, and the way back to samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
+
+from editkit.photo.prefill import prefill
+from editkit.types import Coverage, LatentMask, PixelMask, Pixels, Rgb, Size
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One picture at a model's working size.
+
+    Attributes:
+        pixels: the picture.
+        mask: 1 where it may change, anything above 0 included.
+        start: the picture with the hole pre-filled; `pixels` itself where nothing was filled.
+    """
+
+    pixels: Pixels
+    mask: PixelMask
+    start: Pixels
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return Size(*self.pixels.shape[-2:])
+
+
+def make_canvas(rgb: Rgb, coverage: Coverage, method: str) -> Canvas:
+    """A canvas of a picture and its mask, the hole filled by a classic method or `none`."""
+    hole = coverage > 0
+    filled = prefill(rgb, hole, method)
+    mask = torch.from_numpy(hole.astype(np.float32))[None, None]
+    return Canvas(to_pixels(rgb), mask, to_pixels(filled))
+
+
+def to_pixels(rgb: Rgb) -> Pixels:
+    """Samples in [0, 255] as one picture in [-1, 1]."""
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def to_rgb(pixels: Pixels) -> Rgb:
+    """One picture in [-1, 1] as samples in [0, 255], rounded: the inverse of `to_pixels`."""
+    samples = ((pixels[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return samples.permute(1, 2, 0).cpu().numpy()
+
+
+def reduce_mask(mask: PixelMask, cell: int, grow: int = 0) -> LatentMask:
+    """A mask at latent size that holds every masked pixel, grown by `grow` latents.
+
+    A latent stands for a square of pixels; it may change if any of them may. Sampling one pixel of
+    the square, as diffusers does, loses thin strokes.
+    """
+    cells = F.max_pool2d(mask, cell)
+    return F.max_pool2d(cells, 2 * grow + 1, stride=1, padding=grow) if grow else cells
+
+
+def sample_mask(mask: PixelMask, cell: int) -> LatentMask:
+    """A mask at latent size by its nearest pixels: diffusers' way, for parity with it."""
+    return F.interpolate(mask, size=(mask.shape[-2] // cell, mask.shape[-1] // cell))

@@ -1,0 +1,170 @@
+"""What all edits share: their parameters, and the one call of the sampler.
+
+An edit is imperative and frozen: the instance is the parameters, calling it applies them. Options
+left at None are the model's recommendation.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+import torch
+
+from editkit.diffusion.constraints import Constraint
+from editkit.diffusion.draws import Draws, Keyed, Sequential
+from editkit.diffusion.guides import Cfg, Guided
+from editkit.diffusion.levels import Schedule
+from editkit.diffusion.plans import How, Plan
+from editkit.diffusion.sampler import Watch, sample
+from editkit.diffusion.solvers import Solver
+from editkit.errors import InputError
+from editkit.models.base import Hole, Model, Text
+from editkit.models.settings import SOLVERS, Settings
+from editkit.ops.canvas import reduce_mask, sample_mask
+from editkit.types import LatentMask, Latents, PixelMask, Pixels, Size
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)`, in steps of the walk."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Parameters of any edit.
+
+    Attributes:
+        prompt: what to paint.
+        negative: what to avoid; heard where guidance is above 1.
+        steps: steps of the whole schedule, at least 1.
+        guidance: scale of classifier-free guidance, at least 0; 1 asks only the prompt.
+        guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
+        guidance_interval: noise levels sigma in (low, high] that are guided.
+        seed: of all noise; the same seed gives the same picture.
+        solver: one of `editkit.models.settings.SOLVERS`.
+        work_size: side in pixels of the square whose area the model works on.
+        compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
+            sampled, masks are sampled at nearest pixels, blending follows each step.
+    """
+
+    prompt: str = ""
+    _: KW_ONLY
+    negative: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_rescale: float = 0.0
+    guidance_interval: tuple[float, float] = (0.0, math.inf)
+    seed: int = 0
+    solver: str | None = None
+    work_size: int | None = None
+    compat: bool = False
+
+    def __post_init__(self) -> None:
+        within("steps", self.steps, 1, 1000)
+        within("guidance", self.guidance, 0, 100)
+        within("guidance_rescale", self.guidance_rescale, 0, 1)
+        within("seed", self.seed, 0, 2**63 - 1)
+        within("work_size", self.work_size, 32, 8192)
+        if self.solver is not None and self.solver not in SOLVERS:
+            raise InputError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}")
+
+    def recommended_solver(self, settings: Settings) -> str:
+        """The solver to use where none was named."""
+        return settings.solver
+
+
+def within(name: str, value: float | None, low: float, high: float) -> None:
+    """Checks a number that was given.
+
+    Raises:
+        InputError: it is outside [low, high], or not a number.
+    """
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name} is {value}; give a number from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Session:
+    """An edit on one model at one size: everything that the sampler wants but the start.
+
+    Options that the edit leaves open are the model's recommendation here.
+    """
+
+    edit: Edit
+    model: Model
+    schedule: Schedule
+    solver: Solver
+    guidance: float
+    draws: Draws
+    progress: Progress | None = field(default=None, repr=False)
+
+    def encode(self, purpose: str, pixels: Pixels) -> Latents:
+        """Latents of a picture; `purpose` names the draw of the posterior."""
+        shape = self.model.latent_shape(Size(*pixels.shape[-2:]), len(pixels))
+        return self.model.encode(pixels, self.draws.posterior(purpose, shape)).cpu()
+
+    def noise(self, size: Size) -> Latents:
+        """The noise that the walk starts from."""
+        return self.draws("start", self.model.latent_shape(size))
+
+    def hole(self, pixels: Pixels, mask: PixelMask) -> Hole | None:
+        """What an inpainting model is told of a picture with a hole; None for other models."""
+        told = self.model.capabilities.inpainting
+        if not told and not self.edit.compat:
+            return None
+        # For other models the pipeline encodes the cut picture too, and does not use it.
+        around = self.encode("around", pixels * (mask == 0))
+        return Hole(self.reduce(mask), around) if told else None
+
+    def emptiness(self, size: Size) -> Hole | None:
+        """What an inpainting model is told where there is nothing to keep: a hole of all."""
+        if not self.model.capabilities.inpainting:
+            return None
+        return self.hole(torch.zeros(1, 3, *size), torch.ones(1, 1, *size))
+
+    def reduce(self, mask: PixelMask) -> LatentMask:
+        """A mask at latent size: where the sampler may change anything."""
+        if self.edit.compat:
+            return sample_mask(mask, self.model.latent_cell)
+        growth = self.model.settings.mask_growth_latent
+        return reduce_mask(mask, self.model.latent_cell, growth)
+
+    def run(
+        self, x: Latents, plan: Plan, hole: Hole | None, constraints: Sequence[Constraint] = ()
+    ) -> Latents:
+        """The sampler, with the model asked as the edit's guidance wants it."""
+        edit, model = self.edit, self.model
+        text = Text(edit.prompt, edit.negative)
+        scale = 1.0 if model.capabilities.guidance_input else self.guidance
+        guide = Cfg(scale, edit.guidance_rescale, edit.guidance_interval)
+        return sample(
+            x,
+            plan,
+            self.schedule,
+            Guided(model.network(text, hole, self.guidance), guide, self.schedule.target),
+            self.solver,
+            draws=self.draws,
+            constraints=constraints,
+            watch=self._watch(plan),
+        )
+
+    def _watch(self, plan: Plan) -> Watch | None:
+        progress = self.progress
+        if progress is None:
+            return None
+        down = [m.k for m in plan if m.how is not How.RENOISE]
+        return lambda move, pred: progress(down.index(move.k) + 1, len(down))
+
+
+def open_session(edit: Edit, model: Model, size: Size, progress: Progress | None = None) -> Session:
+    """A session of `edit` on `model` for pictures of `size`.
+
+    Raises:
+        InputError: the solver cannot make that many steps.
+    """
+    settings = model.settings
+    solver_name = edit.solver or edit.recommended_solver(settings)
+    schedule, solver = model.schedule(solver_name, edit.steps or settings.steps, size)
+    guidance = settings.guidance if edit.guidance is None else edit.guidance
+    draws = Keyed((edit.seed,))
+    if edit.compat:
+        draws = Sequential(torch.Generator().manual_seed(edit.seed))
+    return Session(edit, model, schedule, solver, guidance, draws, progress)

@@ -1,0 +1,56 @@
+"""Text to image."""
+
+import time
+from dataclasses import dataclass
+
+from editkit.diffusion.plans import linear
+from editkit.models.base import Model, device_errors
+from editkit.ops.canvas import to_rgb
+from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.result import Result, describe
+from editkit.photo.files import Photo
+from editkit.types import Latents, Rgb, Size
+
+
+@dataclass(frozen=True)
+class Generate(Edit):
+    """Paint a picture from a prompt alone: an edit whose mask is everything.
+
+    Attributes:
+        size: height and width in pixels; the model's native square where None.
+    """
+
+    size: Size | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (self.size or Size(64, 64))._asdict().items():
+            within(name, value, 16, 8192)
+
+    def latents(self, model: Model, size: Size, progress: Progress | None = None) -> Latents:
+        """Clean latents of a picture of `size`, whose sides are multiples of the model's."""
+        session = open_session(self, model, size, progress)
+        x = session.schedule.pure(session.noise(size))
+        return session.run(x, linear(session.schedule.steps), session.emptiness(size))
+
+    def __call__(self, model: Model, *, progress: Progress | None = None) -> Result:
+        """The picture, exactly of the size asked for, with a report.
+
+        Raises:
+            DeviceError: the device is out of memory.
+        """
+        started = time.perf_counter()
+        side = self.work_size or model.settings.native_size
+        size = self.size or Size(side, side)
+        whole = Size(*(-(-length // model.multiple) * model.multiple for length in size))
+        with device_errors(model.device):
+            painted = to_rgb(model.decode(self.latents(model, whole, progress)))
+        report = {**describe(self, model), "size": str(size), "notes": []}
+        report["seconds"] = round(time.perf_counter() - started, 2)
+        return Result(Photo(_middle(painted, size), "RGB"), report)
+
+
+def _middle(painted: Rgb, size: Size) -> Rgb:
+    """The middle of a picture that had to be painted larger."""
+    top, left = (painted.shape[0] - size.height) // 2, (painted.shape[1] - size.width) // 2
+    return painted[top : top + size.height, left : left + size.width].copy()

@@ -1,0 +1,162 @@
+"""Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
+
+import time
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from editkit.diffusion.constraints import Constraint
+from editkit.diffusion.plans import Plan, first_level
+from editkit.errors import InputError
+from editkit.masks.read import bounding_box, read_mask
+from editkit.models.base import Model, device_errors
+from editkit.models.settings import PREFILLS, Settings
+from editkit.ops.canvas import Canvas, make_canvas, to_rgb
+from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.result import Report, Result, describe
+from editkit.photo.blend import changed_outside, composite, feathered
+from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.regions import Region, cut, cut_mask, paste, plan_region
+from editkit.types import Coverage, LatentMask, Latents, Rgb
+
+
+@dataclass(frozen=True)
+class MaskedEdit(Edit):
+    """Parameters of an edit inside a mask.
+
+    Attributes:
+        strength: in (0, 1]; below 1 the walk starts from the photo (pre-filled, if so asked),
+            noised to that share of the schedule.
+        prefill: what fills the hole before the sampler starts, one of
+            `editkit.models.settings.PREFILLS`. Its strength is recommended by the model; without
+            one the walk starts from noise, unless a strength is given.
+        context: how far the worked region exceeds the mask on each side, as a share of the mask's
+            longer side.
+        feather: width in photo pixels of the soft edge, which lies inside the mask.
+    """
+
+    strength: float | None = None
+    prefill: str | None = None
+    context: float = 0.3
+    feather: float = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("strength", self.strength, 0.01, 1)
+        within("context", self.context, 0, 10)
+        within("feather", self.feather, 0, 1000)
+        if self.prefill is not None and self.prefill not in PREFILLS:
+            known = ", ".join(PREFILLS)
+            raise InputError(f"unknown prefill {self.prefill!r}; choose one of {known}")
+
+    def begins(self, settings: Settings) -> tuple[str, float]:
+        """Prefill and strength of the start, with the model's recommendation for what is open.
+
+        The recommended strength goes with the recommended prefill: one without the other would
+        start from what is to be removed.
+        """
+        as_recommended = self.prefill in (None, settings.prefill)
+        strength = settings.strength if as_recommended and settings.prefill != "none" else 1.0
+        return self.prefill or settings.prefill, self.strength or strength
+
+    @abstractmethod
+    def plan(self, steps: int, first: int) -> Plan:
+        """The walk."""
+
+    @abstractmethod
+    def holds(self, model: Model) -> bool:
+        """Whether the walk on `model` is held to what surrounds the hole by a constraint."""
+
+    @abstractmethod
+    def hold(self, clean: Latents, noise: Latents, keep: LatentMask) -> Constraint:
+        """The constraint: the `keep` part of `clean` is known; `noise` is the walk's start."""
+
+    def latents(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Latents:
+        """Clean latents of the canvas with its hole repainted."""
+        session = open_session(self, model, canvas.size, progress)
+        _, strength = self.begins(model.settings)
+        plan = self.plan(session.schedule.steps, first_level(session.schedule.steps, strength))
+        holds = self.holds(model)
+        # A walk from pure noise that is held to nothing needs no encoding of the picture.
+        clean = session.encode("image", canvas.start) if holds or strength < 1 else None
+        noise = session.noise(canvas.size)
+        hole = session.hole(canvas.pixels, canvas.mask)
+        x, constraints = session.schedule.pure(noise), list[Constraint]()
+        if clean is not None and strength < 1:
+            x = session.schedule.start(clean, noise, plan.first)
+        if clean is not None and holds:
+            constraints.append(self.hold(clean, noise, 1 - session.reduce(canvas.mask)))
+        return session.run(x, plan, hole, constraints)
+
+    def __call__(
+        self,
+        model: Model,
+        photo: PhotoLike | Photo,
+        mask: PhotoLike,
+        *,
+        progress: Progress | None = None,
+    ) -> Result:
+        """The photo edited inside the mask, with a report.
+
+        Args:
+            model: from `load_model`.
+            photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+            mask: the same, of the photo's size; white may change, black stays.
+            progress: told of every step.
+
+        Raises:
+            ImageError: the photo cannot be read.
+            MaskError: the mask has another size, or selects nothing.
+            DeviceError: the device is out of memory.
+        """
+        started = time.perf_counter()
+        photo = photo if isinstance(photo, Photo) else read_photo(photo)
+        coverage = read_mask(mask, photo.size)
+        region = self._region(model, photo, coverage)
+        patch = self._patch(model, photo, coverage, region, progress)
+        alpha = feathered(coverage, self.feather)
+        edited = composite(photo, patch, region.box, alpha)
+        report = self._report(model, photo, edited, alpha, region)
+        return Result(edited, {**report, "seconds": round(time.perf_counter() - started, 2)})
+
+    def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
+        return plan_region(
+            photo.size,
+            bounding_box(coverage),
+            native=model.settings.native_size,
+            multiple=model.multiple,
+            context=self.context,
+            working=self.work_size,
+        )
+
+    def _patch(
+        self,
+        model: Model,
+        photo: Photo,
+        coverage: Coverage,
+        region: Region,
+        progress: Progress | None,
+    ) -> Rgb:
+        """What the model paints, at the region's place and size in the photo."""
+        method, _ = self.begins(model.settings)
+        seen = cut(photo.rgb(region.box), region)
+        canvas = make_canvas(seen, cut_mask(coverage[region.box.slices], region), method)
+        with device_errors(model.device):
+            patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
+        return paste(patch, region)
+
+    def _report(
+        self, model: Model, before: Photo, after: Photo, alpha: Coverage, region: Region
+    ) -> Report:
+        """What was done and what it changed."""
+        prefill, strength = self.begins(model.settings)
+        kept = int((alpha == 0).sum())
+        return {
+            **describe(self, model),
+            "prefill": prefill,
+            "strength": strength,
+            "region": {**region.box._asdict(), "worked_at": str(region.working)},
+            "pixels": alpha.size,
+            "pixels_kept": kept,
+            "samples_changed_outside": changed_outside(before, after, alpha),
+            "notes": list(before.notes),
+        }

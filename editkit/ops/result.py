@@ -1,0 +1,65 @@
+"""What an edit gives back: the photo, and a report of what was done."""
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from editkit._version import __version__
+from editkit.models.base import Model
+from editkit.ops.edit import Edit
+from editkit.photo.files import Photo, write_photo
+
+Report = dict[str, Any]
+"""A table of what was done, of plain values: JSON writes it as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An edited photo.
+
+    Attributes:
+        photo: the photo, with what it carries beside its samples.
+        report: what was done, with what settings, and what it changed.
+    """
+
+    photo: Photo
+    report: Mapping[str, Any]
+
+    @property
+    def image(self) -> Image.Image:
+        """The photo as a Pillow image, in the mode of the original."""
+        return self.photo.image
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Where the photo was written; the suffix chooses the format.
+
+        Raises:
+            ImageError: the file exists and `force` is not given, or cannot be written.
+        """
+        target = Path(path)
+        write_photo(self.photo, target, force=force)
+        return target
+
+
+def describe(edit: Edit, model: Model) -> Report:
+    """What an edit was asked to do, with the model's recommendation for what was left open."""
+    settings = model.settings
+    return {
+        "edit": type(edit).__name__.lower(),
+        "prompt": edit.prompt,
+        "negative": edit.negative,
+        "unread": model.unread(edit.prompt),
+        "model": model.name,
+        "solver": edit.solver or edit.recommended_solver(settings),
+        "steps": edit.steps or settings.steps,
+        "guidance": settings.guidance if edit.guidance is None else edit.guidance,
+        "seed": edit.seed,
+        "device": str(model.device),
+        "versions": {"editkit": __version__}
+        | {name: importlib.metadata.version(name) for name in ("torch", "diffusers")},
+    }

@@ -1,0 +1,1 @@
+"""Weights that come with the package, one folder a model, in diffusers layout."""
