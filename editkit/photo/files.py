@@ -167,13 +167,12 @@ def read_photo(source: PhotoLike, *, max_pixels: int = MAX_PIXELS) -> Photo:
     if isinstance(source, Image.Image):
         return _from_image(source, name, max_pixels)
     with _stream(source, name) as stream:
-        with _pillow(name), warnings.catch_warnings():
-            # Sizes are checked against max_pixels below. The filters are the process's own, but
-            # there is no other way past this warning that leaves Image.MAX_IMAGE_PIXELS alone.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _pillow(name) as heard:
             image = Image.open(stream)
         with image:
-            return replace(_from_image(image, name, max_pixels), path=_path_of(source))
+            photo = _from_image(image, name, max_pixels)
+    notes = tuple(dict.fromkeys([*photo.notes, *_said(heard)]))
+    return replace(photo, path=_path_of(source), notes=notes)
 
 
 def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
@@ -317,22 +316,20 @@ def _from_image(image: Image.Image, name: str, max_pixels: int) -> Photo:
         # Pillow would run Ghostscript on it.
         raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
     path = _path_of(image)
-    with _pillow(name), warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
+    with _pillow(name) as heard:
         notes = _before_loading(image)
         image.load()
         _check_size(Size(image.height, image.width), name, max_pixels)
         carried, lost = metadata.carried_from(image)
         settled, change = colour.settle(image, name)
         turned = _upright(colour.samples_of(settled), metadata.orientation_of(image))
-    said = [f"Pillow: {_one_line(str(w.message))}" for w in heard if _matters(w.category)]
     return Photo(
         _frozen(turned),
         settled.mode,
         "JPEG" if image.format == "MPO" else image.format,
         path,
         MappingProxyType(carried),
-        tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *said])),
+        tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *_said(heard)])),
     )
 
 
@@ -351,9 +348,11 @@ def _tiles(image: Image.Image) -> list[Any]:
     return list(getattr(image, "tile", ()))
 
 
-def _matters(category: type[Warning]) -> bool:
+def _said(heard: list[warnings.WarningMessage]) -> list[str]:
+    """Pillow's warnings as notes; its opinion on large files is left out, as we have our own."""
     quiet = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
-    return not issubclass(category, quiet)
+    told = [warning for warning in heard if not issubclass(warning.category, quiet)]
+    return [f"Pillow: {_one_line(str(warning.message))}" for warning in told]
 
 
 def _upright(samples: Samples, orientation: int) -> Samples:
@@ -440,20 +439,26 @@ def _system(what: str) -> Generator[None]:
 
 
 @contextmanager
-def _pillow(name: str) -> Generator[None]:
-    """Turns what Pillow raises on a file that is no image, or a damaged one, into ImageError."""
-    try:
-        yield
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image that can be read; check the file") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} is too large: {_reason(error)}") from error
-    except _PILLOW_ERRORS as error:
-        raise ImageError(
-            f"{name} is damaged or cut short ({_reason(error)}); get a whole copy of the file"
-        ) from error
+def _pillow(name: str) -> Generator[list[warnings.WarningMessage]]:
+    """Collects Pillow's warnings; turns what it raises on a file that is no image into ImageError.
+
+    The filters of warnings belong to the whole process, but nothing else lets a large photo pass
+    that leaves Image.MAX_IMAGE_PIXELS alone; sizes are checked against our own limit instead.
+    """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            yield heard
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{name} is not an image that can be read; check the file") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"{name} is too large: {_reason(error)}") from error
+        except _PILLOW_ERRORS as error:
+            raise ImageError(
+                f"{name} is damaged or cut short ({_reason(error)}); get a whole copy of the file"
+            ) from error
 
 
 def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in)

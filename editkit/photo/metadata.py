@@ -21,6 +21,8 @@ _LOSSLESS_TIFF = ("packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", 
 _XMP_ORIENTATION = re.compile(
     rb"""\s?tiff:Orientation=(["'])[0-9]\1|<tiff:Orientation>\s*[0-9]\s*</tiff:Orientation>"""
 )
+_DAMAGED = (ValueError, struct.error, LookupError, TypeError, SyntaxError, OSError, OverflowError)
+_EXIF_MARK = b"Exif\0\0"
 _JPEG_SEGMENT = 65533 - 32
 
 
@@ -29,7 +31,10 @@ def orientation_of(image: Image.Image) -> int:
 
     Some plugins (TIFF, AVIF) turn the samples themselves while loading and then say 1.
     """
-    value = image.getexif().get(_ORIENTATION, 1)
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGED:
+        return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -66,13 +71,14 @@ def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # 
 def upright_exif(block: bytes) -> bytes:
     """The EXIF block without orientation and thumbnail; every other byte stays where it was.
 
+    The block comes back with the mark that JPEG wants before it; WebP hands it over without.
+
     Edited in place rather than rebuilt: maker notes hold offsets that a rebuilt block would break.
 
     Raises:
         ValueError, struct.error, IndexError: the block is damaged.
     """
-    prefix = b"Exif\0\0" if block.startswith(b"Exif\0\0") else b""
-    tiff = bytearray(block[len(prefix) :])
+    tiff = bytearray(block.removeprefix(_EXIF_MARK))
     order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
     if order is None:
         raise ValueError("no byte order")
@@ -84,7 +90,7 @@ def upright_exif(block: bytes) -> bytes:
         at = entries[_ORIENTATION]
         tiff[at : end + 4] = tiff[at + 12 : end + 4] + bytes(12)
         struct.pack_into(order + "H", tiff, start, len(entries) - 1)
-    return prefix + bytes(tiff)
+    return _EXIF_MARK + bytes(tiff)
 
 
 def _entries(tiff: bytearray, order: str, start: int) -> Iterator[tuple[int, int]]:
@@ -128,7 +134,7 @@ def _take_exif(image: Image.Image, carried: dict[str, Any], notes: list[str]) ->
             carried["exif"] = upright_exif(block)
         elif rebuilt := _rebuilt_exif(image.getexif()):
             carried["exif"] = rebuilt
-    except (ValueError, struct.error, IndexError, TypeError, KeyError):
+    except _DAMAGED:
         notes.append("its EXIF data is damaged and was left out")
 
 

@@ -1,0 +1,278 @@
+"""Writing: what comes back is what was there, and nothing is ever lost or half written."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, JpegImagePlugin
+
+from editkit.errors import ImageError
+from editkit.photo import files
+from editkit.photo.files import Photo, encode_photo, is_lossy, read_photo, write_photo
+
+RNG = np.random.default_rng(11)
+SHAPES = {"L": (9, 13), "LA": (9, 13, 2), "RGB": (9, 13, 3), "RGBA": (9, 13, 4), "CMYK": (9, 13, 4)}
+HELD = {
+    ".jpg": ("L", "RGB", "CMYK"),
+    ".jpeg": ("L", "RGB", "CMYK"),
+    ".png": ("L", "LA", "RGB", "RGBA", "I;16"),
+    ".webp": ("RGB", "RGBA"),
+    ".tif": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    ".tiff": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    ".bmp": ("L", "RGB"),
+}
+ALL = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+
+
+def photo_of(mode: str) -> Photo:
+    if mode == "I;16":
+        return Photo(RNG.integers(0, 65536, (9, 13), dtype=np.uint16), mode)
+    return Photo(RNG.integers(0, 256, SHAPES[mode], dtype=np.uint8), mode)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(s, m) for s in HELD for m in ALL])
+def test_a_container_holds_the_mode_or_says_which_can(
+    tmp_path: Path, suffix: str, mode: str
+) -> None:
+    photo, path = photo_of(mode), tmp_path / f"a{suffix}"
+    if mode not in HELD[suffix]:
+        with pytest.raises(ImageError, match=r"cannot hold .*; write \.") as caught:
+            write_photo(photo, path)
+        offered = [word for word in str(caught.value).split() if word.startswith(".")]
+        assert offered
+        assert all(mode in HELD[other] for other in offered)
+        assert names(tmp_path) == []
+        return
+    write_photo(photo, path)
+    again = read_photo(path)
+    assert (again.mode, again.size, again.notes) == (mode, photo.size, ())
+    if not is_lossy(suffix):
+        assert np.array_equal(again.samples, photo.samples)
+
+
+def test_fully_transparent_colours_survive_webp(tmp_path: Path) -> None:
+    photo = photo_of("RGBA")
+    photo.samples[..., 3] = 0
+    write_photo(photo, tmp_path / "a.webp")
+    assert np.array_equal(read_photo(tmp_path / "a.webp").samples, photo.samples)
+
+
+def test_lossy_is_jpeg_alone() -> None:
+    assert [is_lossy(name) for name in ("JPEG", "jpg", ".jpeg", "PNG", "webp")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(ImageError, match="gif"):
+        is_lossy("gif")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "a.jp2"])
+def test_unknown_suffixes_list_the_known_ones(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError, match=r"\.jpg \.jpeg \.png"):
+        write_photo(photo_of("RGB"), tmp_path / name)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_jpeg_settings_are_used_again(tmp_path: Path, subsampling: int) -> None:
+    made = Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    made.save(tmp_path / "a.jpg", quality=61, subsampling=subsampling, progressive=True)
+    write_photo(read_photo(tmp_path / "a.jpg"), tmp_path / "b.jpg")
+    with Image.open(tmp_path / "a.jpg") as before, Image.open(tmp_path / "b.jpg") as after:
+        assert isinstance(before, JpegImagePlugin.JpegImageFile)
+        assert isinstance(after, JpegImagePlugin.JpegImageFile)
+        assert before.quantization == after.quantization
+        assert JpegImagePlugin.get_sampling(after) == subsampling
+        assert after.info["progressive"]
+
+
+def test_other_sources_become_jpeg_of_high_quality() -> None:
+    rows, columns = np.mgrid[:64, :64]
+    smooth = np.stack([rows * 4, columns * 4, 255 - rows * 2], axis=2).astype(np.uint8)
+    again = read_photo(encode_photo(Photo(smooth, "RGB"), "JPEG"))
+    assert again.carried["subsampling"] == 0
+    assert np.abs(again.samples.astype(int) - smooth).max() < 12
+
+
+def test_targets_are_not_replaced_without_force(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"mine")
+    with pytest.raises(ImageError, match="exists; give --force"):
+        write_photo(photo_of("RGB"), path)
+    assert path.read_bytes() == b"mine"
+    photo = photo_of("RGB")
+    path.chmod(0o640)
+    write_photo(photo, path, force=True)
+    assert np.array_equal(read_photo(path).samples, photo.samples)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_a_dangling_link_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "none.png")
+    with pytest.raises(ImageError, match="exists"):
+        write_photo(photo_of("RGB"), tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_source_is_never_written_to(tmp_path: Path, force: bool) -> None:  # noqa: FBT001
+    path = tmp_path / "a.png"
+    write_photo(photo_of("RGB"), path)
+    before = path.read_bytes()
+    (tmp_path / "link.png").symlink_to(path)
+    (tmp_path / "hard.png").hardlink_to(path)
+    photo = read_photo(path)
+    for name in ("a.png", "link.png", "hard.png"):
+        with pytest.raises(ImageError, match="is the photo itself"):
+            write_photo(photo, tmp_path / name, force=force)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_target_that_appears_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    path = tmp_path / "a.png"
+    encode = files.encode_photo
+
+    def late(photo: Photo, format: str) -> bytes:  # noqa: A002
+        path.write_bytes(b"mine")
+        return encode(photo, format)
+
+    monkeypatch.setattr(files, "encode_photo", late)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(ImageError, match="exists"):
+        write_photo(photo_of("RGB"), path)
+    assert path.read_bytes() == b"mine"
+    assert names(tmp_path) == ["a.png"]
+
+
+def no_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    photo = photo_of("RGB")
+    write_photo(photo, tmp_path / "a.png")
+    assert np.array_equal(read_photo(tmp_path / "a.png").samples, photo.samples)
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_of_many_writers_one_wins(tmp_path: Path) -> None:
+    photo, outcomes = photo_of("RGB"), list[str]()
+
+    def write() -> None:
+        try:
+            write_photo(photo, tmp_path / "a.png")
+            outcomes.append("written")
+        except ImageError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["refused"] * 7 + ["written"]
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("where", ["fsync", "link"])
+def test_failure_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, where, full)
+    with pytest.raises(ImageError, match="No space left"):
+        write_photo(photo_of("RGB"), tmp_path / "a.png")
+    assert names(tmp_path) == []
+
+
+def test_failure_without_links_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(ImageError, match="Input/output error"):
+        write_photo(photo_of("RGB"), tmp_path / "a.png")
+    assert names(tmp_path) == []
+
+
+def test_failed_replacement_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"mine")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_photo(photo_of("RGB"), tmp_path / "a.png", force=True)
+    assert (tmp_path / "a.png").read_bytes() == b"mine"
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_encoder_errors_name_the_size(tmp_path: Path) -> None:
+    long = Photo(np.zeros((1, 16384, 3), np.uint8), "RGB")
+    with pytest.raises(ImageError, match="16384x1 cannot be written as WEBP"):
+        write_photo(long, tmp_path / "a.webp")
+    assert names(tmp_path) == []
+
+
+def test_folders_missing_folders_and_closed_folders(tmp_path: Path) -> None:
+    photo = photo_of("RGB")
+    (tmp_path / "d.png").mkdir()
+    for path, says in [
+        (tmp_path / "d.png", "is a folder"),
+        (tmp_path / "none" / "a.png", "does not exist"),
+        (tmp_path / f"{'x' * 300}.png", "too long"),
+        (tmp_path / "a\0.png", "null"),
+    ]:
+        with pytest.raises(ImageError, match=says):
+            write_photo(photo, path)
+    assert names(tmp_path) == ["d.png"]
+
+
+def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def deny(path: Any, flags: int, *rest: Any, **more: Any) -> int:  # noqa: ANN401
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", deny)
+    with pytest.raises(ImageError, match="permission denied"):
+        write_photo(photo_of("RGB"), tmp_path / "a.png")
+
+
+def test_new_files_have_the_usual_mode(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_photo(photo_of("RGB"), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_samples_of_another_kind_do_not_stand_in() -> None:
+    photo = photo_of("RGB")
+    assert photo.with_samples(np.zeros((3, 4, 3), np.uint8)).size == (3, 4)
+    for wrong in (np.zeros((9, 13), np.uint8), np.zeros((9, 13, 3), np.uint16)):
+        with pytest.raises(ImageError, match="cannot stand"):
+            photo.with_samples(wrong)
