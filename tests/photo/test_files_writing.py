@@ -254,7 +254,7 @@ def test_folders_missing_folders_and_closed_folders(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = os.open
 
-    def deny(path: Any, flags: int, *rest: Any, **more: Any) -> int:  # noqa: ANN401
+    def deny(path: Any, flags: int, *rest: Any, **more: Any) -> int:
         if flags & os.O_CREAT:
             raise PermissionError(errno.EACCES, "Permission denied")
         return opened(path, flags, *rest, **more)
