@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from io import BytesIO
+from io import BytesIO, IOBase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -90,8 +90,15 @@ class TensorLike(Protocol):
 
 
 PhotoLike = (
-    str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any] | TensorLike
-)  # fmt: skip
+    str
+    | os.PathLike[str]
+    | bytes
+    | BinaryIO
+    | IOBase  # what open files are while running; BinaryIO is known to type checkers only
+    | Image.Image
+    | NDArray[Any]
+    | TensorLike
+)
 """A path, the bytes of a file, an open file, a Pillow image, or samples.
 
 Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1].
@@ -399,7 +406,7 @@ def _stream(source: Any, name: str) -> Generator[BinaryIO]:  # noqa: ANN401  (ch
         raise ImageError(f"{type(source).__name__} is not a photo; give a path, bytes or an array")
 
 
-def _in_memory(data: bytes, name: str) -> BinaryIO:
+def _in_memory(data: bytes, name: str) -> BytesIO:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes); give an image file")
     return BytesIO(data)

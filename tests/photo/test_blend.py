@@ -55,7 +55,7 @@ def test_thin_scratches_are_replaced(thickness: int, width: float) -> None:
 def test_the_ramp_is_the_distance() -> None:
     coverage = blank(200, 200)
     coverage[50:150, 50:150] = 1
-    alpha = feathered(coverage, 4)
+    alpha = feathered(coverage, 4.0)
     assert alpha[100, 49:56].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1])
     assert np.array_equal(alpha, alpha.T)
 
@@ -64,7 +64,7 @@ def test_each_part_has_its_own_width() -> None:
     coverage = blank(120, 200)
     coverage[10:110, 10:110] = 1
     coverage[50, 150:180] = 1
-    alpha = feathered(coverage, 4)
+    alpha = feathered(coverage, 4.0)
     assert alpha[50, 10] == pytest.approx(0.2)
     assert (alpha[50, 150:180] == 1).all()
 
@@ -72,7 +72,7 @@ def test_each_part_has_its_own_width() -> None:
 def test_the_photos_border_is_no_edge() -> None:
     coverage = blank(60, 60)
     coverage[:40] = 1
-    alpha = feathered(coverage, 4)
+    alpha = feathered(coverage, 4.0)
     assert (alpha[:30] == 1).all()
     assert (alpha[39] < 1).all()
     assert (feathered(np.ones((5, 5), np.float32)) == 1).all()
@@ -81,15 +81,15 @@ def test_the_photos_border_is_no_edge() -> None:
 def test_soft_values_are_scaled_not_lost() -> None:
     coverage = blank(100, 100)
     coverage[20:80, 20:80] = 0.5
-    alpha = feathered(coverage, 2)
+    alpha = feathered(coverage, 2.0)
     assert alpha[50, 50] == 0.5
     assert 0 < alpha[20, 50] < 0.5
 
 
 def test_no_width_and_no_mask_change_nothing() -> None:
     coverage = np.random.default_rng(0).random((9, 9), np.float32)
-    assert np.array_equal(feathered(coverage, 0), coverage)
-    assert not feathered(blank(4, 4), 3).any()
+    assert np.array_equal(feathered(coverage, 0.0), coverage)
+    assert not feathered(blank(4, 4), 3.0).any()
     for width in (-1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="feather"):
             feathered(coverage, width)
