@@ -1,28 +1,13 @@
-"""Array shapes and small geometric values that more than one room uses.
+"""Small geometric values, and the shapes of arrays; those of tensors are in `tensors.py`.
 
-Shapes are checked at run time by the tests only; in production the aliases cost nothing.
+Shapes are checked at run time by the tests only; in production the aliases cost nothing. Nothing
+here imports torch, so that a wrong file name is told at once.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from torch import Tensor
-
-State = Float[Tensor, "b ..."]
-"""Noisy or clean samples in a model's own scaling; the first axis is the batch."""
-
-Latents = Float[Tensor, "b c lh lw"]
-"""Latents in a model's own scaling, about unit variance."""
-
-LatentMask = Float[Tensor, "b 1 lh lw"]
-"""1 where latents may change, 0 where they are known."""
-
-Pixels = Float[Tensor, "b 3 h w"]
-"""RGB in [-1, 1], sRGB."""
-
-PixelMask = Float[Tensor, "b 1 h w"]
-"""1 where pixels may change, 0 where they stay; values between are partial change."""
 
 Rgb = UInt8[np.ndarray, "h w 3"]
 """RGB in [0, 255], sRGB, as the model sees a photo."""

@@ -11,7 +11,7 @@ import torch
 
 from editkit.diffusion.levels import Level, Pred
 from editkit.diffusion.walk import Moment
-from editkit.types import State
+from editkit.tensors import State
 
 Known = Callable[[Level], State]
 """`level -> mask`: 1 where the state is known at that level, 0 where it is free."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from editkit.diffusion.levels import Level, Pred, Target
-from editkit.types import State
+from editkit.tensors import State
 
 COND = "cond"
 UNCOND = "uncond"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from editkit.types import State
+from editkit.tensors import State
 
 
 class Level(NamedTuple):

@@ -10,7 +10,7 @@ from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import How, Move, Plan
 from editkit.diffusion.solvers import Solver
 from editkit.diffusion.walk import Denoise, Moment, Past
-from editkit.types import State
+from editkit.tensors import State
 
 Watch = Callable[[Move, Pred], None]
 """Called after every step down with the move made and what was predicted before it."""

@@ -13,7 +13,7 @@ import numpy as np
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import Move
 from editkit.diffusion.walk import Moment, Past
-from editkit.types import State
+from editkit.tensors import State
 
 
 class Solver:

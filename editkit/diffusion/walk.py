@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from editkit.diffusion.draws import Draws
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import Move
-from editkit.types import State
+from editkit.tensors import State
 
 Denoise = Callable[[State, Level], Pred]
 """`(x, level) -> Pred`: network, conditions and guide composed. All that the sampler knows."""

@@ -12,7 +12,8 @@ from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import DeviceError
 from editkit.models.settings import Settings
-from editkit.types import LatentMask, Latents, Pixels, Size, State
+from editkit.tensors import LatentMask, Latents, Pixels, State
+from editkit.types import Size
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Serves 4-channel UNets and 9-channel (inpainting) ones, and those distilled to t
 scale as an input.
 """
 
-import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from editkit.diffusion.solvers import Solver
 from editkit.models.base import Capabilities, Hole, Text, chunks, repeated
 from editkit.models.schedules import Config, build_schedule, native_solver
 from editkit.models.settings import Settings, read_settings
-from editkit.types import Latents, Pixels, Size, State
+from editkit.tensors import Latents, Pixels, State
+from editkit.types import Size
 
 
 @dataclass
@@ -55,12 +55,12 @@ class StableDiffusion:
         distilled = self.unet.config["time_cond_proj_dim"] is not None
         return Capabilities(text=True, inpainting=told, guidance_input=distilled)
 
-    @functools.cached_property
+    @property
     def latent_cell(self) -> int:
         """The autoencoder halves the picture between its blocks."""
         return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
 
-    @functools.cached_property
+    @property
     def multiple(self) -> int:
         """Latents must halve evenly as often as the UNet does."""
         return self.latent_cell * 2 ** (len(self.unet.config["block_out_channels"]) - 1)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from editkit.photo.prefill import prefill
-from editkit.types import Coverage, LatentMask, PixelMask, Pixels, Rgb, Size
+from editkit.tensors import LatentMask, PixelMask, Pixels
+from editkit.types import Coverage, Rgb, Size
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from editkit.errors import InputError
 from editkit.models.base import Hole, Model, Text
 from editkit.models.settings import SOLVERS, Settings
 from editkit.ops.canvas import reduce_mask, sample_mask
-from editkit.types import LatentMask, Latents, PixelMask, Pixels, Size
+from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
+from editkit.types import Size
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)`, in steps of the walk."""

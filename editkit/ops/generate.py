@@ -9,7 +9,8 @@ from editkit.ops.canvas import to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Result, describe
 from editkit.photo.files import Photo
-from editkit.types import Latents, Rgb, Size
+from editkit.tensors import Latents
+from editkit.types import Rgb, Size
 
 
 @dataclass(frozen=True)

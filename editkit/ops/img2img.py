@@ -13,7 +13,8 @@ from editkit.ops.result import Result, describe
 from editkit.photo.blend import composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.regions import Region, cut, paste, plan_region
-from editkit.types import Box, Latents, Pixels, Size
+from editkit.tensors import Latents, Pixels
+from editkit.types import Box, Size
 
 
 @dataclass(frozen=True)

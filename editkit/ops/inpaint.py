@@ -6,7 +6,7 @@ from editkit.diffusion.constraints import Blend, Constraint, Hard
 from editkit.diffusion.plans import Plan, linear
 from editkit.models.base import Model
 from editkit.ops.masked import MaskedEdit
-from editkit.types import LatentMask, Latents
+from editkit.tensors import LatentMask, Latents
 
 
 @dataclass(frozen=True)

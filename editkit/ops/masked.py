@@ -16,7 +16,8 @@ from editkit.ops.result import Report, Result, describe
 from editkit.photo.blend import changed_outside, composite, feathered
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.regions import Region, cut, cut_mask, paste, plan_region
-from editkit.types import Coverage, LatentMask, Latents, Rgb
+from editkit.tensors import LatentMask, Latents
+from editkit.types import Coverage, Rgb
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ class MaskedEdit(Edit):
     ) -> Rgb:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
-        seen = cut(photo.rgb(region.box), region)
-        canvas = make_canvas(seen, cut_mask(coverage[region.box.slices], region), method)
+        seen = cut(photo.rgb(), region)
+        canvas = make_canvas(seen, cut_mask(coverage, region), method)
         with device_errors(model.device):
             patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
         return paste(patch, region)

@@ -8,7 +8,7 @@ from editkit.models.base import Model
 from editkit.models.settings import Settings
 from editkit.ops.edit import within
 from editkit.ops.masked import MaskedEdit
-from editkit.types import LatentMask, Latents
+from editkit.tensors import LatentMask, Latents
 
 
 @dataclass(frozen=True)

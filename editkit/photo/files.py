@@ -206,6 +206,20 @@ def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
         _discard(part)
 
 
+def check_target(photo: Photo | None, path: Path, *, force: bool = False) -> None:
+    """Finds before any work is done what would keep `write_photo` from writing to a path.
+
+    Raises:
+        ImageError: as `write_photo`, or a folder that may not be written in.
+    """
+    format_ = format_of(path)
+    if photo is not None:
+        _check_holds(photo, format_)
+    _refuse_target(photo, path, force=force)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ImageError(f"the folder {path.parent} may not be written in; give -o another place")
+
+
 def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
     """The bytes of a file in the format given by Pillow's name ("JPEG") or by suffix (".jpg").
 
@@ -213,11 +227,7 @@ def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
         ImageError: unknown format, or one that cannot hold the photo's mode or size.
     """
     name = _format_name(format)
-    if photo.mode not in _HOLDS[name]:
-        fitting = " or ".join(_suffixes_for(photo.mode))
-        raise ImageError(
-            f"{name} cannot hold a photo of mode {photo.mode}; write {fitting} instead"
-        )
+    _check_holds(photo, name)
     out = BytesIO()
     try:
         image = colour.image_of(photo.samples, photo.mode)
@@ -479,13 +489,21 @@ def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in
     return Path(found) if isinstance(found, str) and found and not found.startswith("<") else None
 
 
-def _refuse_target(photo: Photo, path: Path, *, force: bool) -> None:
+def _check_holds(photo: Photo, name: str) -> None:
+    if photo.mode not in _HOLDS[name]:
+        fitting = " or ".join(_suffixes_for(photo.mode))
+        raise ImageError(
+            f"{name} cannot hold a photo of mode {photo.mode}; write {fitting} instead"
+        )
+
+
+def _refuse_target(photo: Photo | None, path: Path, *, force: bool) -> None:
     with _system(f"{path} cannot be written"):
         if path.is_dir():
             raise ImageError(f"{path} is a folder; give a file name")
         if not path.parent.is_dir():
             raise ImageError(f"the folder {path.parent} does not exist; make it first")
-        if _same_file(photo.path, path):
+        if photo is not None and _same_file(photo.path, path):
             raise ImageError(f"{path} is the photo itself; give -o another name")
         if not force and os.path.lexists(path):
             raise ImageError(_exists(path))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
+from editkit.photo.files import Photo
 from editkit.types import Box, Coverage, Size
 
 _MOST_ENLARGED = 4.0
@@ -83,6 +84,11 @@ def cut(array: NDArray[Any], region: Region) -> NDArray[Any]:
     crop is copied sample by sample.
     """
     return _padded(_resized(array[region.box.slices], region.scaled), region.working)
+
+
+def cut_photo(photo: Photo, region: Region) -> NDArray[np.uint8]:
+    """`cut(photo.rgb(), region)`, with only the region's box turned into RGB."""
+    return _padded(_resized(photo.rgb(region.box), region.scaled), region.working)
 
 
 def cut_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:

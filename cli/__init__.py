@@ -1,0 +1,1 @@
+"""The command line of editkit: a thin layer over the Python API, installed as `editkit_cli`."""

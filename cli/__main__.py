@@ -1,0 +1,5 @@
+"""`python -m editkit_cli`."""
+
+from .main import main
+
+main()

@@ -1,0 +1,49 @@
+"""`editkit generate`."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .params import edit_options
+from .running import Job
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.edit import Progress
+    from editkit.ops.result import Result
+    from editkit.types import Size
+
+
+class SizeType(click.ParamType["Size"]):
+    """WIDTHxHEIGHT in pixels, or one number for a square."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Size":
+        """The size that a text stands for."""
+        from editkit.types import Size
+
+        found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 640x480", param, ctx)
+        width, height = found.groups()
+        return Size(int(height or width), int(width))
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--size", type=SizeType(), help="In pixels.  [the model's native square]")
+@edit_options
+def generate(prompt: str, **options: Any) -> None:  # noqa: ANN401
+    """Paint a picture from PROMPT alone."""
+    job = Job.take(options)
+
+    def apply(model: "Model", seed: int, progress: "Progress | None") -> "Result":
+        from editkit.ops.generate import Generate
+
+        return Generate(prompt, seed=seed, **options)(model, progress=progress)
+
+    job.run(apply)

@@ -1,0 +1,57 @@
+"""The `editkit` command, and the one place where errors become exit codes.
+
+0 success · 1 something failed · 2 something given cannot be used · 130 interrupted. A bug keeps its
+traceback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from editkit._version import __version__
+from editkit.errors import EditkitError, InputError
+
+from .generate import generate
+from .img2img import img2img
+from .inpaint import inpaint
+from .models import models
+from .resample import resample
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Edit photos by diffusion, and leave every other pixel as it was."""
+
+
+for _command in (inpaint, img2img, resample, generate, models):
+    cli.add_command(_command)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    try:
+        code = cli.main(args, prog_name="editkit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        code = _said(error.format_message(), error.exit_code)
+    except InputError as error:
+        code = _said(str(error), 2)
+    except EditkitError as error:
+        code = _said(str(error), 1)
+    except (click.Abort, KeyboardInterrupt):
+        code = _said("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read our output has left; Python must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _said(message: str, code: int) -> int:
+    click.echo(f"editkit: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,70 @@
+"""`editkit models`."""
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from editkit.models.registry import BUILTIN, Found, cached_models, find_model
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the models on this machine, or tell about one."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_models)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a list for programs.")
+def list_models(*, as_json: bool = False) -> None:
+    """The built-in model, and those in the local Hugging Face cache that editkit reads."""
+    found = [find_model(BUILTIN), *cached_models()]
+    if as_json:
+        click.echo(json.dumps([_about(model) for model in found]))
+        return
+    for model in found:
+        click.echo(f"{model.name}\t{_megabytes(model)} MB\t{model.folder}")
+
+
+@models.command()
+@click.argument("name", default=BUILTIN)
+@click.option("--offline", is_flag=True, help="Never open a connection.")
+@click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
+def info(name: str, *, offline: bool, as_json: bool) -> None:
+    """What the model NAME is, what it was made for, and the settings it recommends.
+
+    An id that is not in the local cache is downloaded first, unless --offline.
+    """
+    about = _about(find_model(name, offline=offline))
+    if as_json:
+        click.echo(json.dumps(about))
+        return
+    for key, value in (about | about.pop("settings")).items():
+        click.echo(f"{key:20} {value}")
+
+
+def _about(model: Found) -> dict[str, Any]:
+    unet = json.loads((model.folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    return {
+        "name": model.name,
+        "folder": str(model.folder),
+        "megabytes": _megabytes(model),
+        "inpainting": unet.get("in_channels") == 9,
+        "licence": _licence(model),
+        "settings": dataclasses.asdict(model.settings),
+    }
+
+
+def _licence(model: Found) -> str:
+    """The licence that the model card names in its head."""
+    card = model.folder / "README.md"
+    lines = card.read_text(encoding="utf-8").splitlines() if card.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("license:"))
+    return next(named, "not stated")
+
+
+def _megabytes(model: Found) -> int:
+    return round(sum(file.stat().st_size for file in model.weights) / 1e6)

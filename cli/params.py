@@ -1,0 +1,127 @@
+"""Options that several commands share, declared once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from editkit.models.settings import PREFILLS, SOLVERS
+
+Command = Callable[..., Any]
+
+DEFAULT = "the model's recommendation"
+
+_EDIT = (
+    click.option("--negative", default="", metavar="TEXT", help="What to avoid."),
+    click.option(
+        "--steps", type=click.IntRange(1, 1000), help=f"Steps of the schedule.  [{DEFAULT}]"
+    ),
+    click.option(
+        "--guidance",
+        type=click.FloatRange(0, 100),
+        help=f"How closely to follow the prompt; 1 is not at all pushed.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--guidance-rescale",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        help="How far to bring back the contrast that guidance adds.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="Of all noise: the same seed gives the same picture.",
+    ),
+    click.option("--solver", type=click.Choice(SOLVERS), help=f"How steps are made.  [{DEFAULT}]"),
+    click.option(
+        "--work-size",
+        type=click.IntRange(32, 8192),
+        metavar="PX",
+        help="Work on the area of a square of this side.  [the model's native size]",
+    ),
+)
+_MODEL = (
+    click.option(
+        "-m",
+        "--model",
+        default="builtin",
+        show_default=True,
+        help="`builtin`, a folder in diffusers layout, or a Hugging Face id (owner/name).",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(("auto", "float32", "bfloat16", "float16")),
+        default="auto",
+        show_default=True,
+        help="Precision of the networks.",
+    ),
+    click.option("--offline", is_flag=True, help="Never open a connection."),
+)
+_OUTPUT = (
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
+    ),
+    click.option(
+        "-n",
+        "--num",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        help="Variants, of seeds that follow; each file is named by its seed.",
+    ),
+    click.option("--force", is_flag=True, help="Replace an output that exists."),
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print a report, a line for each picture."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+_MASKED = (
+    click.option(
+        "--strength",
+        type=click.FloatRange(0.01, 1),
+        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--prefill",
+        type=click.Choice(PREFILLS),
+        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--context",
+        type=click.FloatRange(0, 10),
+        default=0.3,
+        show_default=True,
+        help="How much around the mask the model sees, as a share of the mask.",
+    ),
+    click.option(
+        "--feather",
+        type=click.FloatRange(0, 1000),
+        default=4.0,
+        show_default=True,
+        help="Width in pixels of the soft edge, which lies inside the mask.",
+    ),
+)
+
+
+def _stacked(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
+"""Options of every edit."""
+
+masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_OUTPUT))
+"""Options of every edit inside a mask."""

@@ -1,0 +1,184 @@
+"""Running an edit from the command line: what is read, where it goes, what is said.
+
+Everything that can be wrong with what was given is found before a model is loaded, and before torch
+is imported.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from editkit.errors import InputError
+
+from .offline import forbid_network
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.edit import Progress
+    from editkit.ops.result import Result
+    from editkit.photo.files import Photo
+    from editkit.types import Coverage
+
+STDIO = "-"
+
+Apply = Callable[["Model", int, "Progress | None"], "Result"]
+"""`(model, seed, progress) -> result`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every command takes beside the edit itself."""
+
+    model: str
+    device: str
+    dtype: str
+    offline: bool
+    output: str | None
+    num: int
+    force: bool
+    as_json: bool
+    quiet: bool
+    seed: int
+
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> Self:
+        """The job's options, taken out of all that a command was given."""
+        return cls(**{f.name: options.pop(f.name) for f in fields(cls)})
+
+    def targets(self, source: str | None, photo: "Photo | None") -> Mapping[int, str]:
+        """Where each seed's picture goes, checked to be writable.
+
+        Raises:
+            InputError: a target exists, or cannot be written.
+        """
+        from editkit.photo.files import check_target
+
+        whole = self.output or _default_output(source)
+        if whole == STDIO:
+            self._check_stdout()
+            return {self.seed: STDIO}
+        seeds = range(self.seed, self.seed + self.num)
+        named = {seed: whole if self.num == 1 else _with_seed(whole, seed) for seed in seeds}
+        for target in named.values():
+            check_target(photo, Path(target), force=self.force)
+        return named
+
+    def _check_stdout(self) -> None:
+        if self.num > 1:
+            raise InputError(f"-n {self.num} pictures cannot go to standard output; give -o FILE")
+        if self.as_json:
+            raise InputError("--json and the picture cannot both go to standard output; give -o")
+        if sys.stdout.isatty():
+            raise InputError("standard output is a terminal; give -o FILE")
+
+    def run(self, apply: Apply, source: str | None = None, photo: "Photo | None" = None) -> None:
+        """Applies an edit for each seed and writes what comes out."""
+        targets = self.targets(source, photo)
+        if self.offline:
+            forbid_network()
+        from editkit.models.registry import load_model
+
+        model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
+        for seed, target in targets.items():
+            with self._progress() as progress:
+                result = apply(model, seed, progress)
+            _write(result, target, force=self.force)
+            self._tell(result, target)
+
+    @contextmanager
+    def _progress(self) -> "Generator[Progress | None]":
+        if self.quiet:
+            yield None
+            return
+        from tqdm import tqdm
+
+        # None means: only on a terminal.
+        with tqdm(unit="step", leave=False, disable=None, file=sys.stderr) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield show
+
+    def _tell(self, result: "Result", target: str) -> None:
+        report = result.report
+        if self.as_json:
+            click.echo(json.dumps({"output": target, **report}))
+        elif target != STDIO and not self.quiet:
+            click.echo(target)
+        if not self.quiet:
+            for note in _notes(report):
+                click.echo(f"editkit: {note}", err=True)
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    notes = list(report["notes"])
+    if report["unread"]:
+        notes.append(f"the prompt is too long for the model; not read: {report['unread']!r}")
+    said = f"seed {report['seed']}, {report['seconds']} s"
+    if "pixels_kept" in report:
+        changed = report["samples_changed_outside"]
+        said += f", {report['pixels_kept']} pixels kept ({changed} samples of them changed)"
+    return [*notes, said]
+
+
+def read_source(source: str) -> "Photo":
+    """The photo of a path, or of standard input.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    from editkit.photo.files import read_photo
+
+    return read_photo(sys.stdin.buffer.read() if source == STDIO else source)
+
+
+def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
+    """A photo and its mask; one of them may come from standard input.
+
+    Raises:
+        InputError: one cannot be read, or they do not fit.
+    """
+    from editkit.masks.read import read_mask
+
+    if image == mask == STDIO:
+        raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
+    photo = read_source(image)
+    given = sys.stdin.buffer.read() if mask == STDIO else mask
+    return photo, read_mask(given, photo.size)
+
+
+def _default_output(source: str | None) -> str:
+    if source is None:
+        return "generated.png"
+    if source == STDIO:
+        return STDIO
+    from editkit.photo.files import FORMATS
+
+    path = Path(source)
+    suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
+    return str(path.with_name(f"{path.stem}.edit{suffix}"))
+
+
+def _with_seed(target: str, seed: int) -> str:
+    path = Path(target)
+    return str(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
+
+
+def _write(result: "Result", target: str, *, force: bool) -> None:
+    if target != STDIO:
+        result.save(target, force=force)
+        return
+    from editkit.photo.files import FORMATS, encode_photo
+
+    given = result.photo.format or "PNG"
+    data = encode_photo(result.photo, given if given in FORMATS.values() else "PNG")
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

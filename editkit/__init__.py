@@ -1,0 +1,82 @@
+"""Photo editing and inpainting by diffusion that leaves every other pixel as it was.
+
+    import editkit
+
+    editkit.inpaint("photo.jpg", "mask.png", "a red door").save("door.jpg")
+
+Everything heavy is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from editkit._version import __version__
+from editkit.errors import (
+    DeviceError,
+    EditkitError,
+    ImageError,
+    InputError,
+    MaskError,
+    ModelError,
+    ModelLoadError,
+    UnknownModelError,
+    UnsupportedEditError,
+)
+
+if TYPE_CHECKING:
+    from editkit.models.registry import load_model
+    from editkit.ops.api import generate, img2img, inpaint, resample
+    from editkit.ops.generate import Generate
+    from editkit.ops.img2img import Img2Img
+    from editkit.ops.inpaint import Inpaint
+    from editkit.ops.resample import Resample
+    from editkit.ops.result import Result
+
+__all__ = [
+    "DeviceError",
+    "EditkitError",
+    "Generate",
+    "ImageError",
+    "Img2Img",
+    "Inpaint",
+    "InputError",
+    "MaskError",
+    "ModelError",
+    "ModelLoadError",
+    "Resample",
+    "Result",
+    "UnknownModelError",
+    "UnsupportedEditError",
+    "__version__",
+    "generate",
+    "img2img",
+    "inpaint",
+    "load_model",
+    "resample",
+]
+
+_HOMES = {
+    "Generate": "editkit.ops.generate",
+    "Img2Img": "editkit.ops.img2img",
+    "Inpaint": "editkit.ops.inpaint",
+    "Resample": "editkit.ops.resample",
+    "Result": "editkit.ops.result",
+    "generate": "editkit.ops.api",
+    "img2img": "editkit.ops.api",
+    "inpaint": "editkit.ops.api",
+    "load_model": "editkit.models.registry",
+    "resample": "editkit.ops.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name not in _HOMES:
+        raise AttributeError(f"module 'editkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    # `editkit.ops.inpaint` and the function of that name are different things; keep ours.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,159 @@
+"""The one-line forms: read, load, edit.
+
+A model given by name is loaded for this one call; for more than one edit load it once with
+`load_model` and pass it.
+"""
+
+import os
+from typing import TypedDict, Unpack
+
+from editkit.models.base import Model
+from editkit.models.registry import BUILTIN, load_model
+from editkit.ops.edit import Progress
+from editkit.ops.generate import Generate
+from editkit.ops.img2img import Img2Img
+from editkit.ops.inpaint import Inpaint
+from editkit.ops.resample import Resample
+from editkit.ops.result import Result
+from editkit.photo.files import Photo, PhotoLike
+from editkit.types import Size
+
+ModelLike = Model | str | os.PathLike[str]
+"""A loaded model, or what `load_model` takes."""
+
+
+class EditOptions(TypedDict, total=False):
+    """Options of every edit: see `Edit`."""
+
+    negative: str
+    steps: int | None
+    guidance: float | None
+    guidance_rescale: float
+    guidance_interval: tuple[float, float]
+    seed: int
+    solver: str | None
+    work_size: int | None
+    compat: bool
+
+
+class MaskedOptions(EditOptions, total=False):
+    """Options of edits inside a mask: see `MaskedEdit`."""
+
+    strength: float | None
+    prefill: str | None
+    context: float
+    feather: float
+
+
+class InpaintOptions(MaskedOptions, total=False):
+    """Options of `Inpaint`."""
+
+    blend: bool
+
+
+class ResampleOptions(MaskedOptions, total=False):
+    """Options of `Resample`."""
+
+    jump: int
+    repeats: int
+
+
+class Img2ImgOptions(EditOptions, total=False):
+    """Options of `Img2Img`."""
+
+    strength: float
+
+
+class GenerateOptions(EditOptions, total=False):
+    """Options of `Generate`."""
+
+    size: Size | None
+
+
+def inpaint(
+    photo: PhotoLike | Photo,
+    mask: PhotoLike,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[InpaintOptions],
+) -> Result:
+    """The photo with its masked area repainted, and everything else as it was.
+
+    Args:
+        photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        mask: the same, of the photo's size; white may change, black stays.
+        prompt: what to paint.
+        model: a loaded model, or the name of one.
+        progress: told of every step.
+        options: fields of `Inpaint`.
+
+    Raises:
+        InputError: an option, the photo or the mask cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Inpaint(prompt, **options)
+    return edit(_loaded(model), photo, mask, progress=progress)
+
+
+def resample(
+    photo: PhotoLike | Photo,
+    mask: PhotoLike,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[ResampleOptions],
+) -> Result:
+    """The photo with its masked area repainted by RePaint's resampling: see `inpaint`.
+
+    Raises:
+        InputError: an option, the photo or the mask cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Resample(prompt, **options)
+    return edit(_loaded(model), photo, mask, progress=progress)
+
+
+def img2img(
+    photo: PhotoLike | Photo,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[Img2ImgOptions],
+) -> Result:
+    """The whole photo repainted, as far as `strength` allows.
+
+    Raises:
+        InputError: an option or the photo cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Img2Img(prompt, **options)
+    return edit(_loaded(model), photo, progress=progress)
+
+
+def generate(
+    prompt: str,
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[GenerateOptions],
+) -> Result:
+    """A picture painted from a prompt alone.
+
+    Raises:
+        InputError: an option cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Generate(prompt, **options)
+    return edit(_loaded(model), progress=progress)
+
+
+def _loaded(model: ModelLike) -> Model:
+    return load_model(model) if isinstance(model, str | os.PathLike) else model
