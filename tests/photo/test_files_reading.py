@@ -2,8 +2,9 @@
 
 import os
 import struct
+import threading
 import zlib
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,38 @@ def test_missing_folder_empty_and_text(tmp_path: Path) -> None:
     assert "null" in refused("a\0b.png")
     assert "device" in refused(os.devnull)
     assert "no pixels" in refused(Image.new("RGB", (0, 3)))
+
+
+def test_other_things_are_refused() -> None:
+    thing: Any
+    # Where types are checked at run time, that check comes first.
+    for thing in (3, None, ["a.png"], StringIO("text")):
+        with pytest.raises((ImageError, TypeError), match=r"not a photo|not bytes|PhotoLike|type"):
+            read_photo(thing)
+
+
+def test_frames_of_other_formats(tmp_path: Path) -> None:
+    first, second = picture("RGB"), picture("RGB")
+    for suffix in (".gif", ".webp", ".png"):
+        options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+        path = tmp_path / f"a{suffix}"
+        first.save(path, save_all=True, append_images=[second], **options)
+        with Image.open(path) as opened:
+            wanted = np.asarray(opened.convert("RGB"))
+        photo = read_photo(path)
+        assert np.array_equal(photo.samples, wanted)
+        assert "only one of 2 frames was read" in photo.notes
+
+
+def test_pipes_are_read_whole(tmp_path: Path) -> None:
+    made, pipe = picture("RGB"), tmp_path / "pipe"
+    made.save(tmp_path / "a.png")
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[(tmp_path / "a.png").read_bytes()])
+    writer.start()
+    photo = read_photo(pipe)
+    writer.join()
+    assert np.array_equal(photo.samples, np.asarray(made))
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from PIL import Image, JpegImagePlugin
 
 from editkit.errors import ImageError
 from editkit.photo import files
-from editkit.photo.files import Photo, encode_photo, is_lossy, read_photo, write_photo
+from editkit.photo.files import Photo, check_target, encode_photo, is_lossy, read_photo, write_photo
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (9, 13), "LA": (9, 13, 2), "RGB": (9, 13, 3), "RGBA": (9, 13, 4), "CMYK": (9, 13, 4)}
@@ -262,6 +262,33 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "open", deny)
     with pytest.raises(ImageError, match="permission denied"):
         write_photo(photo_of("RGB"), tmp_path / "a.png")
+
+
+def closed(*_: object) -> bool:
+    return False
+
+
+def test_targets_can_be_checked_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_target(None, tmp_path / "a.png")
+    check_target(photo_of("RGBA"), tmp_path / "a.png")
+    write_photo(photo_of("RGB"), tmp_path / "a.png")
+    check_target(None, tmp_path / "a.png", force=True)
+    source = read_photo(tmp_path / "a.png")
+    for path, photo, says in [
+        (tmp_path / "a.png", None, "exists"),
+        (tmp_path / "a.png", source, "the photo itself"),
+        (tmp_path / "b.jpg", photo_of("RGBA"), "cannot hold"),
+        (tmp_path / "b.xyz", None, "names no format"),
+        (tmp_path / "none" / "b.png", None, "does not exist"),
+    ]:
+        with pytest.raises(ImageError, match=says):
+            check_target(photo, path)
+    monkeypatch.setattr(os, "access", closed)
+    with pytest.raises(ImageError, match="may not be written in"):
+        check_target(None, tmp_path / "b.png")
+    assert names(tmp_path) == ["a.png"]
 
 
 def test_new_files_have_the_usual_mode(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from editkit.errors import InputError
-from editkit.photo.regions import Region, cut, cut_mask, paste, plan_region
+from editkit.photo.files import Photo
+from editkit.photo.regions import Region, cut, cut_mask, cut_photo, paste, plan_region
 from editkit.types import Box, Size
 
 SIDES = st.integers(1, 3000)
@@ -142,6 +143,14 @@ def test_no_masked_pixel_is_lost(case: tuple[Size, Box], seed: int, many: int) -
         assert cut_[there].size
         assert cut_[there].min() >= coverage[row + region.box.top, column + region.box.left]
     assert cut_.max() == coverage[region.box.slices].max()
+
+
+@pytest.mark.parametrize("side", [64, 200])
+def test_cutting_a_photo_is_cutting_its_rgb(side: int) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (300, 250, 2), dtype=np.uint8)
+    photo = Photo(samples, "LA")
+    region = plan_region(photo.size, Box(60, 70, 200, 210), native=side, multiple=64)
+    assert np.array_equal(cut_photo(photo, region), cut(photo.rgb(), region))
 
 
 def test_masks_are_cut_exactly_at_scale_1() -> None:
