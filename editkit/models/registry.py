@@ -1,6 +1,5 @@
 """Finding models by name, and loading them. Light until something is loaded."""
 
-import json
 import logging
 import os
 import re
@@ -10,8 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from editkit.errors import DeviceError, InputError, ModelLoadError, UnknownModelError
-from editkit.models.settings import Settings, read_settings
+from editkit.errors import (
+    DeviceError,
+    EditkitError,
+    InputError,
+    ModelLoadError,
+    UnknownModelError,
+)
+from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +36,9 @@ _FAMILIES = {
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-_SUBFOLDERS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_NETWORKS = ("unet", "vae", "text_encoder")
+_SUBFOLDERS = (*_NETWORKS, "tokenizer", "scheduler")
+_NOT_WANTED = ("*.fp16.*", "*.non_ema.*")
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Found:
     @property
     def settings(self) -> Settings:
         """Recommended settings, without loading weights."""
-        return read_settings(self.folder, Settings())
+        return read_settings(self.folder)
 
     @property
     def weights(self) -> list[Path]:
@@ -72,55 +79,99 @@ def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False)
     folder = Path(text).expanduser()
     if text == BUILTIN:
         folder = builtin_folder()
-    elif not folder.is_dir():
+    elif not text or not folder.is_dir():
         if not _HUB_ID.fullmatch(text):
             known = f"give {BUILTIN}, a folder in diffusers layout, or an id such as owner/name"
             raise UnknownModelError(f"no model {text!r}: {known}")
         folder = _from_hub(text, offline=offline)
-    return Found(text, folder, _family(text, folder))
+    family = _family(text, folder)
+    _check_parts(text, folder)
+    return Found(text, folder, family)
 
 
 def _family(name: str, folder: Path) -> str:
-    try:
-        kind = json.loads((folder / INDEX).read_text(encoding="utf-8"))["_class_name"]
-    except FileNotFoundError as error:
-        raise UnknownModelError(f"{name} is not a model: it has no {INDEX}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelLoadError(f"{name} has a damaged {INDEX}: {error}") from error
+    if not (folder / INDEX).is_file():
+        raise UnknownModelError(f"{name} is not a model: it has no {INDEX}")
+    kind = str(read_table(folder / INDEX).get("_class_name"))
     if kind not in _FAMILIES:
         known = ", ".join(_FAMILIES)
         raise ModelLoadError(f"{name} is a {kind}; editkit reads {known}")
     return _FAMILIES[kind]
 
 
-def _from_hub(name: str, *, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _check_parts(name: str, folder: Path) -> None:
+    """Finds what is missing; the libraries would ask the network for it, or make something up."""
+    for part in _NETWORKS:
+        read_table(folder / part / "config.json")
+    read_table(folder / "scheduler" / "scheduler_config.json")
+    missing = next(_missing_parts(folder), None)
+    if missing:
+        raise ModelLoadError(f"{name} has no {missing}; editkit loads nothing else")
 
-    def take(*, local: bool) -> Path:
-        wanted = [INDEX, "editkit.json"]
-        wanted += [f"{part}/{pattern}" for part in _SUBFOLDERS for pattern in _FILES]
-        # Variants and pickles stay behind; a config that names a pickle fails to load later.
-        return Path(
-            snapshot_download(
-                name,
-                allow_patterns=wanted,
-                ignore_patterns=["*.fp16.*", "*.non_ema.*"],
-                local_files_only=local,
-            )
-        )
+
+def _missing_parts(folder: Path) -> Iterator[str]:
+    """What is not there of the weights and the tokenizer."""
+    for part in _NETWORKS:
+        found = (folder / part).glob("*.safetensors")
+        if all(any(file.match(variant) for variant in _NOT_WANTED) for file in found):
+            yield f"safetensors in its {part}"
+    words = folder / "tokenizer"
+    if not (words / "tokenizer.json").is_file() and not (words / "vocab.json").is_file():
+        yield "tokenizer.json or vocab.json in its tokenizer"
+
+
+def _from_hub(name: str, *, offline: bool) -> Path:
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return take(local=True)
+        folder = _snapshot(name, local=True)
+        # A snapshot may be there in part, where a download was cut short.
+        if offline or ((folder / INDEX).is_file() and not any(_missing_parts(folder))):
+            return folder
+    except HFValidationError as error:
+        raise UnknownModelError(f"no model {name!r}: {_first_line(error)}") from error
     except LocalEntryNotFoundError as error:
         if offline:
             advice = "run once without --offline, or give a folder"
             raise UnknownModelError(f"{name} is not in the local cache: {advice}") from error
+    with _hub_errors(name):
+        # What it is comes first: a model of another kind may be large.
+        _family(name, _snapshot(name, local=False, wanted=[INDEX]))
+        return _snapshot(name, local=False)
+
+
+def _snapshot(name: str, *, local: bool, wanted: list[str] | None = None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    everything = [INDEX, SETTINGS_FILE, "README.md"]
+    everything += [f"{part}/{pattern}" for part in _SUBFOLDERS for pattern in _FILES]
+    # Variants and pickles stay behind.
+    return Path(
+        snapshot_download(
+            name,
+            allow_patterns=wanted or everything,
+            ignore_patterns=list(_NOT_WANTED),
+            local_files_only=local,
+        )
+    )
+
+
+@contextmanager
+def _hub_errors(name: str) -> Generator[None]:
+    """Turns what the hub's client raises into one line, whichever library it speaks through."""
+    from huggingface_hub.errors import HfHubHTTPError
+
     try:
-        return take(local=False)
+        yield
+    except EditkitError:
+        raise
     except HfHubHTTPError as error:
         raise UnknownModelError(f"{name} cannot be downloaded: {_first_line(error)}") from error
     except OSError as error:
+        raise ModelLoadError(f"{name} cannot be downloaded: {_first_line(error)}") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
+            raise
         raise ModelLoadError(f"{name} cannot be downloaded: {_first_line(error)}") from error
 
 
@@ -163,8 +214,6 @@ def load_model(
         InputError: an unknown device or dtype.
     """
     found = find_model(name, offline=offline)
-    if not found.weights:
-        raise ModelLoadError(f"{found.name} has no safetensors; editkit loads nothing else")
     where = _device(device)
     with _load_errors(found), _quiet_libraries():
         return _loader(found.family)(found.name, found.folder, where, _dtype(dtype, where))
@@ -179,15 +228,19 @@ def _loader(family: str) -> Callable[..., "Model"]:
 def _device(name: str) -> "torch.device":
     import torch
 
-    absent = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
     if name == "auto":
-        name = next((d for d, gone in absent.items() if not gone), "cpu")
+        here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        name = next((device for device, usable in here.items() if usable), "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"unknown device {name!r}; give one of {', '.join(DEVICES)}") from error
-    if absent.get(device.type, False):
-        raise DeviceError(f"device {name} is not available; give --device cpu")
+    if device.type == "meta":
+        raise InputError("device meta computes nothing; give one of cpu, cuda, mps")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # PyTorch asserts that it was built for one
+        raise DeviceError(f"device {name} is not available; give --device cpu") from error
     return device
 
 
@@ -208,9 +261,11 @@ def _dtype(name: str, device: "torch.device") -> "torch.dtype":
 def _load_errors(found: Found) -> Generator[None]:
     from safetensors import SafetensorError
 
+    # Damaged configurations make the libraries stumble in every way there is.
+    damage = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (*damage, AssertionError, RuntimeError, SafetensorError) as error:
         raise ModelLoadError(f"{found.name} cannot be loaded: {_first_line(error)}") from error
 
 
@@ -223,7 +278,7 @@ def _quiet_libraries() -> Generator[None]:
     levels = [logger.level for logger in loggers]
     bars = transformers_logging.is_progress_bar_enabled()
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     transformers_logging.disable_progress_bar()
     try:
         yield

@@ -66,24 +66,6 @@ _FLOW_SOLVERS: Mapping[str, Solver] = MappingProxyType(
     {name: Heun(sigma_space=False) for name in ("heun", "heun_karras")}
 )
 
-_NATIVE: Mapping[str, str] = MappingProxyType(
-    {
-        "DDIMScheduler": "ddim",
-        "DDPMScheduler": "ddpm",
-        "EulerDiscreteScheduler": "euler",
-        "EulerAncestralDiscreteScheduler": "euler_a",
-        "FlowMatchEulerDiscreteScheduler": "euler",
-        "HeunDiscreteScheduler": "heun",
-        "LCMScheduler": "lcm",
-        "UniPCMultistepScheduler": "unipc",
-    }
-)
-
-
-def native_solver(config: Config) -> str:
-    """The solver that a model's own scheduler stands for; DPM++ 2M where it has no namesake."""
-    return _NATIVE.get(str(config.get("_class_name")), "dpmpp_2m")
-
 
 def build_schedule(
     config: Config, solver: str, steps: int, tokens: int | None = None

@@ -4,7 +4,6 @@ Serves 4-channel UNets and 9-channel (inpainting) ones, and those distilled to t
 scale as an input.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.models.base import Capabilities, Hole, Text, chunks, repeated
-from editkit.models.schedules import Config, build_schedule, native_solver
-from editkit.models.settings import Settings, read_settings
+from editkit.models.schedules import Config, build_schedule
+from editkit.models.settings import Settings, read_settings, read_table
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
@@ -131,7 +130,7 @@ class StableDiffusion:
     def embed(self, prompt: str) -> Tensor:
         """Text embedding `(1, tokens, width)` of a prompt; remembered, so encoded once."""
         if prompt not in self._embeddings:
-            limit = self.tokenizer.model_max_length
+            limit = self._room
             words = self.tokenizer(
                 prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
             )
@@ -143,10 +142,16 @@ class StableDiffusion:
 
     def unread(self, prompt: str) -> str:
         """The end of a prompt that the text encoder has no room for."""
-        limit = self.tokenizer.model_max_length
+        limit = self._room
         ids = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
         rest = "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
         return str(rest).strip()
+
+    @property
+    def _room(self) -> int:
+        """Tokens that the text encoder reads; not every tokenizer knows."""
+        places = self.text_encoder.config.max_position_embeddings
+        return min(self.tokenizer.model_max_length, places)
 
     def _to(self, x: Tensor, module: torch.nn.Module) -> Tensor:
         first = next(module.parameters())
@@ -159,29 +164,20 @@ def load_stable_diffusion(
     """The model in a folder of diffusers layout; safetensors only.
 
     Raises:
-        OSError, ValueError, KeyError: a part is missing or damaged (`registry` words it).
+        ModelLoadError, OSError, ValueError: a part is missing or damaged (`registry` words it).
     """
-    scheduler = _json(folder / "scheduler" / "scheduler_config.json")
     # Some autoencoders overflow in half precision, and say so.
-    upcast = _json(folder / "vae" / "config.json").get("force_upcast", True)
+    upcast = read_table(folder / "vae" / "config.json").get("force_upcast", True)
     vae_dtype = torch.float32 if upcast else dtype
-    model = StableDiffusion(
+    return StableDiffusion(
         name=name,
         unet=_load(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device),
         vae=_load(AutoencoderKL, folder / "vae", torch_dtype=vae_dtype).to(device),
         text_encoder=_load(CLIPTextModel, folder / "text_encoder", dtype=dtype).to(device),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        scheduler=scheduler,
-        settings=Settings(),
+        scheduler=read_table(folder / "scheduler" / "scheduler_config.json"),
+        settings=read_settings(folder),
     )
-    native = int(model.unet.config["sample_size"]) * model.latent_cell
-    defaults = Settings(native_size=native, solver=native_solver(scheduler))
-    model.settings = read_settings(folder, defaults)
-    return model
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _load(kind: type[Any], folder: Path, **dtype: torch.dtype) -> Any:  # noqa: ANN401
@@ -190,5 +186,5 @@ def _load(kind: type[Any], folder: Path, **dtype: torch.dtype) -> Any:  # noqa: 
         folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **dtype
     )
     if info["missing_keys"]:
-        raise KeyError(f"{folder.name} lacks the weights {sorted(info['missing_keys'])[0]} and on")
+        raise ValueError(f"{folder.name} lacks the weight {sorted(info['missing_keys'])[0]}")
     return network

@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from editkit.errors import ModelLoadError
 
@@ -27,6 +30,29 @@ SOLVERS = (
 )
 
 PREFILLS = ("none", "telea", "ns", "biharmonic")
+
+_NATIVE: Mapping[str, str] = MappingProxyType(
+    {
+        "DDIMScheduler": "ddim",
+        "DDPMScheduler": "ddpm",
+        "EulerDiscreteScheduler": "euler",
+        "EulerAncestralDiscreteScheduler": "euler_a",
+        "FlowMatchEulerDiscreteScheduler": "euler",
+        "HeunDiscreteScheduler": "heun",
+        "LCMScheduler": "lcm",
+        "UniPCMultistepScheduler": "unipc",
+    }
+)
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "native_size": (32, 8192),
+        "steps": (1, 1000),
+        "guidance": (0, 100),
+        "strength": (0.01, 1),
+        "mask_growth_latent": (0, 64),
+    }
+)
+_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"solver": SOLVERS, "prefill": PREFILLS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,33 +78,64 @@ class Settings:
     mask_growth_latent: int = 1
 
 
-def read_settings(folder: Path, otherwise: Settings) -> Settings:
-    """Settings of the model in `folder`: its `editkit.json`, and `otherwise` for what that omits.
+def native_solver(scheduler: Mapping[str, Any]) -> str:
+    """The solver that a model's own scheduler stands for; DPM++ 2M where it has no namesake."""
+    return _NATIVE.get(str(scheduler.get("_class_name")), "dpmpp_2m")
+
+
+def read_settings(folder: Path) -> Settings:
+    """Settings of the model in `folder`: its `editkit.json`, and its layout for what that omits.
 
     Raises:
-        ModelLoadError: the file is not JSON, or says something that editkit does not know.
+        ModelLoadError: a file is not a table in JSON, or says something that editkit does not know.
     """
+    otherwise = _layout_settings(folder)
     file = folder / SETTINGS_FILE
     if not file.exists():
         return otherwise
-    try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelLoadError(f"{file} is not JSON: {error}") from error
-    _check(file, given)
+    given = read_table(file)
+    for key, value in given.items():
+        _check(file, key, value)
     return dataclasses.replace(otherwise, **given)
 
 
-def _check(file: Path, given: object) -> None:
-    fields = {f.name: f.type for f in dataclasses.fields(Settings)}
-    if not isinstance(given, dict):
-        raise ModelLoadError(f"{file} holds {type(given).__name__}, not a table of settings")
-    for key, value in given.items():
-        if key not in fields:
-            raise ModelLoadError(f"{file} sets {key!r}; known are {', '.join(fields)}")
-        numeric = fields[key] in (int, float)
-        if isinstance(value, str) is numeric or isinstance(value, bool):
-            raise ModelLoadError(f"{file} sets {key} to {value!r}, which is of the wrong kind")
-    for key, known in (("solver", SOLVERS), ("prefill", PREFILLS)):
-        if given.get(key, known[0]) not in known:
-            raise ModelLoadError(f"{file} sets {key} to {given[key]!r}, not one of {known}")
+def read_table(file: Path) -> dict[str, Any]:
+    """The table in a JSON file.
+
+    Raises:
+        ModelLoadError: the file is missing, is not JSON, or holds no table.
+    """
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelLoadError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{file} is not JSON: {error}") from error
+    if not isinstance(table, dict):
+        raise ModelLoadError(f"{file} holds {type(table).__name__}, not a table")
+    return table
+
+
+def _layout_settings(folder: Path) -> Settings:
+    """What the networks' own configurations say of the size and the solver they were made for."""
+    side = read_table(folder / "unet" / "config.json").get("sample_size")
+    blocks = read_table(folder / "vae" / "config.json").get("block_out_channels")
+    solver = native_solver(read_table(folder / "scheduler" / "scheduler_config.json"))
+    if not isinstance(side, int) or not isinstance(blocks, list):
+        return Settings(solver=solver)
+    return Settings(native_size=side * 2 ** (len(blocks) - 1), solver=solver)
+
+
+def _check(file: Path, key: str, value: object) -> None:
+    kinds = {f.name: f.type for f in dataclasses.fields(Settings)}
+    if key not in kinds:
+        raise ModelLoadError(f"{file} sets {key!r}; known are {', '.join(kinds)}")
+    if key in _NAMES:
+        if value not in _NAMES[key]:
+            raise ModelLoadError(f"{file} sets {key} to {value!r}; give one of {_NAMES[key]}")
+        return
+    kind = int if kinds[key] is int else (int, float)
+    low, high = _RANGES[key]
+    # Written so that a NaN, which compares false, is refused too.
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+        raise ModelLoadError(f"{file} sets {key} to {value!r}; give a number from {low} to {high}")
