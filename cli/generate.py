@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .params import edit_options
+from .params import Words, edit_options
 from .running import Job
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from editkit.ops.edit import Progress
     from editkit.ops.result import Result
     from editkit.types import Size
+
+_LEAST, _MOST = 16, 8192
 
 
 class SizeType(click.ParamType["Size"]):
@@ -26,15 +28,18 @@ class SizeType(click.ParamType["Size"]):
         """The size that a text stands for."""
         from editkit.types import Size
 
-        found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", str(value))
+        found = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", str(value))
         if found is None:
             self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 640x480", param, ctx)
         width, height = found.groups()
-        return Size(int(height or width), int(width))
+        size = Size(int(height or width), int(width))
+        if not all(_LEAST <= side <= _MOST for side in size):
+            self.fail(f"{size} is out of range; give sides from {_LEAST} to {_MOST}", param, ctx)
+        return size
 
 
 @click.command()
-@click.argument("prompt")
+@click.argument("prompt", type=Words())
 @click.option("--size", type=SizeType(), help="In pixels.  [the model's native square]")
 @edit_options
 def generate(prompt: str, **options: Any) -> None:  # noqa: ANN401

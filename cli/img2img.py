@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .params import edit_options
+from .params import Number, Words, edit_options
 from .running import Job, read_source
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("image")
-@click.argument("prompt", default="")
+@click.argument("prompt", type=Words(), default="")
 @click.option(
     "--strength",
-    type=click.FloatRange(0.01, 1),
+    type=Number(0.01, 1),
     default=0.5,
     show_default=True,
     help="How much may change: the share of the schedule that is walked.",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .params import masked_options
+from .params import Words, masked_options
 from .running import Job, read_pair
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("image")
 @click.argument("mask")
-@click.argument("prompt", default="")
+@click.argument("prompt", type=Words(), default="")
 @masked_options
 @click.option("--blend", is_flag=True, help="Hold an inpainting model by blending, too.")
 def inpaint(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa: ANN401

@@ -8,6 +8,8 @@ import click
 
 from editkit.models.registry import BUILTIN, Found, cached_models, find_model
 
+from .offline import forbid_network
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -38,6 +40,8 @@ def info(name: str, *, offline: bool, as_json: bool) -> None:
 
     An id that is not in the local cache is downloaded first, unless --offline.
     """
+    if offline:
+        forbid_network()
     about = _about(find_model(name, offline=offline))
     if as_json:
         click.echo(json.dumps(about))

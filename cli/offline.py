@@ -5,7 +5,16 @@ import sys
 
 from editkit.errors import EditkitError
 
-_EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+# Which of an event's arguments says where to.
+_EVENTS = {
+    "socket.connect": 1,
+    "socket.sendto": 1,
+    "socket.sendmsg": 1,
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.gethostbyaddr": 0,
+    "socket.getnameinfo": 0,
+}
 
 
 def forbid_network() -> None:
@@ -17,7 +26,7 @@ def forbid_network() -> None:
 
     def refuse(event: str, args: tuple[object, ...]) -> None:
         if event in _EVENTS:
-            where = args[1] if event.startswith("socket.conn") else args[0]
+            where = args[_EVENTS[event]]
             raise EditkitError(f"--offline: something tried to reach {where!r}")
 
     sys.addaudithook(refuse)

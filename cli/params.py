@@ -1,5 +1,6 @@
 """Options that several commands share, declared once."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,19 +12,55 @@ Command = Callable[..., Any]
 
 DEFAULT = "the model's recommendation"
 
+
+class Number(click.FloatRange):
+    """A number in a range; NaN, which no comparison finds outside, is refused too."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """The number that a text stands for."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+class Words(click.ParamType[str]):
+    """Text that a tokenizer can read; a shell hands over bytes of any kind."""
+
+    name = "text"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """The text as it is."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("the text is not UTF-8.", param, ctx)
+        return str(value)
+
+
 _EDIT = (
-    click.option("--negative", default="", metavar="TEXT", help="What to avoid."),
+    click.option("--negative", type=Words(), default="", metavar="TEXT", help="What to avoid."),
     click.option(
         "--steps", type=click.IntRange(1, 1000), help=f"Steps of the schedule.  [{DEFAULT}]"
     ),
     click.option(
         "--guidance",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         help=f"How closely to follow the prompt; 1 is not at all pushed.  [{DEFAULT}]",
     ),
     click.option(
         "--guidance-rescale",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=0.0,
         help="How far to bring back the contrast that guidance adds.",
     ),
@@ -86,7 +123,7 @@ _OUTPUT = (
 _MASKED = (
     click.option(
         "--strength",
-        type=click.FloatRange(0.01, 1),
+        type=Number(0.01, 1),
         help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
     ),
     click.option(
@@ -96,14 +133,14 @@ _MASKED = (
     ),
     click.option(
         "--context",
-        type=click.FloatRange(0, 10),
+        type=Number(0, 10),
         default=0.3,
         show_default=True,
         help="How much around the mask the model sees, as a share of the mask.",
     ),
     click.option(
         "--feather",
-        type=click.FloatRange(0, 1000),
+        type=Number(0, 1000),
         default=4.0,
         show_default=True,
         help="Width in pixels of the soft edge, which lies inside the mask.",

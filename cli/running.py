@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from editkit.errors import InputError
+from editkit.errors import EditkitError, InputError
 
 from .offline import forbid_network
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from editkit.types import Coverage
 
 STDIO = "-"
+_SEEDS = 2**63
 
 Apply = Callable[["Model", int, "Progress | None"], "Result"]
 """`(model, seed, progress) -> result`."""
@@ -57,12 +58,15 @@ class Job:
         Raises:
             InputError: a target exists, or cannot be written.
         """
-        from editkit.photo.files import check_target
+        from editkit.photo.files import check_target, format_of
 
-        whole = self.output or _default_output(source)
+        whole = _default_output(source) if self.output is None else self.output
         if whole == STDIO:
             self._check_stdout()
             return {self.seed: STDIO}
+        format_of(Path(whole))  # what has a suffix has a name, too
+        if self.seed + self.num > _SEEDS:
+            raise InputError(f"-n {self.num} from --seed {self.seed} goes beyond the last seed")
         seeds = range(self.seed, self.seed + self.num)
         named = {seed: whole if self.num == 1 else _with_seed(whole, seed) for seed in seeds}
         for target in named.values():
@@ -180,5 +184,10 @@ def _write(result: "Result", target: str, *, force: bool) -> None:
 
     given = result.photo.format or "PNG"
     data = encode_photo(result.photo, given if given in FORMATS.values() else "PNG")
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EditkitError(f"standard output cannot be written: {error.strerror}") from error
