@@ -7,6 +7,7 @@ left at None are the model's recommendation.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from numbers import Integral, Real
 
 import torch
 
@@ -59,11 +60,16 @@ class Edit:
     compat: bool = False
 
     def __post_init__(self) -> None:
-        within("steps", self.steps, 1, 1000)
+        readable("prompt", self.prompt)
+        readable("negative", self.negative)
+        whole("steps", self.steps, 1, 1000)
         within("guidance", self.guidance, 0, 100)
         within("guidance_rescale", self.guidance_rescale, 0, 1)
-        within("seed", self.seed, 0, 2**63 - 1)
-        within("work_size", self.work_size, 32, 8192)
+        low, high = _pair("guidance_interval", self.guidance_interval)
+        if not 0 <= low <= high:
+            raise InputError(f"guidance_interval is {(low, high)}; give (low, high), 0 or more")
+        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("work_size", self.work_size, 32, 8192)
         if self.solver is not None and self.solver not in SOLVERS:
             raise InputError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}")
 
@@ -72,14 +78,49 @@ class Edit:
         return settings.solver
 
 
-def within(name: str, value: float | None, low: float, high: float) -> None:
+def readable(name: str, value: object) -> None:
+    """Checks a text that was given.
+
+    Raises:
+        InputError: it is no text, or holds halves of characters, which no tokenizer reads.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}; give text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} is {value!r}; give text that UTF-8 can hold") from error
+
+
+def within(name: str, value: object, low: float, high: float) -> None:
     """Checks a number that was given.
 
     Raises:
         InputError: it is outside [low, high], or not a number.
     """
-    if value is not None and not low <= value <= high:
-        raise InputError(f"{name} is {value}; give a number from {low} to {high}")
+    if value is None:
+        return
+    if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}; give a number from {low} to {high}")
+
+
+def whole(name: str, value: object, low: int, high: int) -> None:
+    """Checks a count that was given.
+
+    Raises:
+        InputError: it is outside [low, high], or not a whole number.
+    """
+    if value is not None and not isinstance(value, Integral):
+        raise InputError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+    within(name, value, low, high)
+
+
+def _pair(name: str, value: object) -> tuple[float, float]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InputError(f"{name} is {value!r}; give (low, high), 0 or more")
+    for number in value:
+        within(name, number, 0, math.inf)
+    return value
 
 
 @dataclass(frozen=True)

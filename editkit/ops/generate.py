@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 
 from editkit.diffusion.plans import linear
+from editkit.errors import InputError
 from editkit.models.base import Model, device_errors
 from editkit.ops.canvas import to_rgb
-from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.edit import Edit, Progress, open_session, whole
 from editkit.ops.result import Result, describe
 from editkit.photo.files import Photo
 from editkit.tensors import Latents
@@ -25,8 +26,12 @@ class Generate(Edit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in (self.size or Size(64, 64))._asdict().items():
-            within(name, value, 16, 8192)
+        if self.size is None:
+            return
+        if not isinstance(self.size, Size):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"size is {self.size!r}; give editkit.types.Size(height, width)")
+        for name, value in self.size._asdict().items():
+            whole(name, value, 16, 8192)
 
     def latents(self, model: Model, size: Size, progress: Progress | None = None) -> Latents:
         """Clean latents of a picture of `size`, whose sides are multiples of the model's."""

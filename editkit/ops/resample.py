@@ -6,7 +6,7 @@ from editkit.diffusion.constraints import Blend, Constraint, Hard
 from editkit.diffusion.plans import Plan, repaint
 from editkit.models.base import Model
 from editkit.models.settings import Settings
-from editkit.ops.edit import within
+from editkit.ops.edit import whole
 from editkit.ops.masked import MaskedEdit
 from editkit.tensors import LatentMask, Latents
 
@@ -29,8 +29,8 @@ class Resample(MaskedEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within("jump", self.jump, 1, 1000)
-        within("repeats", self.repeats, 1, 1000)
+        whole("jump", self.jump, 1, 1000)
+        whole("repeats", self.repeats, 1, 1000)
 
     def recommended_solver(self, settings: Settings) -> str:
         """A stochastic first-order solver: fresh noise helps the parts to agree."""

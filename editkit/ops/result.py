@@ -56,9 +56,9 @@ def describe(edit: Edit, model: Model) -> Report:
         "unread": model.unread(edit.prompt),
         "model": model.name,
         "solver": edit.solver or edit.recommended_solver(settings),
-        "steps": edit.steps or settings.steps,
-        "guidance": settings.guidance if edit.guidance is None else edit.guidance,
-        "seed": edit.seed,
+        "steps": int(edit.steps or settings.steps),
+        "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
+        "seed": int(edit.seed),
         "device": str(model.device),
         "versions": {"editkit": __version__}
         | {name: importlib.metadata.version(name) for name in ("torch", "diffusers")},
