@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral, Real
+from typing import cast
 
 import torch
 
@@ -100,7 +101,8 @@ def within(name: str, value: object, low: float, high: float) -> None:
     """
     if value is None:
         return
-    if not isinstance(value, Real) or isinstance(value, bool) or not low <= value <= high:
+    number = isinstance(value, Real) and type(value) is not bool
+    if not number or not low <= cast("float", value) <= high:
         raise InputError(f"{name} is {value!r}; give a number from {low} to {high}")
 
 
