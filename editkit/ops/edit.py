@@ -101,8 +101,8 @@ def within(name: str, value: object, low: float, high: float) -> None:
     """
     if value is None:
         return
-    number = isinstance(value, Real) and type(value) is not bool
-    if not number or not low <= cast("float", value) <= high:
+    odd = isinstance(value, bool) or not isinstance(value, Real)
+    if odd or not low <= cast("float", value) <= high:
         raise InputError(f"{name} is {value!r}; give a number from {low} to {high}")
 
 
