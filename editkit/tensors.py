@@ -6,6 +6,9 @@ from torch import Tensor
 State = Float[Tensor, "b ..."]
 """Noisy or clean samples in a model's own scaling; the first axis is the batch."""
 
+StateMask = Float[Tensor, "#b ..."]
+"""1 where a state is known, 0 where it is free; one mask may serve a whole batch."""
+
 Latents = Float[Tensor, "b c lh lw"]
 """Latents in a model's own scaling, about unit variance."""
 

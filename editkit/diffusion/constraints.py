@@ -11,9 +11,9 @@ import torch
 
 from editkit.diffusion.levels import Level, Pred
 from editkit.diffusion.walk import Moment
-from editkit.tensors import State
+from editkit.tensors import State, StateMask
 
-Known = Callable[[Level], State]
+Known = Callable[[Level], StateMask]
 """`level -> mask`: 1 where the state is known at that level, 0 where it is free."""
 
 CLEAN = Level(0.0, 1.0, 0.0)
@@ -41,9 +41,9 @@ class Constraint:
 class Hard:
     """The same part is known at every level."""
 
-    keep: State
+    keep: StateMask
 
-    def __call__(self, level: Level) -> State:
+    def __call__(self, level: Level) -> StateMask:
         """The mask, whatever the level."""
         del level
         return self.keep
@@ -57,9 +57,9 @@ class ChangeMap:
     never used to mix two states at each step: that would compound.
     """
 
-    change: State
+    change: StateMask
 
-    def __call__(self, level: Level) -> State:
+    def __call__(self, level: Level) -> StateMask:
         """1 where the change allowed is below this level's share of noise, or none at all."""
         return ((self.change < level.noisiness) | (self.change <= 0)).to(self.change)
 
@@ -117,6 +117,6 @@ class Clamp(Constraint):
         return _mixed(self.clean, x, self.known(CLEAN))
 
 
-def _mixed(known: State, free: State, mask: State) -> State:
+def _mixed(known: State, free: State, mask: StateMask) -> State:
     # Not a lerp: the free part must come out bit for bit where the mask is 0.
     return torch.where(mask > 0, mask * known + (1 - mask) * free, free)

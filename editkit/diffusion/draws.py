@@ -7,12 +7,13 @@ device, in every batch, and whether or not an unrelated constraint draws noise o
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class Draws(Protocol):
     """Where noise comes from."""
 

@@ -7,7 +7,7 @@ rescaling were defined; being linear, plain guidance would give the same in any 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ Network = Callable[[State, Level, Sequence[str]], Sequence[State]]
 """`(x, level, branches) -> outputs`: the model asked once for each named branch, in order."""
 
 
+@runtime_checkable
 class Guide(Protocol):
     """What is asked at a level, and what is made of the answers."""
 

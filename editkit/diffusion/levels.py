@@ -121,7 +121,8 @@ class Schedule:
         would add (RePaint, arXiv 2201.09865, alg. 1 line 10, for any pair of levels).
         """
         here, there = self.levels[i], self.levels[j]
-        r = there.a / here.a
+        # From pure noise there is nowhere to go up to but pure noise.
+        r = there.a / here.a if here.a else 1.0
         added = there.s**2 - (r * here.s) ** 2
         if added < 0:
             raise ValueError(f"level {j} is not noisier than level {i}")

@@ -8,7 +8,7 @@ the prediction target; the solver's name decides which class reads it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import diffusers
 import numpy as np
@@ -21,6 +21,7 @@ from editkit.errors import InputError, ModelLoadError
 Config = Mapping[str, Any]
 
 
+@runtime_checkable
 class Table(Protocol):
     """What is read of a diffusers scheduler once its timesteps are set."""
 

@@ -12,7 +12,7 @@ from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Result, describe
 from editkit.photo.blend import composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.regions import Region, cut, paste, plan_region
+from editkit.photo.regions import Region, cut_photo, paste, plan_region
 from editkit.tensors import Latents, Pixels
 from editkit.types import Box, Size
 
@@ -56,7 +56,7 @@ class Img2Img(Edit):
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         region = self._region(model, photo.size)
         with device_errors(model.device):
-            seen = to_pixels(cut(photo.rgb(), region))
+            seen = to_pixels(cut_photo(photo, region))
             patch = to_rgb(model.decode(self.latents(model, seen, progress)))
         everything = np.ones(photo.size, np.float32)
         edited = composite(photo, paste(patch, region), region.box, everything)

@@ -15,7 +15,7 @@ from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Report, Result, describe
 from editkit.photo.blend import changed_outside, composite, feathered
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.regions import Region, cut, cut_mask, paste, plan_region
+from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.tensors import LatentMask, Latents
 from editkit.types import Coverage, Rgb
 
@@ -139,7 +139,7 @@ class MaskedEdit(Edit):
     ) -> Rgb:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
-        seen = cut(photo.rgb(), region)
+        seen = cut_photo(photo, region)
         canvas = make_canvas(seen, cut_mask(coverage, region), method)
         with device_errors(model.device):
             patch = to_rgb(model.decode(self.latents(model, canvas, progress)))

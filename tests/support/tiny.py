@@ -44,9 +44,9 @@ def unet(channels: int, *, guidance_input: int | None = None) -> UNet2DCondition
 def vae() -> AutoencoderKL:
     torch.manual_seed(1)
     return AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 8, 8),  # pyright: ignore[reportArgumentType]
+        down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
         latent_channels=4,
         norm_num_groups=4,
         layers_per_block=1,
@@ -93,7 +93,7 @@ def save_checkpoint(
         unet=unet(channels, guidance_input=guidance_input),
         text_encoder=text_encoder(len(words)),
         tokenizer=words,
-        scheduler=DDIMScheduler(**{**BETAS, **scheduler}),
+        scheduler=DDIMScheduler(**{**BETAS, **scheduler}),  # pyright: ignore[reportArgumentType]
         safety_checker=None,  # pyright: ignore[reportArgumentType]
         feature_extractor=None,  # pyright: ignore[reportArgumentType]
         requires_safety_checker=False,

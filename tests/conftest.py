@@ -1,0 +1,40 @@
+"""Shapes are checked while tests run; models are built once for all of them."""
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+with install_import_hook("editkit", "checked.checked"):
+    import editkit.models.sd
+    import editkit.ops.api  # noqa: F401 - pulls in every room that torch is needed for
+
+import tiny
+
+from editkit.models.base import Model
+from editkit.models.registry import load_model
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Tiny checkpoints on disk, by the input channels of their UNet."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {n: tiny.save_checkpoint(folder / f"tiny{n}", n) for n in (4, 9)}
+
+
+@pytest.fixture(scope="session")
+def tiny4(checkpoints: dict[int, Path]) -> Model:
+    """A tiny model that is told nothing but a prompt."""
+    return load_model(checkpoints[4], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny9(checkpoints: dict[int, Path]) -> Model:
+    """A tiny inpainting model."""
+    return load_model(checkpoints[9], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def builtin() -> Model:
+    """The model that comes with the package."""
+    return load_model(device="cpu")

@@ -1,0 +1,94 @@
+"""The command line as a process and as a call, and the files that it is given."""
+
+import contextlib
+import importlib.metadata
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+EDITKIT = Path(sys.executable).with_name("editkit")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+    def refused(self, code: int = 2) -> str:
+        """The one line that a refusal is."""
+        assert self.code == code, self
+        assert self.out == b""
+        assert self.err.startswith("editkit: ")
+        assert self.err.endswith("\n")
+        assert self.err.count("\n") == 1, self.err
+        assert "Traceback" not in self.err
+        return self.err.removeprefix("editkit: ").strip()
+
+
+def process(*args: str | Path, cwd: Path | None = None, **more: Any) -> Done:
+    """The installed command, in a process of its own."""
+    if isinstance(more.get("env"), dict):
+        more["env"] = {**os.environ, **more["env"]}
+    command = [str(EDITKIT), *map(str, args)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, check=False, timeout=120, **more)
+    return Done(done.returncode, done.stdout, done.stderr.decode())
+
+
+def python(code: str, *args: str | Path, **more: Any) -> Done:
+    """A Python of its own, without the run-time checks of annotations."""
+    if isinstance(more.get("env"), dict):
+        more["env"] = {**os.environ, **more["env"]}
+    command = [sys.executable, "-c", code, *map(str, args)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120, **more)
+    return Done(done.returncode, done.stdout, done.stderr.decode())
+
+
+def call(*args: str | Path) -> Done:
+    """The entry point of the installed command, called in this process."""
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="editkit")
+    raw, err = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    code: object = None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            entry.load()([str(arg) for arg in args])
+        except SystemExit as error:
+            code = error.code
+    assert isinstance(code, int)
+    return Done(code, raw.getvalue(), err.getvalue())
+
+
+def noise(height: int, width: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """A picture that no encoder and no model can guess."""
+    rng = np.random.default_rng(seed)
+    if mode == "I;16":
+        data = rng.integers(0, 65536, (height, width), dtype=np.uint16).tobytes()
+        return Image.frombytes(mode, (width, height), data)
+    shape = (height, width, len(Image.new(mode, (1, 1)).getbands()))
+    return Image.frombytes(mode, (width, height), rng.integers(0, 256, shape, np.uint8).tobytes())
+
+
+def block(height: int, width: int) -> Image.Image:
+    """A mask with a white block that touches no border."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 4 : height // 2, width // 4 : width // 2] = 255
+    return Image.fromarray(mask)
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder and what is in it."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
