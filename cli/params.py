@@ -141,9 +141,15 @@ _MASKED = (
     click.option(
         "--feather",
         type=Number(0, 1000),
-        default=4.0,
+        default=2.0,
         show_default=True,
-        help="Width in pixels of the soft edge, which lies inside the mask.",
+        help="Width in pixels over which the new part begins, inside the mask.",
+    ),
+    click.option(
+        "--match/--no-match",
+        default=True,
+        show_default=True,
+        help="Carry the photo's colours at the mask's edge into the new part.",
     ),
 )
 

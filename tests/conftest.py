@@ -10,9 +10,13 @@ with install_import_hook("editkit", "checked.checked"):
     import editkit.ops.api  # noqa: F401 - pulls in every room that torch is needed for
 
 import tiny
+import torch
 
 from editkit.models.base import Model
 from editkit.models.registry import load_model
+
+# The models are tiny: a second thread costs more than it brings, and much more on a busy machine.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """What every model can be asked, whatever its family."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import DeviceError
 from editkit.models.settings import Settings
-from editkit.tensors import LatentMask, Latents, Pixels, State
+from editkit.tensors import LatentMask, Latents, Pixels
 from editkit.types import Size
 
 
@@ -106,16 +106,6 @@ class Model(Protocol):
     def unread(self, prompt: str) -> str:
         """The end of a prompt that is too long for the model to read; empty if all is read."""
         ...
-
-
-def repeated(x: State, times: int) -> State:
-    """A batch, `times` over."""
-    return torch.cat([x] * times) if times > 1 else x
-
-
-def chunks(out: State, branches: Sequence[str]) -> Sequence[State]:
-    """The outputs of a batch that asked several branches at once: inverse of `repeated`."""
-    return out.chunk(len(branches))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.models.base import Capabilities, Hole, Text, chunks, repeated
+from editkit.models.base import Capabilities, Hole, Text
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
 from editkit.tensors import Latents, Pixels, State
@@ -102,13 +102,13 @@ class StableDiffusion:
             texts = [negative if b == UNCOND else prompt for b in branches]
             inputs = x if told is None else torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
             out = self.unet(
-                self._to(repeated(inputs, len(branches)), self.unet),
+                self._to(torch.cat([inputs] * len(branches)), self.unet),
                 torch.tensor(level.t, device=self.device),
                 encoder_hidden_states=torch.cat([t.expand(len(x), -1, -1) for t in texts]),
                 timestep_cond=scale,
                 return_dict=False,
             )[0]
-            return chunks(out.float().to(x.device), branches)
+            return out.float().to(x.device).chunk(len(branches))
 
         return ask
 

@@ -42,6 +42,7 @@ class MaskedOptions(EditOptions, total=False):
     strength: float | None
     prefill: str | None
     context: float
+    match: bool
     feather: float
 
 

@@ -162,7 +162,10 @@ class Session:
         """What an inpainting model is told where there is nothing to keep: a hole of all."""
         if not self.model.capabilities.inpainting:
             return None
-        return self.hole(torch.zeros(1, 3, *size), torch.ones(1, 1, *size))
+        # In memory as pictures are (`to_pixels`): an even picture leaves normalisation nothing but
+        # rounding errors to work on, and those differ with the layout.
+        nothing = torch.zeros(1, 3, *size).to(memory_format=torch.channels_last)
+        return self.hole(nothing, torch.ones(1, 1, *size))
 
     def reduce(self, mask: PixelMask) -> LatentMask:
         """A mask at latent size: where the sampler may change anything."""
@@ -177,7 +180,9 @@ class Session:
         """The sampler, with the model asked as the edit's guidance wants it."""
         edit, model = self.edit, self.model
         text = Text(edit.prompt, edit.negative)
-        scale = 1.0 if model.capabilities.guidance_input else self.guidance
+        # Asked twice for the same, a model answers the same twice.
+        unguided = model.capabilities.guidance_input or edit.prompt == edit.negative
+        scale = 1.0 if unguided else self.guidance
         guide = Cfg(scale, edit.guidance_rescale, edit.guidance_interval)
         return sample(
             x,

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from editkit.diffusion.plans import linear
 from editkit.errors import InputError
 from editkit.models.base import Model, device_errors
@@ -56,7 +59,7 @@ class Generate(Edit):
         return Result(Photo(_middle(painted, size), "RGB"), report)
 
 
-def _middle(painted: Rgb, size: Size) -> Rgb:
+def _middle(painted: NDArray[np.uint8], size: Size) -> Rgb:
     """The middle of a picture that had to be painted larger."""
     top, left = (painted.shape[0] - size.height) // 2, (painted.shape[1] - size.width) // 2
     return painted[top : top + size.height, left : left + size.width].copy()

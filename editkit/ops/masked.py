@@ -13,8 +13,9 @@ from editkit.models.settings import PREFILLS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Report, Result, describe
-from editkit.photo.blend import changed_outside, composite, feathered
+from editkit.photo.blend import changed_outside, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.match import matched, softened
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.tensors import LatentMask, Latents
 from editkit.types import Coverage, Rgb
@@ -32,13 +33,16 @@ class MaskedEdit(Edit):
             one the walk starts from noise, unless a strength is given.
         context: how far the worked region exceeds the mask on each side, as a share of the mask's
             longer side.
-        feather: width in photo pixels of the soft edge, which lies inside the mask.
+        match: carry the photo's own colours at the hole's edge into what was painted.
+        feather: width in photo pixels over which what was painted begins, inside the mask; it
+            fades in from what surrounds the hole, not from what the hole covers.
     """
 
     strength: float | None = None
     prefill: str | None = None
     context: float = 0.3
-    feather: float = 4.0
+    match: bool = True
+    feather: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,9 +118,8 @@ class MaskedEdit(Edit):
         coverage = read_mask(mask, photo.size)
         region = self._region(model, photo, coverage)
         patch = self._patch(model, photo, coverage, region, progress)
-        alpha = feathered(coverage, self.feather)
-        edited = composite(photo, patch, region.box, alpha)
-        report = self._report(model, photo, edited, alpha, region)
+        edited = composite(photo, patch, region.box, coverage)
+        report = self._report(model, photo, edited, coverage, region)
         return Result(edited, {**report, "seconds": round(time.perf_counter() - started, 2)})
 
     def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
@@ -139,25 +142,28 @@ class MaskedEdit(Edit):
     ) -> Rgb:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
-        seen = cut_photo(photo, region)
-        canvas = make_canvas(seen, cut_mask(coverage, region), method)
+        seen, mask = cut_photo(photo, region), cut_mask(coverage, region)
+        canvas, hole = make_canvas(seen, mask, method), mask > 0
         with device_errors(model.device):
             patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
-        return paste(patch, region)
+        if self.match:
+            patch = matched(patch, seen, hole)
+        scale = region.scaled.width / region.box.size.width
+        return paste(softened(patch, seen, hole, self.feather * scale), region)
 
     def _report(
-        self, model: Model, before: Photo, after: Photo, alpha: Coverage, region: Region
+        self, model: Model, before: Photo, after: Photo, mask: Coverage, region: Region
     ) -> Report:
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
-        kept = int((alpha == 0).sum())
+        kept = int((mask == 0).sum())
         return {
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
             "region": {**region.box._asdict(), "worked_at": str(region.working)},
-            "pixels": alpha.size,
+            "pixels": mask.size,
             "pixels_kept": kept,
-            "samples_changed_outside": changed_outside(before, after, alpha),
+            "samples_changed_outside": changed_outside(before, after, mask),
             "notes": list(before.notes),
         }

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.restoration import inpaint_biharmonic
 
 from editkit.errors import InputError
 from editkit.types import Rgb
@@ -38,6 +37,8 @@ def prefill(image: Rgb, hole: NDArray[np.bool_], method: str) -> Rgb:
 
 def _filled(image: Rgb, hole: NDArray[np.bool_], method: str) -> Rgb:
     if method == "biharmonic":
+        from skimage.restoration import inpaint_biharmonic  # slow to import, seldom wanted
+
         result = inpaint_biharmonic(image / 255.0, hole, split_into_regions=True, channel_axis=-1)
         return np.rint(np.clip(result, 0, 1) * 255).astype(np.uint8)
     flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS

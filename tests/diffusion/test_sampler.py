@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -34,15 +34,6 @@ KEEP[:, HOLE] = 0
 KNOWN = KEEP[0] > 0
 # A flow starts where sigma is infinite, so its Heun works in the flow's own time.
 PAIRS = [(f, n) for f in LEVELS for n in SOLVERS if (f, n) != ("flow", "heun")]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Matrices of 32 columns are not worth a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(
