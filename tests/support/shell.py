@@ -4,6 +4,8 @@ import contextlib
 import importlib.metadata
 import io
 import os
+import signal
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -53,19 +55,51 @@ def python(code: str, *args: str | Path, **more: Any) -> Done:
     return Done(done.returncode, done.stdout, done.stderr.decode())
 
 
-def call(*args: str | Path) -> Done:
+def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tuple[int, bytes]:
+    """The exit code and what a terminal shows; interrupted once it shows `stop_at`."""
+    import fcntl
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen = b""
+    with subprocess.Popen([EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs) as running:
+        os.close(theirs)
+        # Linux says "no such device" when the other end has gone.
+        with contextlib.suppress(OSError):
+            while shown := os.read(ours, 4096):
+                seen += shown
+                if stop_at is not None and stop_at in seen:
+                    running.send_signal(signal.SIGINT)
+                    stop_at = None
+        os.close(ours)
+    return running.returncode, seen
+
+
+def call(*args: str | Path, stdin: bytes = b"") -> Done:
     """The entry point of the installed command, called in this process."""
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="editkit")
     raw, err = io.BytesIO(), io.StringIO()
     out = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     code: object = None
+    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             entry.load()([str(arg) for arg in args])
         except SystemExit as error:
             code = error.code
+        finally:
+            sys.stdin = before
     assert isinstance(code, int)
     return Done(code, raw.getvalue(), err.getvalue())
+
+
+def opened(path: Path) -> Image.Image:
+    """The picture in a file, which is closed again."""
+    with Image.open(path) as image:
+        image.load()
+    return image
 
 
 def noise(height: int, width: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
