@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def _from_hub(name: str, *, offline: bool) -> Path:
         if offline:
             advice = "run once without --offline, or give a folder"
             raise UnknownModelError(f"{name} is not in the local cache: {advice}") from error
-    with _hub_errors(name):
+    with _hub_errors(name), _no_bars_in_files():
         # What it is comes first: a model of another kind may be large.
         _family(name, _snapshot(name, local=False, wanted=[INDEX]))
         return _snapshot(name, local=False)
@@ -154,6 +155,25 @@ def _snapshot(name: str, *, local: bool, wanted: list[str] | None = None) -> Pat
             local_files_only=local,
         )
     )
+
+
+@contextmanager
+def _no_bars_in_files() -> Generator[None]:
+    """Lets the hub's client show progress on a terminal only."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    as_is = sys.stderr.isatty() or are_progress_bars_disabled()
+    if not as_is:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not as_is:
+            enable_progress_bars()
 
 
 @contextmanager
@@ -215,8 +235,9 @@ def load_model(
     """
     found = find_model(name, offline=offline)
     where = _device(device)
+    precision = _dtype(dtype, where)
     with _load_errors(found), _quiet_libraries():
-        return _loader(found.family)(found.name, found.folder, where, _dtype(dtype, where))
+        return _loader(found.family)(found.name, found.folder, where, precision)
 
 
 def _loader(family: str) -> Callable[..., "Model"]:

@@ -44,7 +44,7 @@ def _coarse_to_fine(values: Values, known: NDArray[np.bool_]) -> Values:
     half = (-(-known.shape[1] // 2), -(-known.shape[0] // 2))
     share = _shrunk(known.astype(np.float32)[..., None], half)
     sums = _shrunk(np.where(known[..., None], values, 0).astype(np.float32), half)
-    means = sums / np.maximum(share, np.finfo(np.float32).tiny)
+    means = (sums / np.maximum(share, np.finfo(np.float32).tiny)).astype(np.float32)
     coarse = _coarse_to_fine(means, share[..., 0] > 0)
     size = known.shape[::-1]
     fine = np.asarray(cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR))

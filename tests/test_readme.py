@@ -1,0 +1,77 @@
+"""The README's examples run, its reference is the help text, its commands are what CI runs."""
+
+import re
+import shutil
+import subprocess
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def beside_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(
+        ROOT / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.edit.*")
+    )
+    monkeypatch.chdir(tmp_path)
+
+
+def help_text() -> str:
+    """`editkit inpaint --help`, as wide as the README is."""
+    main = next(iter(entry_points(group="console_scripts", name="editkit"))).load()
+    group = main.__globals__["cli"]
+    assert isinstance(group, click.Group)
+    shown = CliRunner().invoke(
+        group, ["inpaint", "--help"], prog_name="editkit", terminal_width=100
+    )
+    return shown.output
+
+
+def test_the_reference_is_the_help_text() -> None:
+    """To renew it: paste the output of `editkit inpaint --help`, 100 columns wide."""
+    found = re.search(r"<!-- help: editkit inpaint -->\n```text\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    assert found.group(1) == help_text()
+
+
+@pytest.mark.parametrize("line", SHELL)
+def test_shell_examples(line: str) -> None:
+    subprocess.run(["bash", "-euo", "pipefail", "-c", line], check=True, capture_output=True)
+    output = re.search(r"(?:-o|>) (\S+)", line)
+    if output is not None:
+        name = Path(output.group(1))
+        assert name.exists() or name.with_name(f"{name.stem}.0{name.suffix}").exists()
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_examples(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102
+
+
+def test_the_first_command_is_the_one_of_the_picture() -> None:
+    first = re.search(r"```console\npip install -e \. && (editkit .*)\n```", README)
+    assert first is not None
+    subprocess.run(["bash", "-c", first.group(1)], check=True, capture_output=True)
+    assert Path("samples/rocket.edit.jpg").exists()
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_ci_runs_the_test_command() -> None:
+    assert "pip install -e '.[test]' && pytest\n" in README
+    assert "pytest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
