@@ -4,6 +4,9 @@ import time
 from abc import abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.plans import Plan, first_level
 from editkit.errors import InputError
@@ -18,7 +21,7 @@ from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.tensors import LatentMask, Latents
-from editkit.types import Coverage, Rgb
+from editkit.types import Coverage
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class MaskedEdit(Edit):
         coverage: Coverage,
         region: Region,
         progress: Progress | None,
-    ) -> Rgb:
+    ) -> NDArray[np.uint8]:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
         seen, mask = cut_photo(photo, region), cut_mask(coverage, region)
