@@ -1,13 +1,15 @@
 """Shapes are checked while tests run; models are built once for all of them."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
 
 with install_import_hook("editkit", "checked.checked"):
-    import editkit.models.sd
-    import editkit.ops.api  # noqa: F401 - pulls in every room that torch is needed for
+    # Every room, before a test module imports one of them unchecked.
+    for room in ("models.registry", "models.sd", "ops.api"):
+        importlib.import_module(f"editkit.{room}")
 
 import tiny
 import torch

@@ -240,7 +240,11 @@ def test_the_watcher_sees_every_step_down() -> None:
     moves = list[Move]()
     field, table, x = few()
     plan = repaint(8, repeats=2)
-    watched = lambda move, pred: moves.append(move)  # noqa: E731
+
+    def watched(move: Move, pred: Pred) -> None:
+        assert pred.x0.shape == x.shape
+        moves.append(move)
+
     sample(x, plan, table, field, First(), draws=Fast(), watch=watched)
     assert len(moves) == field.calls
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,7 +33,8 @@ def exact(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.f
             else:
                 matrix[k, number[r, c]] = -1
     out = values[..., 0].astype(np.float64)
-    out[~known] = np.asarray(spsolve(matrix.tocsr(), right))  # pyright: ignore
+    solved: Any = spsolve(matrix.tocsr(), right)
+    out[~known] = solved
     return out
 
 
