@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,21 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
     return running.returncode, seen
 
 
+def entry_point() -> Callable[[list[str]], None]:
+    """What the installed command calls."""
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="editkit")
+    return entry.load()
+
+
 def call(*args: str | Path, stdin: bytes = b"") -> Done:
     """The entry point of the installed command, called in this process."""
-    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="editkit")
     raw, err = io.BytesIO(), io.StringIO()
     out = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     code: object = None
     before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            entry.load()([str(arg) for arg in args])
+            entry_point()([str(arg) for arg in args])
         except SystemExit as error:
             code = error.code
         finally:
