@@ -65,6 +65,14 @@ _EDIT = (
         help="How far to bring back the contrast that guidance adds.",
     ),
     click.option(
+        "--guidance-interval",
+        nargs=2,
+        type=Number(0),
+        default=(0.0, math.inf),
+        metavar="LOW HIGH",
+        help="Noise levels (sigma) that are guided; outside, half the work.  [all]",
+    ),
+    click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
         default=0,

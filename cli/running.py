@@ -112,9 +112,12 @@ class Job:
             yield show
 
     def _tell(self, result: "Result", target: str) -> None:
-        report = result.report
+        from editkit.photo.files import is_lossy
+
+        lossless = target == STDIO or not is_lossy(Path(target).suffix)
+        report = {"output": target, "lossless": lossless, **result.report}
         if self.as_json:
-            click.echo(json.dumps({"output": target, **report}))
+            click.echo(json.dumps(report))
         elif target != STDIO and not self.quiet:
             click.echo(target)
         if not self.quiet:
@@ -129,7 +132,8 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     said = f"seed {report['seed']}, {report['seconds']} s"
     if "pixels_kept" in report:
         changed = report["samples_changed_outside"]
-        said += f", {report['pixels_kept']} pixels kept ({changed} samples of them changed)"
+        before = "" if report["lossless"] else ", before JPEG encodes all again"
+        said += f", {report['pixels_kept']} pixels kept ({changed} samples of them changed{before})"
     return [*notes, said]
 
 
