@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from editkit.ops.inpaint import Inpaint
     from editkit.ops.resample import Resample
     from editkit.ops.result import Result
+    from editkit.types import Size
 
 __all__ = [
     "DeviceError",
@@ -45,6 +46,7 @@ __all__ = [
     "ModelLoadError",
     "Resample",
     "Result",
+    "Size",
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
@@ -61,6 +63,7 @@ _HOMES = {
     "Inpaint": "editkit.ops.inpaint",
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
+    "Size": "editkit.types",
     "generate": "editkit.ops.api",
     "img2img": "editkit.ops.api",
     "inpaint": "editkit.ops.api",

@@ -27,6 +27,7 @@ NAMES = [
     "ModelLoadError",
     "Resample",
     "Result",
+    "Size",
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",

@@ -18,6 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
+from editkit.errors import ModelLoadError
 from editkit.models.base import Capabilities, Hole, Text
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
@@ -166,9 +167,10 @@ def load_stable_diffusion(
     Raises:
         ModelLoadError, OSError, ValueError: a part is missing or damaged (`registry` words it).
     """
+    autoencoder = read_table(folder / "vae" / "config.json")
+    _check_channels(name, read_table(folder / "unet" / "config.json"), autoencoder)
     # Some autoencoders overflow in half precision, and say so.
-    upcast = read_table(folder / "vae" / "config.json").get("force_upcast", True)
-    vae_dtype = torch.float32 if upcast else dtype
+    vae_dtype = torch.float32 if autoencoder.get("force_upcast", True) else dtype
     return StableDiffusion(
         name=name,
         unet=_load(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device),
@@ -178,6 +180,16 @@ def load_stable_diffusion(
         scheduler=read_table(folder / "scheduler" / "scheduler_config.json"),
         settings=read_settings(folder),
     )
+
+
+def _check_channels(name: str, unet: Config, autoencoder: Config) -> None:
+    """Refuses UNets that want to be told something else: depth, another picture, an upscaling."""
+    channels, latents = unet.get("in_channels", 4), autoencoder.get("latent_channels", 4)
+    if channels not in (latents, 2 * latents + 1):
+        wanted = f"{latents} (latents) or {2 * latents + 1} (inpainting)"
+        raise ModelLoadError(
+            f"{name} has a UNet of {channels} input channels; give one of {wanted}"
+        )
 
 
 def _load(kind: type[Any], folder: Path, **dtype: torch.dtype) -> Any:  # noqa: ANN401

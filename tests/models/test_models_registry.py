@@ -346,3 +346,16 @@ def test_the_builtin_brings_its_settings(builtin: StableDiffusion) -> None:
     }
     done = editkit.inpaint(photo, mask, model=builtin, steps=1, **explicit)
     assert {key: done.report[key] for key in explicit} == explicit
+
+
+def test_a_unet_that_is_told_something_else_is_refused(
+    checkpoints: dict[int, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "depth"
+    shutil.copytree(checkpoints[4], folder)
+    file = folder / "unet" / "config.json"
+    file.write_text(
+        file.read_text("utf-8").replace('"in_channels": 4', '"in_channels": 5'), "utf-8"
+    )
+    with pytest.raises(ModelLoadError, match="5 input channels"):
+        load_model(folder)
