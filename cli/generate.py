@@ -9,9 +9,6 @@ from .params import Words, edit_options
 from .running import Job
 
 if TYPE_CHECKING:
-    from editkit.models.base import Model
-    from editkit.ops.edit import Progress
-    from editkit.ops.result import Result
     from editkit.types import Size
 
 _LEAST, _MOST = 16, 8192
@@ -44,11 +41,4 @@ class SizeType(click.ParamType["Size"]):
 @edit_options
 def generate(prompt: str, **options: Any) -> None:  # noqa: ANN401
     """Paint a picture from PROMPT alone."""
-    job = Job.take(options)
-
-    def apply(model: "Model", seed: int, progress: "Progress | None") -> "Result":
-        from editkit.ops.generate import Generate
-
-        return Generate(prompt, seed=seed, **options)(model, progress=progress)
-
-    job.run(apply)
+    Job.take(options).run("Generate", prompt, options)

@@ -1,16 +1,11 @@
 """`editkit inpaint`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .params import Words, masked_options
 from .running import Job, read_pair
-
-if TYPE_CHECKING:
-    from editkit.models.base import Model
-    from editkit.ops.edit import Progress
-    from editkit.ops.result import Result
 
 
 @click.command()
@@ -26,13 +21,4 @@ def inpaint(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa
     by its alpha. IMAGE or MASK may be - for standard input; the result of such an IMAGE goes to
     standard output.
     """
-    job = Job.take(options)
-    photo, coverage = read_pair(image, mask)
-
-    def apply(model: "Model", seed: int, progress: "Progress | None") -> "Result":
-        from editkit.ops.inpaint import Inpaint
-
-        edit = Inpaint(prompt, seed=seed, **options)
-        return edit(model, photo, coverage, progress=progress)
-
-    job.run(apply, image, photo)
+    Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask), image)

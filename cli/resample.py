@@ -1,16 +1,11 @@
 """`editkit resample`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .params import Words, masked_options
 from .running import Job, read_pair
-
-if TYPE_CHECKING:
-    from editkit.models.base import Model
-    from editkit.ops.edit import Progress
-    from editkit.ops.result import Result
 
 
 @click.command()
@@ -38,13 +33,4 @@ def resample(image: str, mask: str, prompt: str, **options: Any) -> None:  # noq
     The walk goes back and forth in noise, with what surrounds the mask blended in at every level,
     until both agree.
     """
-    job = Job.take(options)
-    photo, coverage = read_pair(image, mask)
-
-    def apply(model: "Model", seed: int, progress: "Progress | None") -> "Result":
-        from editkit.ops.resample import Resample
-
-        edit = Resample(prompt, seed=seed, **options)
-        return edit(model, photo, coverage, progress=progress)
-
-    job.run(apply, image, photo)
+    Job.take(options).run("Resample", prompt, options, read_pair(image, mask), image)

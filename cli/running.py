@@ -6,20 +6,20 @@ is imported.
 
 import json
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import click
 
+import editkit
 from editkit.errors import EditkitError, InputError
 
 from .offline import forbid_network
 
 if TYPE_CHECKING:
-    from editkit.models.base import Model
     from editkit.ops.edit import Progress
     from editkit.ops.result import Result
     from editkit.photo.files import Photo
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 STDIO = "-"
 _SEEDS = 2**63
-
-Apply = Callable[["Model", int, "Progress | None"], "Result"]
-"""`(model, seed, progress) -> result`."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +78,33 @@ class Job:
         if sys.stdout.isatty():
             raise InputError("standard output is a terminal; give -o FILE")
 
-    def run(self, apply: Apply, source: str | None = None, photo: "Photo | None" = None) -> None:
-        """Applies an edit for each seed and writes what comes out."""
-        targets = self.targets(source, photo)
+    def run(
+        self,
+        edit: str,
+        prompt: str,
+        options: Mapping[str, Any],
+        inputs: "Sequence[Photo | Coverage]" = (),
+        source: str | None = None,
+    ) -> None:
+        """Applies an edit to its inputs, for each seed, and writes what comes out.
+
+        Args:
+            edit: the name of an edit of `editkit`.
+            prompt: its prompt.
+            options: its other parameters, but for the seed.
+            inputs: what it is applied to: nothing, a photo, or a photo and its mask.
+            source: what the photo was given as.
+        """
+        targets = self.targets(source, cast("Photo", inputs[0]) if inputs else None)
         if self.offline:
             forbid_network()
         from editkit.models.registry import load_model
 
         model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
         for seed, target in targets.items():
+            made = getattr(editkit, edit)(prompt, seed=seed, **options)
             with self._progress() as progress:
-                result = apply(model, seed, progress)
+                result = made(model, *inputs, progress=progress)
             _write(result, target, force=self.force)
             self._tell(result, target)
 

