@@ -48,8 +48,9 @@ STAGES = {
     "VAE encode": ["editkit.models.sd:StableDiffusion.encode"],
     "UNet": ["editkit.models.sd:UNet2DConditionModel.forward"],
     "VAE decode": ["editkit.models.sd:StableDiffusion.decode"],
-    "feather, composite, proof": [
-        "editkit.ops.masked:feathered",
+    "matching, composite, proof": [
+        "editkit.ops.masked:matched",
+        "editkit.ops.masked:softened",
         "editkit.ops.masked:composite",
         "editkit.ops.masked:changed_outside",
     ],
