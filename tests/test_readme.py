@@ -73,5 +73,11 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_ci_runs_the_test_command() -> None:
+    """The line of `.ci/run` that takes the command out of the README finds it."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    taking = next(line for line in script.splitlines() if line.startswith("command="))
+    code = f"cd {ROOT}\n{taking}\necho $command"
+    done = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "pytest\n"
     assert "pip install -e '.[test]' && pytest\n" in README
-    assert "pytest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.rstrip().endswith("\n$command")
