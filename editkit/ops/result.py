@@ -1,9 +1,11 @@
 """What an edit gives back: the photo, and a report of what was done."""
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def describe(edit: Edit, model: Model) -> Report:
     """What an edit was asked to do, with the model's recommendation for what was left open."""
     settings = model.settings
     return {
+        **{f.name: _plain(getattr(edit, f.name)) for f in fields(edit)},
         "edit": type(edit).__name__.lower(),
         "prompt": edit.prompt,
         "negative": edit.negative,
@@ -63,3 +66,16 @@ def describe(edit: Edit, model: Model) -> Report:
         "versions": {"editkit": __version__}
         | {name: importlib.metadata.version(name) for name in ("torch", "diffusers")},
     }
+
+
+def _plain(value: object) -> object:
+    """An option as JSON can hold it: numbers of numpy's as Python's, infinity as text."""
+    if isinstance(value, bool):  # an integral number, to Python
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else str(float(value))
+    return value

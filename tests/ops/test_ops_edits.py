@@ -447,3 +447,14 @@ def test_recommended_strength_goes_with_the_recommended_prefill(
     settings: Settings, given: dict[str, Any], begins: tuple[str, float]
 ) -> None:
     assert Inpaint("x", **given).begins(settings) == begins
+
+
+def test_a_report_holds_every_option_as_plain_json(tiny4: Model) -> None:
+    """What was asked can be asked again: nothing that shapes the picture is left out."""
+    edit = Resample("p", steps=2, feather=3, jump=2, guidance_interval=(0.3, np.inf))
+    photo, mask = np.full((32, 32, 3), 90, np.uint8), np.full((32, 32), 255, np.uint8)
+    report = edit(tiny4, photo, mask).report
+    assert set(report) >= {f.name for f in dataclasses.fields(edit)}
+    assert (report["feather"], report["jump"], report["match"]) == (3, 2, True)
+    assert report["guidance_interval"] == [0.3, "inf"]
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
