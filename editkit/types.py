@@ -4,6 +4,7 @@ Shapes are checked at run time by the tests only; in production the aliases cost
 here imports torch, so that a wrong file name is told at once.
 """
 
+from io import BufferedReader, BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,10 @@ Rgb = UInt8[np.ndarray, "h w 3"]
 
 Coverage = Float[np.ndarray, "h w"]
 """A mask at photo resolution, float32 in [0, 1]: 1 may change, 0 stays."""
+
+
+Stream = BytesIO | BufferedReader
+"""A file to read from, in memory or on disk."""
 
 
 class Size(NamedTuple):

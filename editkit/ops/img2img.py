@@ -10,7 +10,7 @@ from editkit.models.base import Model, device_errors
 from editkit.ops.canvas import to_pixels, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Result, describe
-from editkit.photo.blend import composite
+from editkit.photo.composite import composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.regions import Region, cut_photo, paste, plan_region
 from editkit.tensors import Latents, Pixels

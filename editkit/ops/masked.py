@@ -16,7 +16,7 @@ from editkit.models.settings import PREFILLS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Report, Result, describe
-from editkit.photo.blend import changed_outside, composite
+from editkit.photo.composite import changed_outside, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region

@@ -1,6 +1,4 @@
-"""Blending a patch into a photo, and the proof that everything else stayed."""
-
-from collections.abc import Iterator
+"""How a patch fades into a photo."""
 
 import cv2
 import numpy as np
@@ -8,11 +6,8 @@ from numpy.typing import NDArray
 
 from editkit.errors import InputError
 from editkit.masks.read import bounding_box
-from editkit.photo import colour
-from editkit.photo.files import Photo
 from editkit.types import Box, Coverage
 
-_STRIP = 1 << 20
 _SHARE = 8
 
 
@@ -36,74 +31,6 @@ def feathered(coverage: Coverage, width: float = 4.0) -> Coverage:
     out = np.zeros_like(coverage, dtype=np.float32)
     out[box.slices] = inner * _ramp(inner > 0, width)
     return out
-
-
-def composite(photo: Photo, patch: NDArray[np.uint8], box: Box, alpha: Coverage) -> Photo:
-    """The photo with the patch blended in: `round(old + alpha * (new - old))` in its own samples.
-
-    Where alpha is 0, and outside of the box, samples are copies. An alpha channel of the photo is
-    left as it is: an edit changes what is seen, not where the photo is transparent.
-
-    Args:
-        photo: the photo.
-        patch: RGB of the box's size, uint8.
-        box: where the patch lies.
-        alpha: composite alpha at the photo's size, in [0, 1].
-
-    Raises:
-        InputError: a patch or an alpha of the wrong size.
-    """
-    if patch.shape != (*box.size, 3) or alpha.shape != photo.size:
-        raise InputError(
-            f"a patch of shape {patch.shape} and an alpha of shape {alpha.shape} do not fit "
-            f"a box of {box.size} in a photo of {photo.size}"
-        )
-    samples = photo.samples.copy()
-    new = colour.from_rgb(patch, photo.mode)
-    for rows in _strips(box):
-        here = (slice(box.top + rows.start, box.top + rows.stop), slice(box.left, box.right))
-        _blend(samples[here], new[rows], alpha[here])
-    return photo.with_samples(samples)
-
-
-def changed_outside(before: Photo, after: Photo, alpha: Coverage) -> int:
-    """How many stored samples differ where alpha is 0, found by comparing the two photos.
-
-    Raises:
-        InputError: photos of different size or mode.
-    """
-    if before.samples.shape != after.samples.shape or before.samples.dtype != after.samples.dtype:
-        raise InputError(
-            f"photos of {before.size} {before.mode} and {after.size} {after.mode} "
-            "cannot be compared"
-        )
-    count = 0
-    for rows in _strips(Box(0, 0, *before.size)):
-        differs = before.samples[rows] != after.samples[rows]
-        if differs.any():
-            count += int(np.count_nonzero(differs[alpha[rows] == 0]))
-    return count
-
-
-def _blend(old: colour.Samples, new: colour.Samples, alpha: Coverage) -> None:
-    """Blends into `old` in place; where alpha is 0 nothing is written."""
-    colours = new.shape[2] if new.ndim == 3 else 1
-    target = old.reshape(*old.shape[:2], -1)
-    source = new.reshape(*new.shape[:2], colours)
-    edited = alpha > 0
-    # float32 holds every integer up to 2**24, so 16-bit samples come through exactly.
-    was = target[edited][:, :colours].astype(np.float32)
-    step = alpha[edited].astype(np.float32)[:, None] * (source[edited] - was)
-    result = target[edited]
-    result[:, :colours] = np.rint(was + step).astype(old.dtype)
-    target[edited] = result
-
-
-def _strips(box: Box) -> Iterator[slice]:
-    """Rows of the box, from 0, in portions that keep temporary arrays small."""
-    portion = max(1, _STRIP // box.size.width)
-    for start in range(0, box.size.height, portion):
-        yield slice(start, min(start + portion, box.size.height))
 
 
 def _grown(box: Box, shape: tuple[int, ...]) -> Box:

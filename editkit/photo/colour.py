@@ -1,12 +1,19 @@
-"""Sample modes: which are kept as they are, and the way from each to sRGB-like RGB and back.
+"""Sample modes and colour profiles: what is kept as it is, and the way to sRGB and back.
 
-The mode rule: L, LA, RGB, RGBA, CMYK and I;16 keep their samples. "1" becomes L. A palette (P, PA)
-becomes RGB, or RGBA where it has transparency. La, RGBa, RGBX, YCbCr, LAB and HSV become LA, RGBA
-or RGB. "I" becomes I;16 where every value fits. A colour that stands for transparent (tRNS) becomes
-an alpha channel, because an edited pixel might happen to have that very colour. Everything else
-(floating point, big-endian oddities that Pillow cannot hand over) is refused.
+The mode rule: L, LA, RGB, RGBA and CMYK keep their samples, of 8 bits or (I;16, LA;16, RGB;16,
+RGBA;16, CMYK;16) of 16. "1" becomes L. A palette (P, PA) becomes RGB, or RGBA where it has
+transparency. La, RGBa, RGBX, YCbCr, LAB and HSV become LA, RGBA or RGB. "I" becomes I;16 where
+every value fits. A colour that stands for transparent (tRNS) becomes an alpha channel, because an
+edited pixel might happen to have that very colour. Everything else (floating point, big-endian
+oddities that Pillow cannot hand over) is refused.
+
+The colour rule: a model sees sRGB. A photo with a profile is converted for it, by Little CMS,
+relative to the white point with black point compensation, and what it paints is converted back to
+the profile; kept samples are never converted. Without a profile grey and RGB are taken as sRGB,
+and CMYK by the plain complement.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +24,16 @@ from editkit.errors import ImageError
 from editkit.types import Rgb
 
 Samples = NDArray[Any]
-"""Stored values: (H, W) or (H, W, C), uint8, or uint16 for I;16."""
+"""Stored values: (H, W) or (H, W, C), uint8, or uint16 for the modes of 16 bits."""
 
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}
-"""The modes that a photo can have, and their channels, alpha included."""
+Patch = NDArray[np.uint8] | NDArray[np.float32]
+"""(H, W, 3) sRGB in [0, 255]."""
+
+_EIGHT = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+
+CHANNELS = {**_EIGHT, "I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4, "CMYK;16": 4}
+"""The modes that a photo can have, and their channels, alpha included. I;16 is grey, as Pillow
+calls it; the other modes of 16 bits Pillow does not know."""
 
 _BECOMES = {
     "1": "L",
@@ -31,10 +44,52 @@ _BECOMES = {
     "LAB": "RGB",
     "HSV": "RGB",
 }
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_STRIP = 1 << 20
+_NEARLY = 0.75 / 255
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A colour profile that Little CMS can use both ways.
+
+    Attributes:
+        data: the ICC profile.
+        space: `gray`, `rgb` or `cmyk`.
+    """
+
+    data: bytes
+    space: str
+
+
+def depth(mode: str) -> int:
+    """Bits of a sample: 8 or 16."""
+    return 16 if mode.endswith("16") else 8
+
+
+def base(mode: str) -> str:
+    """The mode of the same channels with 8 bits."""
+    return "L" if mode == "I;16" else mode.removesuffix(";16")
+
+
+def deepened(mode: str) -> str:
+    """The mode of the same channels with 16 bits."""
+    return "I;16" if mode == "L" else f"{mode};16"
+
+
+def has_alpha(mode: str) -> bool:
+    """Whether the last channel is alpha."""
+    return base(mode) in ("LA", "RGBA")
+
+
+def colours_of(samples: Samples, mode: str) -> Samples:
+    """The samples without their alpha, as a view (H, W, C)."""
+    channels = samples.reshape(*samples.shape[:2], -1)
+    return channels[..., :-1] if has_alpha(mode) else channels
 
 
 def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
-    """The image in a mode of `CHANNELS`, and a note where that is not the mode it came in.
+    """The image in a mode that Pillow and `CHANNELS` share, and a note where that is another one.
 
     Raises:
         ImageError: the mode cannot be kept or converted without losing values.
@@ -45,7 +100,7 @@ def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     if mode is None:
         raise ImageError(
             f"{name} has samples of mode {image.mode}, which editkit does not read; "
-            "save it with 8 bits a channel or as 16-bit grey"
+            "save it with 8 or 16 bits a channel"
         )
     if mode == image.mode:
         return image, None
@@ -54,38 +109,128 @@ def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
 
 
 def samples_of(image: Image.Image) -> Samples:
-    """The stored values of an image that is in a mode of `CHANNELS`; not writable."""
+    """The stored values of an image that `settle` gave; not writable."""
     return np.asarray(image)
 
 
 def image_of(samples: Samples, mode: str) -> Image.Image:
-    """The inverse of `samples_of`."""
+    """The inverse of `samples_of`; modes of 16 bits that Pillow does not know come with 8."""
+    if depth(mode) == 16 and mode != "I;16":
+        samples, mode = rounded_to_8(samples), base(mode)
     stored = samples.astype("<u2") if mode == "I;16" else samples
     height, width = stored.shape[:2]
     return Image.frombytes(mode, (width, height), np.ascontiguousarray(stored).tobytes())
 
 
-def to_rgb(samples: Samples, mode: str) -> Rgb:
-    """What a model sees: uint8 RGB, a fresh array. Alpha is dropped; 16 bits are rounded to 8."""
-    if mode in ("RGB", "RGBA"):
-        return samples[..., :3].copy()
-    if mode == "CMYK":
-        return np.array(image_of(samples, mode).convert("RGB"))
-    grey = samples[..., 0] if mode == "LA" else samples
-    if mode == "I;16":
-        # 257 is odd, so adding 128 before the division rounds to nearest without ties.
-        grey = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+def rounded_to_8(samples: Samples) -> NDArray[np.uint8]:
+    """Samples of 16 bits as the nearest of 8: v / 257, rounded."""
+    # 257 is odd, so adding 128 before the division rounds to nearest without ties.
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def from_rgb(rgb: Rgb, mode: str) -> Samples:
-    """RGB as the colour channels of `mode`, alpha left out: (H, W), (H, W, 3) or (H, W, 4)."""
-    if mode in ("RGB", "RGBA"):
-        return rgb
-    if mode == "CMYK":
-        return np.asarray(image_of(rgb, "RGB").convert("CMYK"))
-    grey = np.asarray(image_of(rgb, "RGB").convert("L"))
-    return grey.astype(np.uint16) * np.uint16(257) if mode == "I;16" else grey
+def usable_profile(data: bytes, mode: str) -> Profile | None:
+    """The profile, if it fits the mode and can be used both ways; None otherwise."""
+    import imagecodecs
+
+    space = {"L": "gray", "LA": "gray", "CMYK": "cmyk"}.get(base(mode), "rgb")
+    profile = Profile(data, space)
+    try:
+        _to_srgb(np.zeros((1, 1, CHANNELS[space.upper() if space != "gray" else "L"])), profile)
+        _from_srgb(np.zeros((1, 1, 3), np.float32), profile)
+    except (imagecodecs.CmsError, ValueError, TypeError):
+        return None
+    return profile
+
+
+def is_srgb(profile: Profile) -> bool:
+    """Whether the profile says of every colour what sRGB says, to three quarters of 1/255."""
+    steps = np.linspace(0, 1, 9, dtype=np.float32)
+    if profile.space == "gray":
+        cube, same = steps[:, None, None], np.repeat(steps[:, None, None], 3, axis=2)
+    elif profile.space == "rgb":
+        cube = same = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 1, 3)
+    else:
+        return False
+    return bool(np.abs(_to_srgb(cube, profile) - same).max() < _NEARLY)
+
+
+def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
+    """What a model sees: uint8 sRGB, a fresh array. Alpha is dropped; 16 bits are rounded to 8."""
+    colours = colours_of(samples, mode)
+    if profile is not None:
+        return _converted(colours, profile)
+    eight = rounded_to_8(colours) if depth(mode) == 16 else colours
+    if base(mode) == "CMYK":
+        return np.array(image_of(eight, "CMYK").convert("RGB"))
+    return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else np.array(eight)
+
+
+def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
+    """SRGB as the colour channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
+    scale = np.float32(257 if depth(mode) == 16 else 1)
+    if profile is not None:
+        return _from_srgb(patch / np.float32(255), profile) * (255 * scale)
+    real = patch.astype(np.float32)
+    if base(mode) == "CMYK":
+        inks = np.concatenate([255 - real, np.zeros_like(real[..., :1])], axis=2)
+        return inks * scale
+    return (real if base(mode) in ("RGB", "RGBA") else real @ _LUMA[:, None]) * scale
+
+
+def _converted(colours: Samples, profile: Profile) -> Rgb:
+    """By strips: floating point takes four times the room of what goes in."""
+    out = np.empty((*colours.shape[:2], 3), np.uint8)
+    limit = np.float32(np.iinfo(colours.dtype).max)
+    rows = max(1, _STRIP // max(1, colours.shape[1]))
+    for start in range(0, len(colours), rows):
+        srgb = _to_srgb(colours[start : start + rows] / limit, profile)
+        out[start : start + rows] = np.rint(np.clip(srgb, 0, 1) * 255)
+    return out
+
+
+def _to_srgb(colours: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
+    """(H, W, C) in [0, 1] to sRGB in about [0, 1]."""
+    return _transformed(colours, profile, Profile(srgb_profile(), "rgb"))
+
+
+def _from_srgb(rgb: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
+    """(H, W, 3) in [0, 1] to the profile's colours (H, W, C) in [0, 1]."""
+    return np.clip(_transformed(rgb, Profile(srgb_profile(), "rgb"), profile), 0, 1)
+
+
+def _transformed(
+    values: NDArray[np.floating[Any]], source: Profile, target: Profile
+) -> NDArray[np.float32]:
+    import imagecodecs
+
+    # Little CMS counts ink in percent, where everything else goes from 0 to 1.
+    real = values.astype(np.float32) * np.float32(100 if source.space == "cmyk" else 1)
+    given = real[..., 0] if source.space == "gray" else real
+    out = imagecodecs.cms_transform(
+        np.ascontiguousarray(given),
+        source.data,
+        target.data,
+        colorspace=source.space,
+        outcolorspace=target.space,
+        intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
+        flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
+    )
+    scaled = out / np.float32(100 if target.space == "cmyk" else 1)
+    return scaled.reshape(*values.shape[:2], -1).astype(np.float32)
+
+
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB, as Little CMS makes it."""
+    import imagecodecs
+
+    return bytes(imagecodecs.cms_profile("srgb"))
+
+
+def adobe_rgb_profile() -> bytes:
+    """The ICC profile of Adobe RGB (1998), as Little CMS makes it."""
+    import imagecodecs
+
+    return bytes(imagecodecs.cms_profile("adobergb"))
 
 
 def _settled_mode(image: Image.Image) -> str | None:
@@ -93,7 +238,7 @@ def _settled_mode(image: Image.Image) -> str | None:
         return "RGBA" if image.has_transparency_data else "RGB"
     if image.mode in ("L", "RGB") and "transparency" in image.info:
         return "LA" if image.mode == "L" else "RGBA"
-    return image.mode if image.mode in CHANNELS else _BECOMES.get(image.mode)
+    return image.mode if image.mode in _EIGHT else _BECOMES.get(image.mode)
 
 
 def _sixteen_bits(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:

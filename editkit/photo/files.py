@@ -9,6 +9,8 @@ elsewhere in the process, Pillow no longer reports a file that was cut short.
 """
 
 import errno
+import hashlib
+import importlib
 import os
 import secrets
 import stat
@@ -28,9 +30,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from editkit.errors import ImageError
-from editkit.photo import colour, metadata
+from editkit.photo import colour, containers, metadata, tiff
 from editkit.photo.colour import Samples
-from editkit.types import Box, Rgb, Size
+from editkit.types import Box, Rgb, Size, Stream
 
 MAX_PIXELS = 178_956_970
 """The largest photo read unless told otherwise; also the most that Pillow opens by itself."""
@@ -43,16 +45,26 @@ FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".jxl": "JXL",
 }
-"""What can be written, by suffix."""
+"""What can be written, by suffix; HEIC and JPEG XL with the extras of that name installed."""
 
 _HOLDS = {
     "JPEG": ("L", "RGB", "CMYK"),
-    "PNG": ("L", "LA", "RGB", "RGBA", "I;16"),
+    "PNG": ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
     "WEBP": ("RGB", "RGBA"),
-    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16"),
     "BMP": ("L", "RGB"),
+    "AVIF": ("RGB", "RGBA"),
+    "HEIF": ("RGB", "RGBA"),
+    "JXL": ("L", "LA", "RGB", "RGBA"),
 }
+_EXTRAS = {"HEIF": ("pillow_heif", "heic"), "JXL": ("pillow_jxl", "jxl")}
+_LOSSY = ("JPEG", "AVIF", "HEIF")
+_DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 _PILLOW_ERRORS = (
     OSError,
     SyntaxError,
@@ -111,10 +123,10 @@ class Photo:
     """A photo as it is stored, upright."""
 
     samples: Samples
-    """(H, W) or (H, W, C) of uint8, or uint16 for I;16; not writable when read by `read_photo`."""
+    """(H, W) or (H, W, C) of uint8, or uint16; not writable when read by `read_photo`."""
 
     mode: str
-    """One of L, LA, RGB, RGBA, CMYK, I;16."""
+    """One of `colour.CHANNELS`: L, LA, RGB, RGBA, CMYK, or those with 16 bits a sample."""
 
     format: str | None = None
     """Pillow's name of the container it came in; None where there was none."""
@@ -128,6 +140,15 @@ class Photo:
     notes: tuple[str, ...] = ()
     """One line for each thing that could not be kept as it was."""
 
+    profile: colour.Profile | None = None
+    """What converts the samples to sRGB; None where they are taken as sRGB (or plain CMYK)."""
+
+    digest: str | None = None
+    """SHA-256 of the file, in hexadecimal; None where there was none."""
+
+    orientation: int = 1
+    """The EXIF orientation of the file, which has been applied to the samples."""
+
     @property
     def size(self) -> Size:
         """Height and width of the upright photo."""
@@ -135,7 +156,10 @@ class Photo:
 
     @property
     def image(self) -> Image.Image:
-        """The whole photo as a new Pillow image in its mode, with its profile and resolution."""
+        """The whole photo as a new Pillow image, with its profile and resolution.
+
+        In the photo's mode; Pillow has no colours of 16 bits, so of those it holds 8.
+        """
         image = colour.image_of(self.samples, self.mode)
         known = ("icc_profile", "dpi")
         image.info.update({key: self.carried[key] for key in known if key in self.carried})
@@ -144,7 +168,7 @@ class Photo:
     def rgb(self, box: Box | None = None) -> Rgb:
         """What a model sees of the box, or of all: uint8 RGB, a fresh array; alpha is dropped."""
         samples = self.samples if box is None else self.samples[box.slices]
-        return colour.to_rgb(samples, self.mode)
+        return colour.to_rgb(samples, self.mode, self.profile)
 
     def with_samples(self, samples: Samples) -> "Photo":
         """The same photo with other samples, of the same type and channels; the size may differ.
@@ -160,33 +184,47 @@ class Photo:
         return replace(self, samples=samples)
 
 
-def read_photo(source: PhotoLike, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(
+    source: PhotoLike, *, max_pixels: int = MAX_PIXELS, frame: int | None = None
+) -> Photo:
     """The photo in a file, in bytes, in a Pillow image or in an array; see `PhotoLike`.
+
+    Args:
+        source: what holds the photo.
+        max_pixels: the largest photo that is read.
+        frame: which picture of an animation or a file of several pages, from 0 on; without it
+            such files are refused.
 
     Raises:
         ImageError: missing, unreadable, not an image, damaged, cut short, larger than
-            `max_pixels`, empty, or of a mode or type that is not kept.
+            `max_pixels`, empty, of a mode or type that is not kept, or of several pictures
+            while no `frame` is named.
     """
     name = name_of(source)
     array = array_of(source)
     if array is not None:
         return _from_array(array, name, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_image(source, name, max_pixels)
+        return _settled(_from_image(source, name, max_pixels, frame))
     with _stream(source, name) as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
         with _pillow(name) as heard:
+            _register_plugins(stream)
             image = Image.open(stream)
         with image:
-            photo = _from_image(image, name, max_pixels)
+            photo = _from_image(image, name, max_pixels, frame)
+        with _pillow(name):
+            photo = _from_container(photo, stream, frame or 0)
     notes = tuple(dict.fromkeys([*photo.notes, *_said(heard)]))
-    return replace(photo, path=_path_of(source), notes=notes)
+    return _settled(replace(photo, path=_path_of(source), notes=notes, digest=digest))
 
 
 def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
     """Writes the photo in the format that the suffix names; whole, or not at all.
 
     A JPEG that came from a JPEG keeps its quantisation tables and subsampling; any other is
-    written with quality 95 in 4:4:4. WebP is written lossless.
+    written with quality 95 in 4:4:4. WebP and JPEG XL are written lossless.
 
     Raises:
         ImageError: unknown suffix, a mode that the format cannot hold, a target that exists (and
@@ -195,7 +233,21 @@ def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
     path = Path(path)
     format_ = format_of(path)
     _refuse_target(photo, path, force=force)
-    data = encode_photo(photo, format_)
+    _write_file(encode_photo(photo, format_), path, force=force)
+
+
+def write_bytes(photo: Photo, data: bytes, path: Path, *, force: bool = False) -> None:
+    """Writes a file that was encoded already, as `write_photo` does.
+
+    Raises:
+        ImageError: the target exists (and no `force`), is the photo itself, or cannot be written.
+    """
+    path = Path(path)
+    _refuse_target(photo, path, force=force)
+    _write_file(data, path, force=force)
+
+
+def _write_file(data: bytes, path: Path, *, force: bool) -> None:
     part = path.with_name(f".editkit-{secrets.token_hex(8)}.part")
     try:
         with _system(f"{path} cannot be written"):
@@ -228,15 +280,12 @@ def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
     """
     name = _format_name(format)
     _check_holds(photo, name)
-    out = BytesIO()
     try:
-        image = colour.image_of(photo.samples, photo.mode)
-        image.save(out, name, **metadata.save_options(photo.carried, name))
+        return containers.encoded(photo.samples, photo.mode, photo.carried, name)
     except _PILLOW_ERRORS as error:
         raise ImageError(
             f"a photo of {photo.size} cannot be written as {name}: {_reason(error)}"
         ) from error
-    return out.getvalue()
 
 
 def format_of(path: Path) -> str:
@@ -253,8 +302,8 @@ def format_of(path: Path) -> str:
 
 
 def is_lossy(format: str) -> bool:  # noqa: A002
-    """Whether writing this format changes samples: JPEG alone, as WebP is written lossless."""
-    return _format_name(format) == "JPEG"
+    """Whether writing this format changes samples: JPEG, AVIF and HEIC do."""
+    return _format_name(format) in _LOSSY
 
 
 def name_of(source: PhotoLike) -> str:
@@ -304,20 +353,15 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
     mode = "L" if grey else ("RGB" if array.shape[2] == 3 else "RGBA")
     return Photo(
         _frozen(samples),
-        "I;16" if samples.dtype == np.uint16 else mode,
+        colour.deepened(mode) if samples.dtype == np.uint16 else mode,
         notes=(note,) if note else (),
     )
 
 
 def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
-    """The array as uint8, or as uint16 where it is grey, never sharing memory with it."""
-    if array.dtype == np.uint8:
+    """The array as uint8 or uint16, never sharing memory with it."""
+    if array.dtype in (np.uint8, np.uint16):
         return array.copy(), None
-    if array.dtype == np.uint16 and array.ndim == 2:
-        return array.copy(), None
-    if array.dtype == np.uint16:
-        eight = (array.astype(np.uint32) + 128) // 257
-        return eight.astype(np.uint8), "16-bit colour was read as 8-bit"
     if not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"an array of {array.dtype} is not a photo; give uint8, uint16 or float")
     low, high = float(array.min()), float(array.max())
@@ -327,19 +371,21 @@ def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
     return np.rint(array * 255.0).astype(np.uint8), "floating point was rounded to 8-bit"
 
 
-def _from_image(image: Image.Image, name: str, max_pixels: int) -> Photo:
+def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | None = None) -> Photo:
     _check_size(Size(image.height, image.width), name, max_pixels)
     if image.format == "EPS":
         # Pillow would run Ghostscript on it.
         raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
     path = _path_of(image)
     with _pillow(name) as heard:
+        _choose_frame(image, name, frame)
         notes = _before_loading(image)
         image.load()
         _check_size(Size(image.height, image.width), name, max_pixels)
         carried, lost = metadata.carried_from(image)
+        orientation = metadata.orientation_of(image)
         settled, change = colour.settle(image, name)
-        turned = _upright(colour.samples_of(settled), metadata.orientation_of(image))
+        turned = upright(colour.samples_of(settled), orientation)
     return Photo(
         _frozen(turned),
         settled.mode,
@@ -347,18 +393,93 @@ def _from_image(image: Image.Image, name: str, max_pixels: int) -> Photo:
         path,
         MappingProxyType(carried),
         tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *_said(heard)])),
+        orientation=orientation,
     )
 
 
+def _choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
+    """Goes to the frame that was asked for.
+
+    Raises:
+        ImageError: there are several and none was named, or there is none of that number.
+    """
+    # What an MPO holds beside its photo are previews and gain maps of it.
+    frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    if frames > 1 and image.format == "TIFF" and image.fp is not None:
+        frames = tiff.pages_of(image.fp)
+    if frame is None and frames > 1:
+        raise ImageError(
+            f"{name} holds {frames} pictures; choose one with --frame (from 0 to {frames - 1})"
+        )
+    if frame is not None and not 0 <= frame < frames:
+        raise ImageError(f"{name} has no frame {frame}; give --frame from 0 to {frames - 1}")
+    if frame and frames > 1:
+        image.seek(frame)
+
+
 def _before_loading(image: Image.Image) -> list[str]:
-    """Notes that only the unloaded image can give: its frames and the depth of its file."""
-    notes: list[str] = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        notes.append(f"only one of {frames} frames was read")
-    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in _tiles(image)):
-        notes.append("16-bit colour was read as 8-bit")
-    return notes
+    """Notes that only the unloaded image can give: the depth of its file."""
+    deep = any(";16" in str(tile[3]) for tile in _tiles(image))
+    kept = image.format in ("PNG", "TIFF") or image.mode.startswith("I")
+    hdr = int(image.info.get("bit_depth", 8)) > 8
+    return ["16-bit colour was read as 8-bit"] if (deep and not kept) or hdr else []
+
+
+def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
+    """The photo with what Pillow does not hand over: samples of 16 bits, and raw metadata."""
+    carried, lost = containers.raw_metadata(stream, photo.format, dict(photo.carried), frame)
+    photo = replace(
+        photo,
+        carried=MappingProxyType(carried),
+        notes=tuple(dict.fromkeys([*photo.notes, *lost])),
+    )
+    deep = containers.deep_samples(stream, photo.format, frame)
+    if deep is None:
+        return photo
+    samples, orientation = deep
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
+    inks = photo.mode == "CMYK" and channels == 4
+    turned = _frozen(upright(samples, orientation or photo.orientation))
+    mode = "CMYK;16" if inks else _DEEP[channels]
+    return replace(photo, samples=turned, mode=mode, orientation=orientation or photo.orientation)
+
+
+def _settled(photo: Photo) -> Photo:
+    """The photo with its profile, if it can be used and is not sRGB itself."""
+    data = metadata.profile_of(photo.carried)
+    if data is None:
+        return photo
+    profile = colour.usable_profile(data, photo.mode)
+    if profile is None:
+        note = "its colour profile does not fit its samples; they are edited as if without one"
+        return replace(photo, notes=(*photo.notes, note))
+    return photo if colour.is_srgb(profile) else replace(photo, profile=profile)
+
+
+def _register_plugins(stream: Stream) -> None:
+    """Lets Pillow read HEIC and JPEG XL, where these are in front of it and their extra is here."""
+    head = stream.read(16)
+    stream.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
+        _plugin("HEIF")
+    elif head[:2] == b"\xff\x0a" or head[4:8] == b"JXL ":
+        _plugin("JXL")
+
+
+def _plugin(name: str) -> None:
+    """Lets Pillow read and write a format of `_EXTRAS`.
+
+    Raises:
+        ImageError: the package for it is not installed.
+    """
+    module, extra = _EXTRAS[name]
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        advice = f"install it with pip install 'editkit[{extra}]'"
+        raise ImageError(f"{name} needs the package {module}; {advice}") from error
+    if name == "HEIF":
+        found.register_heif_opener()
 
 
 def _tiles(image: Image.Image) -> list[Any]:
@@ -372,8 +493,8 @@ def _said(heard: list[warnings.WarningMessage]) -> list[str]:
     return [f"Pillow: {_one_line(str(warning.message))}" for warning in told]
 
 
-def _upright(samples: Samples, orientation: int) -> Samples:
-    """The samples with an EXIF orientation applied."""
+def upright(samples: Samples, orientation: int) -> Samples:
+    """The samples, (H, W) or (H, W, C), with an EXIF orientation from 1 to 8 applied."""
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -381,6 +502,12 @@ def _upright(samples: Samples, orientation: int) -> Samples:
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
     return np.ascontiguousarray(samples)
+
+
+def turned_back(samples: Samples, orientation: int) -> Samples:
+    """The inverse of `upright`."""
+    # Quarter turns undo each other; every other orientation is its own inverse.
+    return upright(samples, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def _frozen(samples: Samples) -> Samples:
@@ -399,7 +526,7 @@ def _check_size(size: Size, name: str, max_pixels: int) -> None:
 
 
 @contextmanager
-def _stream(source: Any, name: str) -> Generator[BinaryIO]:  # noqa: ANN401  (checked here)
+def _stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (checked here)
     """The source as a file that can be searched, closed again where it was opened here."""
     if isinstance(source, bytes):
         yield _in_memory(source, name)
@@ -423,7 +550,7 @@ def _in_memory(data: bytes, name: str) -> BytesIO:
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Generator[BinaryIO]:
+def _opened(path: Path, name: str) -> Generator[Stream]:
     with _system(f"{name} cannot be read"):
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
@@ -490,6 +617,8 @@ def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in
 
 
 def _check_holds(photo: Photo, name: str) -> None:
+    if name in _EXTRAS:
+        _plugin(name)
     if photo.mode not in _HOLDS[name]:
         fitting = " or ".join(_suffixes_for(photo.mode))
         raise ImageError(

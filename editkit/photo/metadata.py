@@ -1,8 +1,9 @@
 """What travels with a photo beside its samples, and how each container takes it back.
 
-Keys of `Photo.carried`: `icc_profile`, `exif`, `xmp` (bytes), `dpi` (x, y), `text` (PNG texts),
-`png` (colour chunks of a PNG, raw), `compression` (of a TIFF), and for a JPEG `comment`, `qtables`,
-`subsampling`, `progressive`.
+Keys of `Photo.carried`: `icc_profile`, `exif`, `xmp`, `iptc` (bytes), `dpi` (x, y), `turned` (true
+where dpi changed places), `text` (PNG texts), for a PNG `chunks`, for a TIFF `tiff` (its layout and
+private tags), and for a JPEG `comment`, `qtables`, `subsampling`, `progressive`, `segments` and
+`jpeg` (the file itself).
 
 Two things are left out on purpose: the orientation, because samples are kept upright, and
 thumbnails, because they would go on showing what an edit has removed.
@@ -13,11 +14,12 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-_ORIENTATION, _EXIF_IFD, _GPS_IFD, _XMP = 0x0112, 0x8769, 0x8825, 700
+from editkit.photo import colour, xmp
+
+_ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
-_LOSSLESS_TIFF = ("packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "zstd", "lzma")
 _XMP_ORIENTATION = re.compile(
     rb"""\s?tiff:Orientation=(["'])[0-9]\1|<tiff:Orientation>\s*[0-9]\s*</tiff:Orientation>"""
 )
@@ -49,10 +51,68 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         carried.update(_jpeg_settings(image))
     if isinstance(image, PngImagePlugin.PngImageFile):
-        carried.update(_png_extras(image))
-    if image.info.get("compression") in _LOSSLESS_TIFF:
-        carried["compression"] = image.info["compression"]
+        carried.update(_png_texts(image))
+    _take_iptc(image, carried)
     return carried, notes
+
+
+def profile_of(carried: Mapping[str, Any]) -> bytes | None:
+    """The profile that says what the samples mean: the photo's own, or the one its EXIF stands for.
+
+    Cameras mark Adobe RGB by the name of the interoperability rules alone (DCF 2.0, "R03").
+    """
+    if "icc_profile" in carried:
+        return carried["icc_profile"]
+    exif = Image.Exif()
+    try:
+        exif.load(carried.get("exif", b""))
+        marked = exif.get_ifd(_EXIF_IFD).get(_INTEROP_IFD)
+        name = marked.get(1) if isinstance(marked, dict) else exif.get_ifd(_INTEROP_IFD).get(1)
+    except _DAMAGED:
+        return None
+    return colour.adobe_rgb_profile() if str(name or "").startswith("R03") else None
+
+
+def resource_of(iptc: bytes) -> bytes:
+    """IPTC data as the Photoshop resource that holds it."""
+    padding = b"\0" * (len(iptc) % 2)
+    return b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4) + iptc + padding
+
+
+def sized_exif(block: bytes, size: tuple[int, int]) -> bytes:
+    """The EXIF block with its width and height made true, where it names any.
+
+    Args:
+        block: as `upright_exif` gives it.
+        size: width and height.
+    """
+    tiff = bytearray(block.removeprefix(_EXIF_MARK))
+    try:
+        order = {b"II": "<", b"MM": ">"}[bytes(tiff[:2])]
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        entries = dict(_entries(tiff, order, start))
+        _set_sides(tiff, order, entries, (0x0100, 0x0101), size)
+        if _EXIF_IFD in entries:
+            inner = dict(_entries(tiff, order, _single(tiff, order, entries[_EXIF_IFD])))
+            _set_sides(tiff, order, inner, (0xA002, 0xA003), size)
+    except _DAMAGED:
+        return block
+    return _EXIF_MARK + bytes(tiff)
+
+
+def _set_sides(
+    tiff: bytearray,
+    order: str,
+    entries: Mapping[int, int],
+    tags: tuple[int, int],
+    size: tuple[int, int],
+) -> None:
+    for tag, length in zip(tags, size, strict=True):
+        if tag in entries:
+            kind, _ = struct.unpack_from(order + "HI", tiff, entries[tag] + 2)
+            code = {3: "H", 4: "I"}.get(kind)
+            if code and not (code == "H" and length > 65535):
+                struct.pack_into(order + code, tiff, entries[tag] + 8, length)
 
 
 def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # noqa: A002
@@ -63,13 +123,15 @@ def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # 
     options: dict[str, Any] = {}
     if format != "BMP":
         options.update({key: carried[key] for key in ("icc_profile", "exif") if key in carried})
-    if "dpi" in carried and format != "WEBP":
+    if "dpi" in carried and format in ("JPEG", "BMP"):
         options["dpi"] = carried["dpi"]
     return options | _WRITERS[format](carried, options)
 
 
-def upright_exif(block: bytes) -> bytes:
+def upright_exif(block: bytes, *, turned: bool = True) -> bytes:
     """The EXIF block without orientation and thumbnail; every other byte stays where it was.
+
+    Where samples are kept as stored (not `turned`), the orientation stays, too.
 
     The block comes back with the mark that JPEG wants before it; WebP hands it over without.
 
@@ -86,7 +148,7 @@ def upright_exif(block: bytes) -> bytes:
     entries = dict(_entries(tiff, order, start))
     end = start + 2 + 12 * len(entries)
     _drop_thumbnail(tiff, order, end)
-    if _ORIENTATION in entries:
+    if turned and _ORIENTATION in entries:
         at = entries[_ORIENTATION]
         tiff[at : end + 4] = tiff[at + 12 : end + 4] + bytes(12)
         struct.pack_into(order + "H", tiff, start, len(entries) - 1)
@@ -155,10 +217,20 @@ def _take_xmp(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> 
     packet = packet.encode() if isinstance(packet, str) else packet
     if not isinstance(packet, bytes):
         return
-    if b"xmpGImg:" in packet:
+    cleaned = xmp.without_thumbnails(packet)
+    if cleaned is None:
         notes.append("its XMP data holds a thumbnail and was left out")
         return
-    carried["xmp"] = _XMP_ORIENTATION.sub(b"", packet)
+    carried["xmp"] = _XMP_ORIENTATION.sub(b"", cleaned)
+
+
+def _take_iptc(image: Image.Image, carried: dict[str, Any]) -> None:
+    found = image.info.get("photoshop")
+    data = found.get(0x0404) if isinstance(found, dict) else None
+    if data is None and isinstance(image, TiffImagePlugin.TiffImageFile):
+        data = image.tag_v2.get(33723)
+    if isinstance(data, bytes) and data:
+        carried["iptc"] = data
 
 
 def _take_dpi(image: Image.Image, carried: dict[str, Any]) -> None:
@@ -169,6 +241,8 @@ def _take_dpi(image: Image.Image, carried: dict[str, Any]) -> None:
     if 0 < across < 1e6 and 0 < down < 1e6:
         turned = orientation_of(image) >= 5
         carried["dpi"] = (down, across) if turned else (across, down)
+        if turned:
+            carried["turned"] = True
 
 
 def _jpeg_settings(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
@@ -186,23 +260,10 @@ def _jpeg_settings(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     return settings
 
 
-def _png_extras(image: PngImagePlugin.PngImageFile) -> dict[str, Any]:
-    info, extras = image.info, {}
+def _png_texts(image: PngImagePlugin.PngImageFile) -> dict[str, Any]:
     hidden = ("XML:com.adobe.xmp", "Raw profile type ")
     texts = {key: str(text) for key, text in image.text.items() if not key.startswith(hidden)}
-    if texts:
-        extras["text"] = texts
-    chunks: dict[bytes, bytes] = {}
-    if "srgb" in info:
-        chunks[b"sRGB"] = bytes([info["srgb"]])
-    if "gamma" in info:
-        chunks[b"gAMA"] = struct.pack(">I", round(info["gamma"] * 100000))
-    if "chromaticity" in info:
-        values = [round(value * 100000) for value in info["chromaticity"]]
-        chunks[b"cHRM"] = struct.pack(f">{len(values)}I", *values)
-    if chunks:
-        extras["png"] = chunks
-    return extras
+    return {"text": texts} if texts else {}
 
 
 def _jpeg_options(carried: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,29 +280,6 @@ def _jpeg_options(carried: Mapping[str, Any], options: Mapping[str, Any]) -> dic
     return chosen
 
 
-def _png_options(carried: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    info = PngImagePlugin.PngInfo()
-    for chunk, value in carried.get("png", {}).items():
-        # A profile overrules the sRGB chunk, and the two must not stand side by side.
-        if not (chunk == b"sRGB" and "icc_profile" in options):
-            info.add(chunk, value)
-    for key, text in carried.get("text", {}).items():
-        info.add_itxt(key, text)
-    if "xmp" in carried:
-        info.add_itxt("XML:com.adobe.xmp", carried["xmp"].decode(errors="replace"))
-    # Level 6, the default, takes four times as long on a 12-megapixel photo for 5 % fewer bytes.
-    return {"pnginfo": info, "compress_level": 3}
-
-
-def _tiff_options(carried: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    exif = Image.Exif()
-    if "exif" in options:
-        exif.load(options["exif"])
-    if "xmp" in carried:
-        exif[_XMP] = carried["xmp"]
-    return {"exif": exif, "compression": carried.get("compression", "raw")}
-
-
 def _webp_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {"lossless": True, "exact": True, "quality": 50}
     return chosen | ({"xmp": carried["xmp"]} if "xmp" in carried else {})
@@ -251,10 +289,26 @@ def _bmp_options(_: Mapping[str, Any], __: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _avif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"quality": 95, "subsampling": "4:4:4"}
+    return chosen | ({"xmp": carried["xmp"]} if "xmp" in carried else {})
+
+
+def _heif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"quality": 95, "chroma": 444}
+    return chosen | ({"xmp": carried["xmp"]} if "xmp" in carried else {})
+
+
+def _jxl_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"lossless": True, "lossless_jpeg": False}
+    return chosen | ({"xmp": carried["xmp"]} if "xmp" in carried else {})
+
+
 _WRITERS = {
     "JPEG": _jpeg_options,
-    "PNG": _png_options,
     "WEBP": _webp_options,
-    "TIFF": _tiff_options,
     "BMP": _bmp_options,
+    "AVIF": _avif_options,
+    "HEIF": _heif_options,
+    "JXL": _jxl_options,
 }

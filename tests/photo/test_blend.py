@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 
 from editkit.errors import InputError
-from editkit.photo.blend import changed_outside, composite, feathered
+from editkit.photo.blend import feathered
+from editkit.photo.composite import changed_outside, composite
 from editkit.photo.files import Photo
 from editkit.types import Box, Size
 
-MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,), "CMYK": (4,), "I;16": ()}
+MODES = {
+    "L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,), "CMYK": (4,), "I;16": (),
+    "LA;16": (2,), "RGB;16": (3,), "RGBA;16": (4,), "CMYK;16": (4,),
+}
 MASKS = hnp.arrays(
     np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.booleans()
 )
@@ -22,7 +25,7 @@ MASKS = hnp.arrays(
 
 def photo_of(mode: str, height: int = 20, width: int = 30, seed: int = 0) -> Photo:
     rng, shape = np.random.default_rng(seed), (height, width, *MODES[mode])
-    if mode == "I;16":
+    if mode.endswith("16"):
         return Photo(rng.integers(0, 65536, shape, dtype=np.uint16), mode)
     return Photo(rng.integers(0, 256, shape, dtype=np.uint8), mode)
 
@@ -112,7 +115,10 @@ def test_kept_samples_are_kept_and_edited_ones_are_the_patch(mode: str, seed: in
     outside = np.ones(photo.size, np.bool_)
     outside[box.slices] = False
     assert np.array_equal(after.samples[outside], before[outside])
-    assert np.array_equal(inside(after, box), expected(photo, patch, box, alpha))
+    # Half for rounding; in 16 bits half a step of 8 bits more, for the dither.
+    most = 0.501 + (128.5 if mode.endswith("16") else 0)
+    wanted = expected(photo, patch, box, alpha)
+    assert np.abs(inside(after, box).astype(float) - wanted).max() <= most
 
 
 def inside(photo: Photo, box: Box) -> np.ndarray:
@@ -121,14 +127,33 @@ def inside(photo: Photo, box: Box) -> np.ndarray:
 
 def expected(photo: Photo, patch: np.ndarray, box: Box, alpha: np.ndarray) -> np.ndarray:
     """The formula, in float64."""
-    mode = {"LA": "L", "RGBA": "RGB", "I;16": "L"}.get(photo.mode, photo.mode)
-    new = np.asarray(Image.fromarray(patch).convert(mode)).astype(np.float64)
-    new = new.reshape(*box.size, -1) * (257 if photo.mode == "I;16" else 1)
+    mode = {"I;16": "L"}.get(photo.mode, photo.mode.removesuffix(";16"))
+    real = patch.astype(np.float64)
+    new = real
+    if mode in ("L", "LA"):
+        new = (real @ [0.299, 0.587, 0.114])[..., None]
+    if mode == "CMYK":
+        new = np.concatenate([255 - real, np.zeros_like(real[..., :1])], axis=2)
+    new = new * (257 if photo.mode.endswith("16") else 1)
     wanted = inside(photo, box).astype(np.float64)
     colours = new.shape[2]
     step = alpha[box.slices].astype(np.float64)[..., None] * (new - wanted[..., :colours])
-    wanted[..., :colours] = np.rint(wanted[..., :colours] + step)
+    wanted[..., :colours] = np.clip(
+        wanted[..., :colours] + step, 0, np.iinfo(photo.samples.dtype).max
+    )
     return wanted
+
+
+def test_patches_in_16_bits_are_dithered_and_the_same_for_a_seed() -> None:
+    photo = Photo(np.zeros((200, 300, 3), np.uint16), "RGB;16")
+    patch = np.full((200, 300, 3), 100.25, np.float32)
+    everything = np.ones((200, 300), np.float32)
+    box = Box(0, 0, 200, 300)
+    after = [composite(photo, patch, box, everything, seed=seed).samples for seed in (1, 1, 2)]
+    assert np.array_equal(after[0], after[1])
+    assert not np.array_equal(after[0], after[2])
+    assert abs(after[0].mean() / 257 - 100.25) < 0.005
+    assert len(np.unique(after[0])) > 200
 
 
 def test_alpha_channels_are_left_alone() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 
 from editkit.errors import ImageError
@@ -141,26 +142,42 @@ def test_big_endian_16_bit(tmp_path: Path) -> None:
     assert np.array_equal(photo.samples, values)
 
 
-def test_16_bit_colour_is_read_as_8_bit_and_says_so(tmp_path: Path) -> None:
+def test_16_bit_colour_is_16_bit_colour(tmp_path: Path) -> None:
     rows = b"".join(b"\0" + bytes(range(12)) for _ in range(2))
     (tmp_path / "a.png").write_bytes(png(struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0), body=rows))
     photo = read_photo(tmp_path / "a.png")
-    assert photo.mode == "RGB"
-    assert photo.notes == ("16-bit colour was read as 8-bit",)
+    assert (photo.mode, photo.samples.dtype, photo.notes) == ("RGB;16", np.uint16, ())
+    assert photo.samples[0].tolist() == [[0x0001, 0x0203, 0x0405], [0x0607, 0x0809, 0x0A0B]]
 
 
-def test_only_the_first_frame_is_read_and_said(tmp_path: Path) -> None:
-    first, second = picture("RGB"), picture("RGB")
-    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
-    photo = read_photo(tmp_path / "a.tif")
-    assert np.array_equal(photo.samples, np.asarray(first))
-    assert photo.notes == ("only one of 2 frames was read",)
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".webp", ".png"])
+def test_of_several_pictures_one_must_be_named(tmp_path: Path, suffix: str) -> None:
+    first, second, path = picture("RGB"), picture("RGB"), tmp_path / f"a{suffix}"
+    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+    first.save(path, save_all=True, append_images=[second], **options)
+    assert "holds 2 pictures; choose one with --frame (from 0 to 1)" in refused(path)
+    assert "no frame 2; give --frame from 0 to 1" in refused(path, frame=2)
+    for frame in (0, 1):
+        with Image.open(path) as opened:
+            opened.seek(frame)
+            wanted = np.asarray(opened.convert("RGB"))
+        photo = read_photo(path, frame=frame)
+        assert np.array_equal(photo.samples[..., :3], wanted)
+
+
+def test_pages_that_are_smaller_copies_do_not_count(tmp_path: Path) -> None:
+    pixels, small = noise(40, 50, 3), noise(10, 12, 3)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(pixels, photometric="rgb")
+        file.write(small, photometric="rgb", subfiletype=1)
+    assert np.array_equal(read_photo(tmp_path / "a.tif").samples, pixels)
 
 
 def test_the_first_picture_of_an_mpo_is_a_jpeg(tmp_path: Path) -> None:
     picture("RGB").save(tmp_path / "a.mpo", save_all=True, append_images=[picture("RGB")])
     photo = read_photo(tmp_path / "a.mpo")
-    assert (photo.format, photo.notes) == ("JPEG", ())
+    assert photo.format == "JPEG"
+    assert photo.notes == ("further pictures in the file (previews, a gain map) were left out",)
     assert "qtables" in photo.carried
 
 
@@ -237,7 +254,8 @@ def test_16_bit_arrays() -> None:
     assert read_photo(grey).mode == "I;16"
     assert np.array_equal(read_photo(grey).samples, grey)
     colour = read_photo(np.stack([grey] * 3, axis=2))
-    assert (colour.mode, colour.notes) == ("RGB", ("16-bit colour was read as 8-bit",))
+    assert (colour.mode, colour.notes) == ("RGB;16", ())
+    assert np.array_equal(colour.samples[..., 1], grey)
 
 
 def test_tensors_have_their_channels_first() -> None:
@@ -300,19 +318,6 @@ def test_other_things_are_refused() -> None:
     for thing in (3, None, ["a.png"], StringIO("text")):
         with pytest.raises((ImageError, TypeError), match=r"not a photo|not bytes|PhotoLike|type"):
             read_photo(thing)
-
-
-def test_frames_of_other_formats(tmp_path: Path) -> None:
-    first, second = picture("RGB"), picture("RGB")
-    for suffix in (".gif", ".webp", ".png"):
-        options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
-        path = tmp_path / f"a{suffix}"
-        first.save(path, save_all=True, append_images=[second], **options)
-        with Image.open(path) as opened:
-            wanted = np.asarray(opened.convert("RGB"))
-        photo = read_photo(path)
-        assert np.array_equal(photo.samples, wanted)
-        assert "only one of 2 frames was read" in photo.notes
 
 
 def test_pipes_are_read_whole(tmp_path: Path) -> None:

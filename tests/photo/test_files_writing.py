@@ -16,21 +16,28 @@ from editkit.photo.files import Photo, check_target, encode_photo, is_lossy, rea
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (9, 13), "LA": (9, 13, 2), "RGB": (9, 13, 3), "RGBA": (9, 13, 4), "CMYK": (9, 13, 4)}
+TIFF = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16")
 HELD = {
     ".jpg": ("L", "RGB", "CMYK"),
     ".jpeg": ("L", "RGB", "CMYK"),
-    ".png": ("L", "LA", "RGB", "RGBA", "I;16"),
+    ".png": ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
     ".webp": ("RGB", "RGBA"),
-    ".tif": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
-    ".tiff": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    ".tif": TIFF,
+    ".tiff": TIFF,
     ".bmp": ("L", "RGB"),
+    ".avif": ("RGB", "RGBA"),
+    ".heic": ("RGB", "RGBA"),
+    ".jxl": ("L", "LA", "RGB", "RGBA"),
 }
-ALL = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+ALL = (*SHAPES, "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK;16")
 
 
 def photo_of(mode: str) -> Photo:
     if mode == "I;16":
         return Photo(RNG.integers(0, 65536, (9, 13), dtype=np.uint16), mode)
+    if mode.endswith("16"):
+        shape = SHAPES[mode.removesuffix(";16")]
+        return Photo(RNG.integers(0, 65536, shape, dtype=np.uint16), mode)
     return Photo(RNG.integers(0, 256, SHAPES[mode], dtype=np.uint8), mode)
 
 
@@ -65,14 +72,10 @@ def test_fully_transparent_colours_survive_webp(tmp_path: Path) -> None:
     assert np.array_equal(read_photo(tmp_path / "a.webp").samples, photo.samples)
 
 
-def test_lossy_is_jpeg_alone() -> None:
-    assert [is_lossy(name) for name in ("JPEG", "jpg", ".jpeg", "PNG", "webp")] == [
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+def test_what_is_lossy() -> None:
+    lossy = ("JPEG", "jpg", ".jpeg", ".avif", "heic")
+    assert all(is_lossy(name) for name in lossy)
+    assert not any(is_lossy(name) for name in ("PNG", "webp", ".jxl", "TIFF", "BMP"))
     with pytest.raises(ImageError, match="gif"):
         is_lossy("gif")
 

@@ -1,0 +1,143 @@
+"""Each container's own way in and out: what Pillow does not read, and what it would not keep."""
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import Any
+
+from numpy.typing import NDArray
+
+from editkit.photo import colour, jpeg, metadata, png, tiff
+from editkit.photo.jpeg import Segment
+from editkit.photo.png import Chunk
+from editkit.types import Stream
+
+Carried = Mapping[str, Any]
+
+_CREDENTIALS = "its Content Credentials hold of the original only and were left out"
+
+
+def raw_metadata(
+    stream: Stream, format_: str | None, carried: dict[str, Any], frame: int
+) -> tuple[dict[str, Any], list[str]]:
+    """What is carried, with the container's own pieces added, and notes on what is left out."""
+    stream.seek(0)
+    if format_ == "JPEG":
+        data = stream.read()
+        segments, notes = jpeg.kept_segments(jpeg.segments_of(data))
+        return carried | {"jpeg": data, "segments": tuple(segments)}, notes
+    if format_ == "PNG":
+        chunks = png.chunks_of(stream)
+        kept = [chunk for chunk in chunks if chunk.kind != b"caBX"]
+        notes = [_CREDENTIALS] if len(kept) < len(chunks) else []
+        return carried | {"chunks": tuple(kept)}, notes
+    if format_ == "TIFF":
+        return carried | {"tiff": tiff.layout_of(stream, frame)}, []
+    return carried, []
+
+
+def deep_samples(
+    stream: Stream, format_: str | None, frame: int
+) -> tuple[NDArray[Any], int | None] | None:
+    """Colours of 16 bits, which Pillow would round, and their orientation if not Pillow's.
+
+    None where Pillow's samples are the stored ones.
+    """
+    if format_ == "PNG":
+        bits, kind = png.header_of(stream)
+        if bits != 16 or kind == 0:
+            return None
+        stream.seek(0)
+        return png.decoded(stream.read()), None
+    return tiff.deep_samples(stream, frame) if format_ == "TIFF" else None
+
+
+def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        Exception: whatever the encoder raises.
+    """
+    if "exif" in carried:
+        size = (samples.shape[1], samples.shape[0])
+        carried = {**carried, "exif": metadata.sized_exif(carried["exif"], size)}
+    if format_ == "PNG":
+        return png.encoded(samples, _png_chunks(carried))
+    if format_ == "TIFF":
+        return tiff.encoded(samples, colour.base(mode), dict(carried))
+    out = BytesIO()
+    options = metadata.save_options(carried, format_)
+    colour.image_of(samples, mode).save(out, format_, **options)
+    if format_ == "JPEG":
+        return jpeg.with_segments(out.getvalue(), _jpeg_segments(carried, out.getvalue()))
+    return out.getvalue()
+
+
+def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
+    """Segments of a JPEG that was encoded again: the source's, or those that Pillow wrote."""
+    own = jpeg.segments_of(made)
+    if "segments" not in carried:
+        if "iptc" not in carried:
+            return own
+        return [*own, Segment(jpeg.APP13, jpeg.IPTC + metadata.resource_of(carried["iptc"]))]
+    # How colours are coded is the encoder's to say.
+    kept = [s for s in carried["segments"] if not s.data.startswith(jpeg.ADOBE)]
+    kept += [s for s in own if s.data.startswith(jpeg.ADOBE)]
+    if carried.get("turned"):
+        kept = [jpeg.turned_density(segment) for segment in kept]
+    return current_segments(kept, carried.get("exif"), carried.get("xmp"))
+
+
+def current_segments(
+    segments: Iterable[Segment], exif: bytes | None, xmp: bytes | None
+) -> list[Segment]:
+    """The segments with EXIF and XMP as they are now, in the place where they were."""
+    new = [
+        (jpeg.EXIF, None if exif is None else Segment(jpeg.APP1, exif)),
+        (jpeg.XMP, None if xmp is None else Segment(jpeg.APP1, jpeg.XMP + xmp)),
+    ]
+    out = list(segments)
+    for mark, segment in new:
+        places = [k for k, old in enumerate(out) if old.data.startswith(mark)]
+        at = places[0] if places else sum(s.marker == jpeg.APP0 for s in out)
+        out = [old for old in out if not old.data.startswith(mark)]
+        if segment is not None and len(segment.data) <= jpeg.LONGEST:
+            out.insert(at, segment)
+    return out
+
+
+def _png_chunks(carried: Carried) -> list[Chunk]:
+    """A PNG's own chunks, or those that stand for what another container carried."""
+    if "chunks" in carried:
+        own = [c for c in carried["chunks"] if c.kind != b"eXIf" and not _is_raw(c)]
+        kept = _turned_resolution(own, carried)
+    else:
+        kept = []
+        if "icc_profile" in carried:
+            kept.append(png.profile_chunk(carried["icc_profile"]))
+        if "dpi" in carried:
+            kept.append(png.resolution_chunk(carried["dpi"]))
+        kept += [
+            png.text_chunk(key.encode("latin-1", "replace"), text.encode())
+            for key, text in carried.get("text", {}).items()
+        ]
+    if "exif" in carried:
+        kept.append(Chunk(b"eXIf", carried["exif"].removeprefix(jpeg.EXIF)))
+    if "xmp" in carried:
+        kept.append(png.xmp_chunk(carried["xmp"]))
+    return kept
+
+
+def _is_raw(chunk: Chunk) -> bool:
+    """XMP, and EXIF in the way of ImageMagick: both are written anew."""
+    exif = chunk.data.startswith((b"Raw profile type exif\0", b"Raw profile type APP1\0"))
+    return chunk.data.startswith(png.XMP) or exif
+
+
+def _turned_resolution(chunks: list[Chunk], carried: Carried) -> list[Chunk]:
+    """Dots across and down change places with the sides of a photo that was turned."""
+    if not carried.get("turned"):
+        return chunks
+    return [
+        Chunk(c.kind, c.data[4:8] + c.data[:4] + c.data[8:]) if c.kind == b"pHYs" else c
+        for c in chunks
+    ]

@@ -1,0 +1,211 @@
+"""JPEG files as segments, and their blocks of coefficients, kept where nothing was edited.
+
+A JPEG that is decoded and encoded again loses a little everywhere. What an edit changes can be
+added in the coefficients instead: the cosine transform is linear, so a difference of samples is a
+difference of coefficients, and where there is none they stay as they are.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.errors import ImageError
+
+APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
+EXIF, XMP, MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/ext"
+IPTC, MPF, ADOBE = b"Photoshop 3.0\0", b"MPF\0", b"Adobe"
+LONGEST = 65533
+"""Most bytes that a segment holds."""
+
+_SCAN = 0xDA
+_BLOCK = 8
+# BT.601 as JFIF has it; offsets do not matter to differences.
+_YCBCR = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+
+
+class Segment(NamedTuple):
+    """A marker and what follows its length."""
+
+    marker: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of 8x8 coefficients, of all components together."""
+
+    total: int
+    changed: int
+
+
+def segments_of(data: bytes) -> list[Segment]:
+    """The application and comment segments before the first scan."""
+    return [found for found, _, _ in _headers(data) if _is_carried(found.marker)]
+
+
+def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
+    """The file with these application and comment segments in place of its own.
+
+    Its own Adobe segment stays unless one is given: it says how the colours are coded.
+    """
+    given = any(segment.data.startswith(ADOBE) for segment in segments)
+    parts, end = [b"\xff\xd8", *map(_encoded, segments)], 2
+    for found, start, end in _headers(data):
+        own_adobe = found.marker == APP14 and not given
+        if own_adobe or not _is_carried(found.marker):
+            parts.append(data[start:end])
+    return b"".join([*parts, data[end:]])
+
+
+def without_thumbnails(resources: bytes) -> bytes:
+    """A Photoshop segment (APP13) without the thumbnails among its resources.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    kept, at = [IPTC], len(IPTC)
+    while at < len(resources):
+        if resources[at : at + 4] != b"8BIM":
+            raise ValueError("not a resource")
+        name = at + 6
+        start = name + (resources[name] + 2 & ~1) + 4
+        length = int.from_bytes(resources[start - 4 : start])
+        end = start + (length + 1 & ~1)
+        if int.from_bytes(resources[at + 4 : name]) not in (0x0409, 0x040C):
+            kept.append(resources[at:end])
+        at = end
+    return b"".join(kept) if len(kept) > 1 else b""
+
+
+def turned_density(segment: Segment) -> Segment:
+    """A JFIF segment with its dots across and down in each other's place; others as they are."""
+    if segment.marker != APP0 or not segment.data.startswith(b"JFIF\0") or len(segment.data) < 12:
+        return segment
+    data = segment.data
+    return Segment(APP0, data[:8] + data[10:12] + data[8:10] + data[12:])
+
+
+def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Blocks]:
+    """The JPEG with a difference of samples added to its coefficients, and what that touched.
+
+    Args:
+        original: a JPEG of grey, RGB or YCbCr.
+        difference: (H, W, C), edited less original, as stored (not turned upright).
+
+    Raises:
+        ImageError: a JPEG of another kind.
+    """
+    import jpeglib
+
+    with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
+        source, target = Path(folder) / "a.jpg", Path(folder) / "b.jpg"
+        source.write_bytes(original)
+        jpeg = jpeglib.read_dct(str(source))
+        total = changed = 0
+        planes = _planes(difference, str(jpeg.jpeg_color_space))
+        names = ("Y", "Cb", "Cr")[: len(planes)]
+        factors = np.asarray(jpeg.samp_factor)
+        for index, name in enumerate(names):
+            step = _steps(planes[index], factors.max(axis=0) // factors[index], factors, index)
+            old = np.asarray(getattr(jpeg, name))
+            new = _added(old, step, np.asarray(jpeg.get_component_qt(index), np.float32))
+            total += old.shape[0] * old.shape[1]
+            changed += int((old != new).any(axis=(2, 3)).sum())
+            setattr(jpeg, name, new)
+        jpeg.write_dct(str(target))
+        return target.read_bytes(), Blocks(total, changed)
+
+
+def kept_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
+    """What still holds of a photo's segments after an edit, and notes on what does not."""
+    kept, notes = list[Segment](), list[str]()
+    for segment in segments:
+        if segment.marker == APP2 and segment.data.startswith(MPF):
+            notes.append("further pictures in the file (previews, a gain map) were left out")
+        elif segment.marker == APP11 and segment.data.startswith(b"JP"):
+            notes.append("its Content Credentials hold of the original only and were left out")
+        elif segment.marker == APP13 and segment.data.startswith(IPTC):
+            kept.extend(_cleaned(segment, notes))
+        else:
+            kept.append(segment)
+    return kept, list(dict.fromkeys(notes))
+
+
+def _cleaned(segment: Segment, notes: list[str]) -> list[Segment]:
+    try:
+        data = without_thumbnails(segment.data)
+    except (ValueError, IndexError):
+        notes.append("a damaged Photoshop segment was left out")
+        return []
+    return [Segment(segment.marker, data)] if data else []
+
+
+def _headers(data: bytes) -> list[tuple[Segment, int, int]]:
+    """Segments up to the first scan, each with where it starts and ends."""
+    found, at = list[tuple[Segment, int, int]](), 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, start = data[at + 1], at
+        if marker == 0xFF:  # fill
+            at += 1
+            continue
+        if marker == _SCAN:
+            break
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+        found.append((Segment(marker, data[start + 4 : at]), start, at))
+    return found
+
+
+def _is_carried(marker: int) -> bool:
+    return 0xE0 <= marker <= 0xEF or marker == COMMENT
+
+
+def _encoded(segment: Segment) -> bytes:
+    return bytes([0xFF, segment.marker]) + (len(segment.data) + 2).to_bytes(2) + segment.data
+
+
+def _planes(difference: NDArray[np.int16], space: str) -> list[NDArray[np.float32]]:
+    real = difference.astype(np.float32)
+    if space.endswith("GRAYSCALE") and real.shape[2] == 1:
+        return [real[..., 0]]
+    if space.endswith("RGB") and real.shape[2] == 3:
+        return [real[..., k] for k in range(3)]
+    if space.endswith("YCbCr") and real.shape[2] == 3:
+        return [real @ row for row in _YCBCR]
+    raise ImageError(f"a JPEG of {space} keeps no blocks; write it without --jpeg lossless")
+
+
+def _steps(
+    plane: NDArray[np.float32], ratio: NDArray[Any], factors: NDArray[Any], index: int
+) -> NDArray[np.float32]:
+    """The plane at a component's own resolution, each sample the mean of what it stands for."""
+    down, across = (int(value) for value in ratio)
+    if (factors.max(axis=0) % factors[index]).any():
+        raise ImageError("a JPEG of fractional sampling keeps no blocks; do without --jpeg")
+    height, width = plane.shape
+    rows, columns = -(-height // down), -(-width // across)
+    padded = np.pad(plane, ((0, rows * down - height), (0, columns * across - width)), "edge")
+    return padded.reshape(rows, down, columns, across).mean(axis=(1, 3))
+
+
+def _added(
+    old: NDArray[Any], plane: NDArray[np.float32], table: NDArray[np.float32]
+) -> NDArray[Any]:
+    """Coefficients with the rounded transform of a difference added, where there is one."""
+    from scipy.fft import dctn
+
+    new = old.copy()
+    rows, columns = (-(-length // _BLOCK) for length in plane.shape)
+    gaps = ((0, rows * _BLOCK - plane.shape[0]), (0, columns * _BLOCK - plane.shape[1]))
+    cut = np.pad(plane, gaps, "edge").reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
+    where = np.nonzero(cut.any(axis=(2, 3)))
+    step = np.rint(np.asarray(dctn(cut[where], axes=(1, 2), norm="ortho")) / table)
+    # What a baseline file can hold.
+    new[where] = np.clip(old[where] + step, -1023, 1023).astype(old.dtype)
+    return new

@@ -1,0 +1,105 @@
+"""PNG files: samples of 8 and 16 bits through libpng, every other chunk kept as it is."""
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.types import Stream
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+XMP = b"XML:com.adobe.xmp\0"
+
+_STRUCTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"bKGD", b"sBIT")
+_FRAMES = (b"acTL", b"fcTL", b"fdAT")
+_LONGEST = 64 << 20
+# Level 6, the default, takes four times as long on a 12-megapixel photo for 5 % fewer bytes.
+_LEVEL = 3
+
+
+class Chunk(NamedTuple):
+    """A chunk's name and content."""
+
+    kind: bytes
+    data: bytes
+
+
+def chunks_of(stream: Stream) -> list[Chunk]:
+    """The chunks that say something beside the samples: neither structure nor frames."""
+    stream.seek(len(SIGNATURE))
+    found = list[Chunk]()
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IEND":
+            break
+        if kind in (*_STRUCTURE, *_FRAMES) or length > _LONGEST:
+            stream.seek(length + 4, 1)
+            continue
+        found.append(Chunk(kind, stream.read(length)))
+        stream.seek(4, 1)
+    return found
+
+
+def header_of(stream: Stream) -> tuple[int, int]:
+    """Bits of a sample and the colour type."""
+    stream.seek(len(SIGNATURE) + 16)
+    bits, kind = stream.read(2)
+    return bits, kind
+
+
+def decoded(data: bytes) -> NDArray[Any]:
+    """The samples, (H, W) or (H, W, C), uint8 or uint16.
+
+    Raises:
+        ValueError: libpng refuses the file.
+    """
+    import imagecodecs
+
+    try:
+        return np.asarray(imagecodecs.png_decode(data))
+    except imagecodecs.PngError as error:
+        raise ValueError(str(error)) from error
+
+
+def encoded(samples: NDArray[Any], chunks: Iterable[Chunk]) -> bytes:
+    """A PNG of the samples, with the chunks before its image data."""
+    import imagecodecs
+
+    plain = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
+    start = len(SIGNATURE) + 25  # the header chunk has 13 bytes of content
+    return b"".join([plain[:start], *map(_written, _ordered(chunks)), plain[start:]])
+
+
+def text_chunk(keyword: bytes, text: bytes) -> Chunk:
+    """A text of UTF-8, not compressed."""
+    return Chunk(b"iTXt", keyword.removesuffix(b"\0") + b"\0\0\0\0\0" + text)
+
+
+def xmp_chunk(packet: bytes) -> Chunk:
+    """An XMP packet where PNG keeps it."""
+    return text_chunk(XMP, packet)
+
+
+def profile_chunk(profile: bytes) -> Chunk:
+    """A colour profile."""
+    return Chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+
+
+def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
+    """Dots an inch, across and down, as dots a metre."""
+    across, down = (round(value / 0.0254) for value in dpi)
+    return Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
+
+
+def _ordered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Profiles and colour first, as the standard wants; the rest in their own order."""
+    first = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+    return iter(sorted(chunks, key=lambda chunk: chunk.kind not in first))
+
+
+def _written(chunk: Chunk) -> bytes:
+    body = chunk.kind + chunk.data
+    return struct.pack(">I", len(chunk.data)) + body + struct.pack(">I", zlib.crc32(body))

@@ -1,0 +1,191 @@
+"""TIFF files through tifffile: samples of 8 and 16 bits, layout and private tags kept."""
+
+import struct
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from editkit.types import Stream
+
+# What says how samples lie in the file, what stands for them elsewhere, and the directories that
+# are written anew.
+_LAYOUT = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
+    | {288, 289, 296, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 338, 339, 340, 341}
+    | {342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559}
+)
+_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA = 34665, 34853, 40965, 700, 34675, 52545
+_PHOTOSHOP, _ORIENTATION = 34377, 274
+_KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
+_PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
+
+
+def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
+    """How many pictures there are, reduced copies of others not counted."""
+    import tifffile
+
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        return sum(1 for page in file.pages if not page.is_reduced) or 1
+
+
+def deep_samples(stream: Stream, page: int = 0) -> tuple[NDArray[Any], int] | None:
+    """Colours of 16 bits, channels last, and their orientation; None for every other page.
+
+    Raises:
+        ValueError: tifffile cannot read them, or they are more than colours and one alpha.
+    """
+    import tifffile
+
+    stream.seek(0)
+    try:
+        with tifffile.TiffFile(stream) as file:
+            found = file.pages[page]
+            if found.dtype != np.uint16 or found.samplesperpixel == 1:
+                return None
+            _check_channels(found)
+            array = np.asarray(found.asarray())
+            planar = found.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+            turn = found.tags.get(_ORIENTATION)
+    except (tifffile.TiffFileError, RuntimeError, IndexError) as error:
+        raise ValueError(str(error)) from error
+    return (np.moveaxis(array, 0, -1) if planar else array), int(turn.value) if turn else 1
+
+
+def _check_channels(page: Any) -> None:  # noqa: ANN401 - tifffile's own
+    if 1 in page.extrasamples:
+        raise ValueError("its alpha is multiplied into its colours of 16 bits")
+    if page.samplesperpixel > 4:
+        raise ValueError(f"{page.samplesperpixel} channels of 16 bits")
+
+
+def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
+    """What `encoded` needs to write such a file again: codec, predictor, tiles, order, tags."""
+    import tifffile
+
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        found = file.pages[page]
+        layout: dict[str, Any] = {
+            "byteorder": file.byteorder,
+            "bigtiff": file.is_bigtiff,
+            "planarconfig": found.planarconfig.name if found.samplesperpixel > 1 else None,
+            "resolution_unit": found.resolutionunit,
+            "resolution": found.resolution if 282 in found.tags else None,
+            "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag.code)),
+        }
+        if found.compression.name in _KEPT_CODECS:
+            layout["compression"] = found.compression.name.lower()
+            layout["predictor"] = int(found.predictor) == 2
+        if found.is_tiled:
+            layout["tile"] = (found.tilelength, found.tilewidth)
+        return layout
+
+
+def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
+    """A TIFF of the samples with what is carried: profile, EXIF, XMP, resolution, layout, tags."""
+    import tifffile
+
+    layout = carried.get("tiff", {})
+    directories = _directories(carried.get("exif"))
+    tags = [*layout.get("tags", ()), *directories.pop("plain", [])]
+    known = {tag[0] for tag in layout.get("tags", ())}
+    tags = [tag for k, tag in enumerate(tags) if tag[0] not in known or k < len(known)]
+    if "xmp" in carried:
+        tags.append((_XMP, 1, len(carried["xmp"]), carried["xmp"], True))
+    if "iptc" in carried and not known & {33723, _PHOTOSHOP}:
+        tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
+    # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
+    tags += [(code - 1, 4, 1, 0, True) for code in directories]
+    out = BytesIO()
+    tifffile.imwrite(
+        out,
+        np.ascontiguousarray(_arranged(samples, layout)),
+        photometric=_PHOTOMETRIC.get(mode, "rgb"),
+        extrasamples=("unassalpha",) if mode in ("LA", "RGBA") else None,
+        iccprofile=carried.get("icc_profile"),
+        metadata=None,
+        software=False,
+        extratags=tags,
+        **_options(samples, layout, carried),
+    )
+    return _with_directories(out, directories, layout.get("byteorder", "<"))
+
+
+def _options(
+    samples: NDArray[Any], layout: dict[str, Any], carried: dict[str, Any]
+) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "byteorder": layout.get("byteorder", "<"),
+        "bigtiff": layout.get("bigtiff", False) or samples.nbytes > 4 * 10**9,
+        "compression": None if layout.get("compression") == "none" else layout.get("compression"),
+    }
+    if samples.ndim == 3:
+        options["planarconfig"] = layout.get("planarconfig") or "CONTIG"
+    if options["compression"]:
+        options["predictor"] = layout.get("predictor", False)
+    if "tile" in layout:
+        options["tile"] = layout["tile"]
+    else:
+        options["rowsperstrip"] = max(1, (1 << 18) // max(1, samples[0].nbytes))
+    if "dpi" in carried:
+        dpi, unit = carried["dpi"], layout.get("resolution_unit", 2)
+        options["resolution"] = tuple(v / 2.54 for v in dpi) if unit == 3 else dpi
+        options["resolutionunit"] = 3 if unit == 3 else 2
+    elif layout.get("resolution"):
+        options["resolution"] = layout["resolution"]
+        options["resolutionunit"] = layout["resolution_unit"]
+    return options
+
+
+def _arranged(samples: NDArray[Any], layout: dict[str, Any]) -> NDArray[Any]:
+    separate = samples.ndim == 3 and layout.get("planarconfig") == "SEPARATE"
+    return np.moveaxis(samples, -1, 0) if separate else samples
+
+
+def _is_carried(code: int) -> bool:
+    return code not in _LAYOUT and code not in (_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA)
+
+
+def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
+    return (tag.code, int(tag.dtype), tag.count, tag.value, True)
+
+
+def _directories(block: bytes | None) -> dict[Any, Any]:
+    """EXIF and GPS directories by their tag, and the descriptive tags beside them as `plain`."""
+    if not block:
+        return {"plain": []}
+    exif = Image.Exif()
+    exif.load(block)
+    found: dict[Any, Any] = {
+        code: inner for code in (_EXIF, _GPS) if (inner := dict(exif.get_ifd(code)))
+    }
+    texts = ((code, value) for code, value in exif.items() if isinstance(value, str))
+    # A text ends with a zero, which counts.
+    found["plain"] = [(code, 2, len(text.encode()) + 1, text, True) for code, text in texts]
+    return found
+
+
+def _with_directories(file: BytesIO, directories: dict[int, Any], order: str) -> bytes:
+    """The file with further directories at its end and their places in the first one."""
+    import tifffile
+
+    for code, content in directories.items():
+        at = file.seek(0, 2)
+        if at % 2:
+            at += file.write(b"\0")
+        directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II" if order == "<" else b"MM")
+        for key, value in content.items():
+            directory[key] = value
+        file.write(directory.tobytes(at))
+        file.seek(0)
+        with tifffile.TiffFile(file) as opened:
+            tag = opened.pages[0].tags[code - 1]
+            file.seek(tag.offset)
+            file.write(struct.pack(order + "H", code))
+            file.seek(tag.valueoffset)
+            file.write(struct.pack(order + "I", at))
+    return file.getvalue()
