@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from .params import Number, Words, edit_options
+from .params import Number, Words, photo_options
 from .running import Job, read_source
 
 
@@ -18,7 +18,7 @@ from .running import Job, read_source
     show_default=True,
     help="How much may change: the share of the schedule that is walked.",
 )
-@edit_options
-def img2img(image: str, prompt: str, **options: Any) -> None:  # noqa: ANN401
+@photo_options
+def img2img(image: str, prompt: str, frame: int | None, **options: Any) -> None:  # noqa: ANN401
     """Repaint the whole of IMAGE as PROMPT says, as far as --strength allows."""
-    Job.take(options).run("Img2Img", prompt, options, [read_source(image)], image)
+    Job.take(options).run("Img2Img", prompt, options, [read_source(image, frame)], image)

@@ -14,11 +14,17 @@ from .running import Job, read_pair
 @click.argument("prompt", type=Words(), default="")
 @masked_options
 @click.option("--blend", is_flag=True, help="Hold an inpainting model by blending, too.")
-def inpaint(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa: ANN401
+def inpaint(
+    image: str,
+    mask: str,
+    prompt: str,
+    frame: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Repaint the masked part of IMAGE as PROMPT says; leave every other pixel as it was.
 
     MASK has the size of IMAGE: white may change, black stays; a painted transparent layer counts
     by its alpha. IMAGE or MASK may be - for standard input; the result of such an IMAGE goes to
     standard output.
     """
-    Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask), image)
+    Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask, frame), image, mask)

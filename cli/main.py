@@ -18,6 +18,7 @@ from .img2img import img2img
 from .inpaint import inpaint
 from .models import models
 from .resample import resample
+from .verify import info, replay, verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -26,7 +27,7 @@ def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
 
 
-for _command in (inpaint, img2img, resample, generate, models):
+for _command in (inpaint, img2img, resample, generate, verify, info, replay, models):
     cli.add_command(_command)
 
 

@@ -124,6 +124,36 @@ _OUTPUT = (
     ),
     click.option("--force", is_flag=True, help="Replace an output that exists."),
     click.option(
+        "--jpeg",
+        type=click.Choice(("auto", "lossless", "encode")),
+        default="auto",
+        show_default=True,
+        help="Of a JPEG, keep all blocks without an edit in them; or encode all again.",
+    ),
+    click.option(
+        "--provenance/--no-provenance",
+        default=True,
+        show_default=True,
+        help="Write into the file's metadata what a model made, and how to repeat the edit.",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="Fail if a kept sample changes, or the seam shows."
+    ),
+    click.option(
+        "--max-seam",
+        type=Number(0),
+        default=3.0,
+        show_default=True,
+        help="The seam score that --strict allows; 1 is no seam.",
+    ),
+    click.option(
+        "--sign",
+        nargs=2,
+        type=click.Path(),
+        metavar="CERTS KEY",
+        help="Sign by C2PA, with a chain of certificates and its private key, both PEM.",
+    ),
+    click.option(
         "--json", "as_json", is_flag=True, help="Print a report, a line for each picture."
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
@@ -171,8 +201,21 @@ def _stacked(options: Sequence[Callable[[Command], Command]]) -> Callable[[Comma
     return decorate
 
 
+_INPUT = (
+    click.option(
+        "--frame",
+        type=click.IntRange(0),
+        help="Which picture of an animation or of a file of several pages, from 0 on.",
+    ),
+)
+model_options = _stacked(_MODEL)
+"""Where and how a model runs."""
+
+photo_options = _stacked((*_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
+"""Options of every edit of a whole photo."""
+
 edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
 """Options of every edit."""
 
-masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_OUTPUT))
+masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
 """Options of every edit inside a mask."""

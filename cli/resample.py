@@ -27,10 +27,16 @@ from .running import Job, read_pair
     show_default=True,
     help="Times that each stretch is walked.",
 )
-def resample(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa: ANN401
+def resample(
+    image: str,
+    mask: str,
+    prompt: str,
+    frame: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Repaint the masked part of IMAGE by RePaint's resampling: slower, on any model.
 
     The walk goes back and forth in noise, with what surrounds the mask blended in at every level,
     until both agree.
     """
-    Job.take(options).run("Resample", prompt, options, read_pair(image, mask), image)
+    Job.take(options).run("Resample", prompt, options, read_pair(image, mask, frame), image, mask)

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -21,8 +21,10 @@ from .offline import forbid_network
 
 if TYPE_CHECKING:
     from editkit.ops.edit import Progress
+    from editkit.ops.output import Saving
     from editkit.ops.result import Result
     from editkit.photo.files import Photo
+    from editkit.photo.signing import Signer
     from editkit.types import Coverage
 
 STDIO = "-"
@@ -42,6 +44,11 @@ class Job:
     force: bool
     as_json: bool
     quiet: bool
+    jpeg: str
+    provenance: bool
+    strict: bool
+    max_seam: float
+    sign: tuple[str, str] | None
     seed: int
 
     @classmethod
@@ -85,6 +92,7 @@ class Job:
         options: Mapping[str, Any],
         inputs: "Sequence[Photo | Coverage]" = (),
         source: str | None = None,
+        mask: str | None = None,
     ) -> None:
         """Applies an edit to its inputs, for each seed, and writes what comes out.
 
@@ -94,19 +102,34 @@ class Job:
             options: its other parameters, but for the seed.
             inputs: what it is applied to: nothing, a photo, or a photo and its mask.
             source: what the photo was given as.
+            mask: what the mask was given as.
         """
+        signer = self._signer()
         targets = self.targets(source, cast("Photo", inputs[0]) if inputs else None)
         if self.offline:
             forbid_network()
         from editkit.models.registry import load_model
 
         model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
+        saving = self._saving(signer)
         for seed, target in targets.items():
             made = getattr(editkit, edit)(prompt, seed=seed, **options)
             with self._progress() as progress:
                 result = made(model, *inputs, progress=progress)
-            _write(result, target, force=self.force)
-            self._tell(result, target)
+            evidence = _write(_named(result, mask), target, saving, force=self.force)
+            self._tell(result, target, evidence)
+
+    def _signer(self) -> "Signer | None":
+        if self.sign is None:
+            return None
+        from editkit.photo.signing import Signer
+
+        return Signer(*map(Path, self.sign))
+
+    def _saving(self, signer: "Signer | None") -> "Saving":
+        from editkit.ops.output import Saving
+
+        return Saving(self.jpeg, self.provenance, self.strict, self.max_seam, signer)
 
     @contextmanager
     def _progress(self) -> "Generator[Progress | None]":
@@ -124,11 +147,8 @@ class Job:
 
             yield show
 
-    def _tell(self, result: "Result", target: str) -> None:
-        from editkit.photo.files import is_lossy
-
-        lossless = target == STDIO or not is_lossy(Path(target).suffix)
-        report = {"output": target, "lossless": lossless, **result.report}
+    def _tell(self, result: "Result", target: str, evidence: Mapping[str, Any]) -> None:
+        report = {"output": target, **result.report, **evidence}
         if self.as_json:
             click.echo(json.dumps(report))
         elif target != STDIO and not self.quiet:
@@ -144,13 +164,22 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
         notes.append(f"the prompt is too long for the model; not read: {report['unread']!r}")
     said = f"seed {report['seed']}, {report['seconds']} s"
     if "pixels_kept" in report:
-        changed = report["samples_changed_outside"]
-        before = "" if report["lossless"] else ", before JPEG encodes all again"
-        said += f", {report['pixels_kept']} pixels kept ({changed} samples of them changed{before})"
+        said += f", {report['pixels_kept']} pixels kept ({_kept(report)})"
     return [*notes, said]
 
 
-def read_source(source: str) -> "Photo":
+def _kept(report: Mapping[str, Any]) -> str:
+    """What the file itself shows of what was to be kept."""
+    if "jpeg_blocks_kept" in report:
+        blocks, changed = report["jpeg_blocks_kept"], report["jpeg_blocks_changed_outside"]
+        return f"{changed} of {blocks} JPEG blocks without an edit changed"
+    if report["lossless"]:
+        return f"{report['file_samples_changed_outside']} samples of them changed"
+    changed = report["samples_changed_outside"]
+    return f"{changed} samples of them changed, before all was encoded again"
+
+
+def read_source(source: str, frame: int | None = None) -> "Photo":
     """The photo of a path, or of standard input.
 
     Raises:
@@ -158,10 +187,10 @@ def read_source(source: str) -> "Photo":
     """
     from editkit.photo.files import read_photo
 
-    return read_photo(sys.stdin.buffer.read() if source == STDIO else source)
+    return read_photo(sys.stdin.buffer.read() if source == STDIO else source, frame=frame)
 
 
-def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
+def read_pair(image: str, mask: str, frame: int | None = None) -> "tuple[Photo, Coverage]":
     """A photo and its mask; one of them may come from standard input.
 
     Raises:
@@ -171,7 +200,7 @@ def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
 
     if image == mask == STDIO:
         raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
-    photo = read_source(image)
+    photo = read_source(image, frame)
     given = sys.stdin.buffer.read() if mask == STDIO else mask
     return photo, read_mask(given, photo.size)
 
@@ -184,6 +213,7 @@ def _default_output(source: str | None) -> str:
     from editkit.photo.files import FORMATS
 
     path = Path(source)
+    # What looks like an animation's name is one picture of it now.
     suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
     return str(path.with_name(f"{path.stem}.edit{suffix}"))
 
@@ -193,18 +223,30 @@ def _with_seed(target: str, seed: int) -> str:
     return str(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
 
 
-def _write(result: "Result", target: str, *, force: bool) -> None:
-    if target != STDIO:
-        result.save(target, force=force)
-        return
-    from editkit.photo.files import FORMATS, encode_photo
+def _named(result: "Result", mask: str | None) -> "Result":
+    """The result with its record saying what the mask was given as."""
+    if mask in (None, STDIO) or result.record is None:
+        return result
+    told = {**result.record["mask"], "path": mask}
+    return replace(result, record={**result.record, "mask": told})
 
+
+def _write(result: "Result", target: str, saving: "Saving", *, force: bool) -> Mapping[str, Any]:
+    """Writes the picture; what reading it again shows."""
+    from editkit.photo.files import FORMATS, format_of, write_bytes
+
+    if target != STDIO:
+        path = Path(target)
+        encoded = result.encoded(format_of(path), saving, path.parent)
+        write_bytes(result.photo, encoded.data, path, force=force)
+        return encoded.evidence
     given = result.photo.format or "PNG"
-    data = encode_photo(result.photo, given if given in FORMATS.values() else "PNG")
+    encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
     try:
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(encoded.data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         raise EditkitError(f"standard output cannot be written: {error.strerror}") from error
+    return encoded.evidence

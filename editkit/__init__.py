@@ -19,6 +19,7 @@ from editkit.errors import (
     MaskError,
     ModelError,
     ModelLoadError,
+    PreservationError,
     UnknownModelError,
     UnsupportedEditError,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "MaskError",
     "ModelError",
     "ModelLoadError",
+    "PreservationError",
     "Resample",
     "Result",
     "Size",

@@ -9,7 +9,8 @@ EditkitError
 │   ├── UnknownModelError
 │   ├── ModelLoadError            a model that is there, but is incomplete or of another kind
 │   └── UnsupportedEditError      the model cannot do what the edit asks for
-└── DeviceError                   an absent device, or one out of memory
+├── DeviceError                   an absent device, or one out of memory
+└── PreservationError             a strict edit that changed what was to be kept, or shows a seam
 
 A message is one line: what is wrong, the value that was given, what to do.
 Errors of other libraries are turned into these at the border (`models/`, `photo/files.py`).
@@ -50,3 +51,7 @@ class UnsupportedEditError(ModelError):
 
 class DeviceError(EditkitError):
     """The device is absent or out of memory."""
+
+
+class PreservationError(EditkitError):
+    """A strict edit changed what was to be kept, or its seam is over the limit."""

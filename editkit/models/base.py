@@ -64,6 +64,11 @@ class Model(Protocol):
         ...
 
     @property
+    def weights(self) -> str:
+        """SHA-256 of its weight files, in hexadecimal."""
+        ...
+
+    @property
     def capabilities(self) -> Capabilities:
         """What it can be told."""
         ...

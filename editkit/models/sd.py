@@ -6,6 +6,7 @@ scale as an input.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from editkit.errors import ModelLoadError
 from editkit.models.base import Capabilities, Hole, Text
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
+from editkit.models.weights import weights_digest
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
@@ -37,11 +39,17 @@ class StableDiffusion:
     tokenizer: CLIPTokenizer
     scheduler: Config
     settings: Settings
+    folder: Path
     _embeddings: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
 
     def __post_init__(self) -> None:
         for module in (self.unet, self.vae, self.text_encoder):
             module.eval().requires_grad_(requires_grad=False)
+
+    @cached_property
+    def weights(self) -> str:
+        """SHA-256 of the weight files."""
+        return weights_digest(self.folder)
 
     @property
     def device(self) -> torch.device:
@@ -179,6 +187,7 @@ def load_stable_diffusion(
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         scheduler=read_table(folder / "scheduler" / "scheduler_config.json"),
         settings=read_settings(folder),
+        folder=folder,
     )
 
 

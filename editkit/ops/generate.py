@@ -11,6 +11,7 @@ from editkit.errors import InputError
 from editkit.models.base import Model, device_errors
 from editkit.ops.canvas import to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, whole
+from editkit.ops.record import record_of
 from editkit.ops.result import Result, describe
 from editkit.photo.files import Photo
 from editkit.tensors import Latents
@@ -56,7 +57,8 @@ class Generate(Edit):
             painted = to_rgb(model.decode(self.latents(model, whole, progress)))
         report = {**describe(self, model), "size": str(size), "notes": []}
         report["seconds"] = round(time.perf_counter() - started, 2)
-        return Result(Photo(_middle(painted, size), "RGB"), report)
+        photo = Photo(_middle(painted, size), "RGB")
+        return Result(photo, report, record=record_of(self, model))
 
 
 def _middle(painted: NDArray[np.uint8], size: Size) -> Rgb:

@@ -9,6 +9,7 @@ from editkit.diffusion.plans import first_level, linear
 from editkit.models.base import Model, device_errors
 from editkit.ops.canvas import to_pixels, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.record import record_of
 from editkit.ops.result import Result, describe
 from editkit.photo.composite import composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
@@ -59,7 +60,7 @@ class Img2Img(Edit):
             seen = to_pixels(cut_photo(photo, region))
             patch = to_rgb(model.decode(self.latents(model, seen, progress)))
         everything = np.ones(photo.size, np.float32)
-        edited = composite(photo, paste(patch, region), region.box, everything)
+        edited = composite(photo, paste(patch, region), region.box, everything, seed=self.seed)
         return Result(
             edited,
             {
@@ -69,6 +70,8 @@ class Img2Img(Edit):
                 "notes": list(photo.notes),
                 "seconds": round(time.perf_counter() - started, 2),
             },
+            photo,
+            record=record_of(self, model, photo),
         )
 
     def _region(self, model: Model, size: Size) -> Region:

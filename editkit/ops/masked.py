@@ -1,5 +1,6 @@
 """Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
 
+import os
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from editkit.models.base import Model, device_errors
 from editkit.models.settings import PREFILLS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.record import record_of
 from editkit.ops.result import Report, Result, describe
-from editkit.photo.composite import changed_outside, composite
+from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
+from editkit.photo.scores import nearby, scores
 from editkit.tensors import LatentMask, Latents
 from editkit.types import Coverage
 
@@ -121,9 +124,13 @@ class MaskedEdit(Edit):
         coverage = read_mask(mask, photo.size)
         region = self._region(model, photo, coverage)
         patch = self._patch(model, photo, coverage, region, progress)
-        edited = composite(photo, patch, region.box, coverage)
+        edited = composite(photo, patch, region.box, coverage, seed=self.seed)
         report = self._report(model, photo, edited, coverage, region)
-        return Result(edited, {**report, "seconds": round(time.perf_counter() - started, 2)})
+        report["seconds"] = round(time.perf_counter() - started, 2)
+        record = record_of(self, model, photo, coverage)
+        if isinstance(mask, str | os.PathLike):
+            record["mask"]["path"] = os.fspath(mask)
+        return Result(edited, report, photo, coverage, record)
 
     def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
         return plan_region(
@@ -160,6 +167,8 @@ class MaskedEdit(Edit):
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
         kept = int((mask == 0).sum())
+        count = compared(before, after, mask)
+        near = nearby(bounding_box(mask), before.size)
         return {
             **describe(self, model),
             "prefill": prefill,
@@ -167,6 +176,9 @@ class MaskedEdit(Edit):
             "region": {**region.box._asdict(), "worked_at": str(region.working)},
             "pixels": mask.size,
             "pixels_kept": kept,
-            "samples_changed_outside": changed_outside(before, after, mask),
+            "samples_kept": count.kept,
+            "samples_changed": count.edited_changed,
+            "samples_changed_outside": count.kept_changed,
+            "scores": scores(after.rgb(near), mask[near.slices]),
             "notes": list(before.notes),
         }

@@ -4,17 +4,21 @@ import importlib.metadata
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from editkit._version import __version__
 from editkit.models.base import Model
 from editkit.ops.edit import Edit
-from editkit.photo.files import Photo, write_photo
+from editkit.photo.files import Photo, format_of, write_bytes
+from editkit.types import Coverage
+
+if TYPE_CHECKING:
+    from editkit.ops.output import Encoded, Saving
 
 Report = dict[str, Any]
 """A table of what was done, of plain values: JSON writes it as it is."""
@@ -27,24 +31,59 @@ class Result:
     Attributes:
         photo: the photo, with what it carries beside its samples.
         report: what was done, with what settings, and what it changed.
+        original: the photo before; None where there was none.
+        mask: the composite mask; None where the whole picture was edited.
+        record: what is needed to repeat the edit, see `editkit.ops.record`.
     """
 
     photo: Photo
     report: Mapping[str, Any]
+    original: Photo | None = field(default=None, repr=False)
+    mask: Coverage | None = field(default=None, repr=False)
+    record: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def image(self) -> Image.Image:
-        """The photo as a Pillow image, in the mode of the original."""
+        """The photo as a Pillow image, in the mode of the original (colours of 16 bits in 8)."""
         return self.photo.image
 
-    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    def encoded(
+        self,
+        format: str,  # noqa: A002
+        saving: "Saving | None" = None,
+        folder: Path | None = None,
+    ) -> "Encoded":
+        """The bytes of a file, and what they prove when they are read again.
+
+        Args:
+            format: Pillow's name of a format, or a suffix.
+            saving: how it is written.
+            folder: where the file is going to lie; paths in its record are seen from there.
+
+        Raises:
+            ImageError: the format cannot hold the photo, or `saving` asks for what it cannot do.
+            PreservationError: `saving` is strict, and a kept sample changed or the seam shows.
+        """
+        from editkit.ops.output import Saving, encode
+
+        return encode(self, format, saving or Saving(), folder)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        force: bool = False,
+        saving: "Saving | None" = None,
+    ) -> Path:
         """Where the photo was written; the suffix chooses the format.
 
         Raises:
             ImageError: the file exists and `force` is not given, or cannot be written.
+            PreservationError: as `encoded`.
         """
         target = Path(path)
-        write_photo(self.photo, target, force=force)
+        data = self.encoded(format_of(target), saving, target.parent).data
+        write_bytes(self.photo, data, target, force=force)
         return target
 
 
@@ -52,28 +91,34 @@ def describe(edit: Edit, model: Model) -> Report:
     """What an edit was asked to do, with the model's recommendation for what was left open."""
     settings = model.settings
     return {
-        **{f.name: _plain(getattr(edit, f.name)) for f in fields(edit)},
+        **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
         "edit": type(edit).__name__.lower(),
         "prompt": edit.prompt,
         "negative": edit.negative,
         "unread": model.unread(edit.prompt),
         "model": model.name,
+        "weights": model.weights,
         "solver": edit.solver or edit.recommended_solver(settings),
         "steps": int(edit.steps or settings.steps),
         "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
         "seed": int(edit.seed),
         "device": str(model.device),
-        "versions": {"editkit": __version__}
-        | {name: importlib.metadata.version(name) for name in ("torch", "diffusers")},
+        "versions": versions(),
     }
 
 
-def _plain(value: object) -> object:
+def versions() -> dict[str, str]:
+    """Versions of what a picture depends on."""
+    names = ("torch", "diffusers", "pillow", "imagecodecs", "tifffile", "jpeglib")
+    return {"editkit": __version__} | {name: importlib.metadata.version(name) for name in names}
+
+
+def plain(value: object) -> object:
     """An option as JSON can hold it: numbers of numpy's as Python's, infinity as text."""
     if isinstance(value, bool):  # an integral number, to Python
         return value
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):

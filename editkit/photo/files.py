@@ -236,7 +236,7 @@ def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
     _write_file(encode_photo(photo, format_), path, force=force)
 
 
-def write_bytes(photo: Photo, data: bytes, path: Path, *, force: bool = False) -> None:
+def write_bytes(photo: Photo | None, data: bytes, path: Path, *, force: bool = False) -> None:
     """Writes a file that was encoded already, as `write_photo` does.
 
     Raises:
@@ -278,7 +278,7 @@ def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
     Raises:
         ImageError: unknown format, or one that cannot hold the photo's mode or size.
     """
-    name = _format_name(format)
+    name = format_name(format)
     _check_holds(photo, name)
     try:
         return containers.encoded(photo.samples, photo.mode, photo.carried, name)
@@ -303,7 +303,7 @@ def format_of(path: Path) -> str:
 
 def is_lossy(format: str) -> bool:  # noqa: A002
     """Whether writing this format changes samples: JPEG, AVIF and HEIC do."""
-    return _format_name(format) in _LOSSY
+    return format_name(format) in _LOSSY
 
 
 def name_of(source: PhotoLike) -> str:
@@ -700,7 +700,12 @@ def _discard(part: Path) -> None:
         return
 
 
-def _format_name(format_: str) -> str:
+def format_name(format_: str) -> str:
+    """Pillow's name of a format that is given by that name or by a suffix.
+
+    Raises:
+        ImageError: it is not written.
+    """
     name = FORMATS.get(format_.lower(), FORMATS.get(f".{format_.lower()}", format_.upper()))
     if name not in _HOLDS:
         raise ImageError(f"{format_} is not written; use one of {' '.join(_HOLDS)}")

@@ -123,6 +123,56 @@ def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Bloc
         return target.read_bytes(), Blocks(total, changed)
 
 
+def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> Blocks:
+    """Blocks that hold no masked pixel: how many there are, and in how many coefficients differ.
+
+    Args:
+        original: a JPEG.
+        edited: a JPEG of the same size.
+        mask: (H, W), true where an edit was allowed, as stored (not turned upright).
+
+    Raises:
+        ImageError: the two are not built of the same blocks.
+    """
+    total = changed = 0
+    for (old, size), (new, other) in zip(_blocks(original), _blocks(edited), strict=True):
+        if old.shape != new.shape or size != other:
+            raise ImageError("the two JPEGs are not built of the same blocks")
+        free = ~_covered(mask, old.shape[:2], size)
+        total += int(free.sum())
+        changed += int(((old != new).any(axis=(2, 3)) & free).sum())
+    return Blocks(total, changed)
+
+
+def _blocks(data: bytes) -> list[tuple[NDArray[Any], tuple[int, int]]]:
+    """Each component's coefficients, times their steps, and the pixels that a block stands for."""
+    import jpeglib
+
+    with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
+        file = Path(folder) / "a.jpg"
+        file.write_bytes(data)
+        jpeg = jpeglib.read_dct(str(file))
+        factors = np.asarray(jpeg.samp_factor)
+        names = ("Y", "Cb", "Cr", "K")[: int(jpeg.num_components)]
+        found = list[tuple[NDArray[Any], tuple[int, int]]]()
+        for index, name in enumerate(names):
+            table = np.asarray(jpeg.get_component_qt(index), np.int32)
+            down, across = (_BLOCK * int(f) for f in factors.max(axis=0) // factors[index])
+            values = np.asarray(getattr(jpeg, name), np.int32) * table
+            found.append((values, (down, across)))
+        return found
+
+
+def _covered(
+    mask: NDArray[np.bool_], count: tuple[int, int], size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Which blocks hold a masked pixel."""
+    padded = np.zeros((count[0] * size[0], count[1] * size[1]), np.bool_)
+    rows, columns = min(mask.shape[0], len(padded)), min(mask.shape[1], padded.shape[1])
+    padded[:rows, :columns] = mask[:rows, :columns]
+    return padded.reshape(count[0], size[0], count[1], size[1]).any(axis=(1, 3))
+
+
 def kept_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
     """What still holds of a photo's segments after an edit, and notes on what does not."""
     kept, notes = list[Segment](), list[str]()

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
-from editkit.types import Box, Coverage, Rgb
+from editkit.types import Box, Coverage, Rgb, Size
 
 _PORTION = 1024
+_NEAR = 64
 _REACH = 24
 _CELL = 8
 _RING = 3
@@ -132,6 +133,16 @@ def scores(rgb: Rgb, coverage: Coverage) -> dict[str, float | None]:
         "ring": ring_difference(rgb, coverage),
         "grain": grain_ratio(rgb, coverage),
     }
+
+
+def nearby(box: Box, size: Size) -> Box:
+    """The part of a photo that the scores of a mask within `box` look at."""
+    return Box(
+        max(box.top - _NEAR, 0),
+        max(box.left - _NEAR, 0),
+        min(box.bottom + _NEAR, size.height),
+        min(box.right + _NEAR, size.width),
+    )
 
 
 @dataclass

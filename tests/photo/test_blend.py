@@ -15,8 +15,16 @@ from editkit.photo.files import Photo
 from editkit.types import Box, Size
 
 MODES = {
-    "L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,), "CMYK": (4,), "I;16": (),
-    "LA;16": (2,), "RGB;16": (3,), "RGBA;16": (4,), "CMYK;16": (4,),
+    "L": (),
+    "LA": (2,),
+    "RGB": (3,),
+    "RGBA": (4,),
+    "CMYK": (4,),
+    "I;16": (),
+    "LA;16": (2,),
+    "RGB;16": (3,),
+    "RGBA;16": (4,),
+    "CMYK;16": (4,),
 }
 MASKS = hnp.arrays(
     np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.booleans()

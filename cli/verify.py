@@ -1,0 +1,112 @@
+"""`editkit verify`, `editkit info` and `editkit replay`: what files show."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from editkit.errors import EditkitError
+
+from .offline import forbid_network
+from .params import model_options
+from .running import read_pair, read_source
+
+
+@click.command()
+@click.argument("original")
+@click.argument("edited")
+@click.argument("mask", required=False)
+@click.option(
+    "--tolerance",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The largest change of a kept sample to let pass.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+def verify(original: str, edited: str, mask: str | None, *, tolerance: int, as_json: bool) -> None:
+    """Measure from the files alone what EDITED changed of ORIGINAL, and fail if outside of MASK.
+
+    Without MASK it only tells what changed. Of two JPEGs built alike, blocks of coefficients are
+    compared: those without a masked pixel must be the same.
+    """
+    from editkit.photo.evidence import verify as measure
+
+    photo, area = read_pair(original, mask) if mask else (read_source(original), None)
+    report = measure(photo, read_source(edited), area, tolerance=tolerance)
+    _tell(report, as_json=as_json)
+    if not report["kept"]:
+        count, largest = report["samples_changed_outside"], report["largest_change_outside"]
+        raise EditkitError(f"{count} kept samples changed, by up to {largest}")
+
+
+@click.command()
+@click.argument("file")
+@click.option("--frame", type=click.IntRange(0), help="Which picture of several, from 0 on.")
+@click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
+def info(file: str, *, frame: int | None, as_json: bool) -> None:
+    """Print what FILE carries: samples, colour profile, metadata, provenance."""
+    from editkit.photo.evidence import info as look
+
+    _tell(look(read_source(file, frame)), as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--original", help="Where the photo before is.  [where FILE says]")
+@click.option("--mask", help="Where the mask is.  [where FILE says]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
+@click.option("--force", is_flag=True, help="Replace an output that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@model_options
+def replay(
+    file: Path,
+    original: str | None,
+    mask: str | None,
+    output: Path | None,
+    *,
+    force: bool,
+    as_json: bool,
+    model: str,
+    device: str,
+    dtype: str,
+    offline: bool,
+) -> None:
+    """Repeat the edit that FILE tells of, and say whether the bytes are the same."""
+    from editkit.ops.replay import find_replay
+
+    found = find_replay(file, original=original, mask=mask)
+    if offline:
+        forbid_network()
+    from editkit.models.registry import load_model
+    from editkit.photo.files import check_target, write_bytes
+
+    if output is not None:
+        check_target(None, output, force=force)
+    chosen = model if _given("model") else found.record["model"]
+    made = found.run(load_model(chosen, device=device, dtype=dtype, offline=offline))
+    if output is not None:
+        write_bytes(found.original, made["data"], output, force=force)
+    report = {"file": str(file), "same": made["same"], "differences": made["differences"]}
+    _tell(report, as_json=as_json)
+    if not made["same"]:
+        raise EditkitError(f"{file} comes out otherwise: {'; '.join(made['differences']) or '?'}")
+
+
+def _given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for key, value in report.items():
+        if value not in (None, [], {}, ""):
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            click.echo(f"{key:24} {shown}")
+    sys.stdout.flush()

@@ -1,0 +1,27 @@
+"""Which weights they are: a fingerprint of a model's files."""
+
+import hashlib
+import re
+from pathlib import Path
+
+_HUB_BLOB = re.compile(r"[0-9a-f]{64}")
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the names and the SHA-256 of all safetensors below the folder, in hexadecimal.
+
+    The hub's cache names large files by their SHA-256; such a file need not be read again.
+    """
+    whole = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        name = file.relative_to(folder).as_posix()
+        whole.update(f"{name} {_file_digest(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _file_digest(file: Path) -> str:
+    name = file.resolve().name
+    if _HUB_BLOB.fullmatch(name):
+        return name
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

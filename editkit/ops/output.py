@@ -1,0 +1,223 @@
+"""An edited photo as a file: provenance, JPEG blocks kept, and evidence read from its bytes."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from editkit._version import __version__
+from editkit.errors import ImageError, InputError, PreservationError
+from editkit.ops.record import with_paths_from
+from editkit.photo import containers, jpeg, metadata, xmp
+from editkit.photo.composite import compared
+from editkit.photo.files import (
+    Photo,
+    encode_photo,
+    format_name,
+    is_lossy,
+    read_photo,
+    turned_back,
+)
+
+if TYPE_CHECKING:
+    from editkit.ops.result import Report, Result
+    from editkit.photo.signing import Signer
+
+JPEG_MODES = ("auto", "lossless", "encode")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """How an edited photo is written.
+
+    Attributes:
+        jpeg: `lossless` keeps the source's coefficients wherever nothing was edited, `encode`
+            encodes all again, `auto` is lossless where that can be.
+        provenance: write where the picture comes from, and how to repeat the edit, into its
+            metadata.
+        strict: refuse a file in which a kept sample changed, or whose seam is over `max_seam`.
+        max_seam: see `editkit.photo.scores.seam_score`.
+        signer: signs the file by C2PA, with the original as an ingredient.
+    """
+
+    jpeg: str = "auto"
+    provenance: bool = True
+    strict: bool = False
+    max_seam: float = 3.0
+    signer: "Signer | None" = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.jpeg not in JPEG_MODES:
+            raise InputError(f"jpeg is {self.jpeg!r}; give one of {', '.join(JPEG_MODES)}")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file, not yet written.
+
+    Attributes:
+        data: its bytes.
+        evidence: what reading them again shows.
+    """
+
+    data: bytes = field(repr=False)
+    evidence: "Report"
+
+
+def encode(result: "Result", format_: str, saving: Saving, folder: Path | None = None) -> Encoded:
+    """The file of a result, checked by reading it again: see `Result.encoded`."""
+    name = format_name(format_)
+    photo = _stamped(result, saving, folder) if saving.provenance else result.photo
+    blocks, data = None, None
+    if name == "JPEG":
+        data, blocks = _spliced(result, photo, saving)
+    data = encode_photo(photo, format_) if data is None else data
+    evidence = _evidence(result, data, format_, blocks)
+    if saving.strict:
+        _check_strict(evidence, result.report, saving)
+    if saving.signer is not None:
+        data = saving.signer.signed(data, result, folder)
+        evidence |= {"signed": True, **saving.signer.checked(data)}
+    evidence |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return Encoded(data, evidence)
+
+
+def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
+    """The photo with its provenance in its XMP."""
+    if result.record is None:
+        return result.photo
+    record = with_paths_from(result.record, folder) | {"saving": {"jpeg": saving.jpeg}}
+    event = {
+        "action": "edited" if result.original is not None else "created",
+        "softwareAgent": f"editkit {__version__}",
+        "changed": "/",
+        "parameters": f"{record['edit']} by the model {record['model']}",
+    }
+    # A time of day would make no two files the same; whoever wants one sets it for the build.
+    if "SOURCE_DATE_EPOCH" in os.environ:
+        event["when"] = _when(os.environ["SOURCE_DATE_EPOCH"])
+    packet = xmp.stamped(
+        result.photo.carried.get("xmp"),
+        source=xmp.COMPOSITE if result.original is not None else xmp.GENERATED,
+        event=event,
+        record=record,
+    )
+    return replace(result.photo, carried={**result.photo.carried, "xmp": packet})
+
+
+def _when(epoch: str) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(f"SOURCE_DATE_EPOCH is {epoch!r}; give seconds since 1970") from error
+
+
+def _spliced(
+    result: "Result", photo: Photo, saving: Saving
+) -> tuple[bytes | None, jpeg.Blocks | None]:
+    """A JPEG whose untouched blocks are the source's; None where that cannot be.
+
+    Raises:
+        ImageError: it cannot be, and `saving` insists.
+    """
+    reason = "it was told to encode all again" if saving.jpeg == "encode" else _obstacle(result)
+    if reason is None:
+        try:
+            return _with_source_blocks(result, photo)
+        except ImageError as error:
+            reason = str(error)
+    if saving.jpeg == "lossless":
+        raise ImageError(f"--jpeg lossless cannot be done: {reason}")
+    return None, None
+
+
+def _obstacle(result: "Result") -> str | None:
+    """Why the source's blocks cannot be kept, if they cannot."""
+    original = result.original
+    if original is None or "jpeg" not in original.carried:
+        return "the original is no JPEG"
+    if result.mask is None:
+        return "the whole picture was edited"
+    if original.samples.shape != result.photo.samples.shape:
+        return "the size changed"
+    if original.mode == "CMYK":
+        return "CMYK blocks are not kept"
+    with Image.open(BytesIO(original.carried["jpeg"])) as image:
+        tagged = _exif_orientation(image.info.get("exif", b""))
+    return None if tagged == original.orientation else "its orientation is not in its EXIF data"
+
+
+def _exif_orientation(block: bytes) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+    except (SyntaxError, ValueError, OSError, LookupError):
+        return 1
+    return int(exif.get(0x0112, 1))
+
+
+def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blocks]:
+    """The source with the difference of the edit added, as stored: not turned, its tag kept."""
+    original = result.original
+    assert original is not None  # noqa: S101 - `_obstacle` looked
+    step = result.photo.samples.astype(np.int16) - original.samples
+    step = turned_back(step.reshape(*step.shape[:2], -1), original.orientation)
+    made, blocks = jpeg.spliced(original.carried["jpeg"], step)
+    exif = photo.carried.get("exif")
+    for segment in jpeg.segments_of(original.carried["jpeg"]):
+        if segment.data.startswith(jpeg.EXIF) and exif is not None:
+            exif = metadata.upright_exif(segment.data, turned=False)
+    segments = containers.current_segments(
+        photo.carried["segments"], exif, photo.carried.get("xmp")
+    )
+    return jpeg.with_segments(made, segments), blocks
+
+
+def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks | None) -> "Report":
+    """What the file shows when it is read again."""
+    again = read_photo(data)
+    found: dict[str, Any] = {"lossless": not is_lossy(format_)}
+    if blocks is not None:
+        found["jpeg_blocks"] = blocks.total
+        found["jpeg_blocks_changed"] = blocks.changed
+    if result.original is None or result.mask is None:
+        return found
+    if again.samples.shape != result.original.samples.shape:
+        return found
+    count = compared(result.original, again, result.mask)
+    found["file_samples_changed_outside"] = count.kept_changed
+    found["file_largest_change_outside"] = count.largest
+    if blocks is not None:
+        mask = turned_back(result.mask > 0, result.original.orientation)
+        kept = jpeg.blocks_compared(result.original.carried["jpeg"], data, mask)
+        found["jpeg_blocks_kept"] = kept.total
+        found["jpeg_blocks_changed_outside"] = kept.changed
+    return found
+
+
+def _check_strict(evidence: "Report", report: Any, saving: Saving) -> None:  # noqa: ANN401
+    """Holds a file to what strictness promises.
+
+    Raises:
+        PreservationError: a kept sample changed, or the seam shows.
+    """
+    in_blocks = "jpeg_blocks_changed_outside" in evidence
+    key = "jpeg_blocks_changed_outside" if in_blocks else "file_samples_changed_outside"
+    changed = evidence.get(key, 0)
+    if changed:
+        what = "blocks" if in_blocks else "samples"
+        advice = "write PNG or TIFF" if not evidence["lossless"] else "report this as a bug"
+        raise PreservationError(f"strict: {changed} kept {what} would change; {advice}")
+    seam = (report.get("scores") or {}).get("seam")
+    if seam is not None and seam > saving.max_seam:
+        raise PreservationError(
+            f"strict: the seam score is {seam:.2f}, over the limit of {saving.max_seam:g}; "
+            "try another --seed, more --context or a larger mask"
+        )

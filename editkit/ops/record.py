@@ -1,0 +1,95 @@
+"""What an edit needs to be repeated, kept in the picture's own metadata."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from editkit.errors import InputError
+from editkit.models.base import Model
+from editkit.ops.edit import Edit
+from editkit.photo.files import Photo
+from editkit.types import Coverage, Size
+
+Record = Mapping[str, Any]
+"""A table of plain values, as JSON holds it."""
+
+FORMAT = 1
+
+
+def record_of(
+    edit: Edit, model: Model, photo: Photo | None = None, mask: Coverage | None = None
+) -> dict[str, Any]:
+    """The edit as it was asked for, and what it was applied to, by fingerprints."""
+    from editkit.ops.result import plain, versions
+
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "edit": type(edit).__name__,
+        "options": {f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
+        "model": model.name if not Path(model.name).is_dir() else Path(model.name).name,
+        "weights": model.weights,
+        "versions": versions(),
+    }
+    if photo is not None:
+        record["original"] = {"sha256": photo.digest or digest_of(photo.samples)}
+        if photo.path is not None:
+            record["original"]["path"] = str(photo.path)
+    if mask is not None:
+        record["mask"] = {"sha256": digest_of(mask)}
+    return record
+
+
+def digest_of(array: np.ndarray) -> str:
+    """SHA-256 of an array's shape and values, in hexadecimal."""
+    whole = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
+    whole.update(np.ascontiguousarray(array))
+    return whole.hexdigest()
+
+
+def with_paths_from(record: Record, folder: Path | None) -> dict[str, Any]:
+    """The record with its paths as seen from a folder; those that lead through the root, as names.
+
+    So a file that is passed on tells no more of the machine that it was made on than it must.
+    """
+    out = dict(record)
+    for part in ("original", "mask"):
+        if "path" in out.get(part, {}):
+            out[part] = {**out[part], "path": _seen_from(Path(out[part]["path"]), folder)}
+    return out
+
+
+def edit_of(record: Record) -> Edit:
+    """The edit that a record tells of.
+
+    Raises:
+        InputError: it tells of none that this version knows.
+    """
+    import editkit
+
+    if record.get("format") != FORMAT or record.get("edit") not in editkit.__all__:
+        raise InputError(f"the record {record.get('edit')!r} is of another version of editkit")
+    kind = getattr(editkit, record["edit"])
+    options = {key: _restored(key, value) for key, value in record["options"].items()}
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise InputError(f"the record is of another version of editkit: {error}") from error
+
+
+def _restored(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON held
+    if key == "guidance_interval":
+        return tuple(float(number) for number in value)
+    return Size(*value) if key == "size" and value is not None else value
+
+
+def _seen_from(path: Path, folder: Path | None) -> str:
+    if folder is None:
+        return path.name
+    here, there = folder.resolve(), path.resolve()
+    common = Path(os.path.commonpath([here, there]))
+    return path.name if common == Path(common.anchor) else os.path.relpath(there, here)

@@ -1,0 +1,167 @@
+"""Content Credentials: signing by C2PA, with the original as an ingredient, and reading back."""
+
+import json
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from editkit._version import __version__
+from editkit.errors import EditkitError, InputError
+from editkit.photo import xmp
+
+if TYPE_CHECKING:
+    from editkit.ops.result import Result
+
+_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "HEIF": "image/heic",
+}
+_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_ALGORITHMS = {("ec", 256): "ES256", ("ec", 384): "ES384", ("ec", 521): "ES512"}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A user's certificates and the private key of the first of them.
+
+    Attributes:
+        certificates: a PEM file, the signer's own first, up to its authority.
+        key: a PEM file, not encrypted, ECDSA or Ed25519.
+    """
+
+    certificates: Path
+    key: Path
+
+    def __post_init__(self) -> None:
+        _c2pa()
+        for file in (self.certificates, self.key):
+            if not file.is_file():
+                raise InputError(f"{file} is not a file; give --sign a PEM file")
+        self._algorithm()
+
+    def signed(self, data: bytes, result: "Result", folder: Path | None = None) -> bytes:
+        """The file with a manifest: what was done, by what, and the original it was done to.
+
+        Raises:
+            InputError: the certificates or the key cannot be used, or the format is not signed.
+        """
+        del folder
+        c2pa, kind = _c2pa(), _type_of(data)
+        manifest = _manifest(edited=result.original is not None)
+        out = BytesIO()
+        try:
+            with c2pa.Builder(manifest) as builder:
+                original = result.original
+                if original is not None and original.path is not None and original.path.exists():
+                    _add_original(builder, original.path)
+                with c2pa.Signer.from_info(self._info()) as signer:
+                    builder.sign(signer, kind, BytesIO(data), out)
+        except c2pa.C2paError as error:
+            raise InputError(f"the file cannot be signed: {_line(error)}") from error
+        return out.getvalue()
+
+    def checked(self, data: bytes) -> dict[str, Any]:
+        """What a reader finds: the state of the signature and the titles of the ingredients.
+
+        Raises:
+            EditkitError: the signature does not hold.
+        """
+        found = read_credentials(data)
+        if found is None or found["state"] == "Invalid":
+            raise EditkitError("the signature does not hold when it is read back")
+        return {"credentials": found}
+
+    def _info(self) -> Any:  # noqa: ANN401 - c2pa's own
+        c2pa = _c2pa()
+        algorithm = getattr(c2pa.C2paSigningAlg, self._algorithm())
+        certificates, key = self.certificates.read_bytes(), self.key.read_bytes()
+        return c2pa.C2paSignerInfo(algorithm, certificates, key, None)
+
+    def _algorithm(self) -> str:
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        try:
+            key = load_pem_private_key(self.key.read_bytes(), None)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.key} holds no private key that can be read") from error
+        if isinstance(key, ed25519.Ed25519PrivateKey):
+            return "ED25519"
+        found = _ALGORITHMS.get(("ec", getattr(key, "key_size", 0)))
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or found is None:
+            raise InputError(f"{self.key} is no ECDSA or Ed25519 key; make one for C2PA")
+        return found
+
+
+def read_credentials(data: bytes) -> dict[str, Any] | None:
+    """The active manifest of a file: `state`, `actions`, `ingredients`; None where there is none.
+
+    Raises:
+        InputError: the package for it is not installed.
+    """
+    c2pa = _c2pa()
+    try:
+        with c2pa.Reader(_type_of(data), BytesIO(data)) as reader:
+            store, state = json.loads(reader.json()), reader.get_validation_state()
+    except c2pa.C2paError:
+        return None
+    active = store["manifests"][store["active_manifest"]]
+    return {
+        "state": state,
+        "actions": [
+            action["action"]
+            for assertion in active.get("assertions", [])
+            if assertion["label"].startswith("c2pa.actions")
+            for action in assertion["data"]["actions"]
+        ],
+        "ingredients": [item.get("title", "") for item in active.get("ingredients", [])],
+    }
+
+
+def _manifest(*, edited: bool) -> dict[str, Any]:
+    source = _SOURCE + (xmp.COMPOSITE if edited else xmp.GENERATED)
+    done = {"action": "c2pa.edited" if edited else "c2pa.created", "digitalSourceType": source}
+    opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["original"]}}
+    return {
+        "claim_generator_info": [{"name": "editkit", "version": __version__}],
+        "assertions": [
+            {
+                "label": "c2pa.actions.v2",
+                "data": {"actions": [opened, done] if edited else [done]},
+            }
+        ],
+    }
+
+
+def _add_original(builder: Any, path: Path) -> None:  # noqa: ANN401 - c2pa's own
+    ingredient = {"title": path.name, "relationship": "parentOf", "label": "original"}
+    with path.open("rb") as stream:
+        data = stream.read()
+    builder.add_ingredient(json.dumps(ingredient), _type_of(data), BytesIO(data))
+
+
+def _type_of(data: bytes) -> str:
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as image:
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+    if kind not in _TYPES:
+        raise InputError(f"{kind} files are not signed; write one of {', '.join(_TYPES)}")
+    return _TYPES[kind]
+
+
+def _c2pa() -> Any:  # noqa: ANN401 - a module
+    try:
+        import c2pa
+    except ImportError as error:
+        raise InputError("signing needs c2pa-python: pip install 'editkit[c2pa]'") from error
+    return c2pa
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
