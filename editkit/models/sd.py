@@ -6,7 +6,6 @@ scale as an input.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,16 +39,19 @@ class StableDiffusion:
     scheduler: Config
     settings: Settings
     folder: Path
+    _digest: str = field(default="", repr=False)
     _embeddings: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
 
     def __post_init__(self) -> None:
         for module in (self.unet, self.vae, self.text_encoder):
             module.eval().requires_grad_(requires_grad=False)
 
-    @cached_property
+    @property
     def weights(self) -> str:
-        """SHA-256 of the weight files."""
-        return weights_digest(self.folder)
+        """SHA-256 of the weight files, which are read for it once."""
+        if not self._digest:
+            self._digest = weights_digest(self.folder)
+        return self._digest
 
     @property
     def device(self) -> torch.device:

@@ -47,7 +47,7 @@ def record_of(
 def digest_of(array: np.ndarray) -> str:
     """SHA-256 of an array's shape and values, in hexadecimal."""
     whole = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
-    whole.update(np.ascontiguousarray(array))
+    whole.update(np.ascontiguousarray(array).data)
     return whole.hexdigest()
 
 

@@ -45,9 +45,14 @@ class Replay:
         record = {**result.record, "model": self.record["model"]}
         for part in ("original", "mask"):
             if part in self.record:
-                record[part] = self.record[part]
+                record[part] = self._placed(self.record[part])
         data = self._encoded(replace(result, record=record))
         return {"same": data == self.file.read_bytes(), "differences": differences, "data": data}
+
+    def _placed(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """A part of the record with its path as seen from here, not from beside the file."""
+        path = {"path": str(self.file.parent / told["path"])} if "path" in told else {}
+        return {**told, **path}
 
     def _encoded(self, result: Any) -> bytes:  # noqa: ANN401 - a Result
         before = read_photo(self.file)

@@ -103,12 +103,12 @@ def _differing(original: Photo, edited: Photo) -> NDArray[np.bool_]:
 
 
 def _blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.Blocks | None:
-    files = [photo.carried.get("jpeg") for photo in (original, edited)]
-    if original.orientation != edited.orientation or None in files:
+    before, after = (photo.carried.get("jpeg") for photo in (original, edited))
+    if original.orientation != edited.orientation or before is None or after is None:
         return None
     try:
         stored = turned_back(mask > 0, original.orientation)
-        return jpeg.blocks_compared(files[0], files[1], stored)
+        return jpeg.blocks_compared(before, after, stored)
     except ImageError:
         return None
 

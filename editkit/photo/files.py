@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from editkit.errors import ImageError
 from editkit.photo import colour, containers, metadata, tiff
@@ -360,7 +360,7 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
 
 def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
     """The array as uint8 or uint16, never sharing memory with it."""
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.name in ("uint8", "uint16"):
         return array.copy(), None
     if not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"an array of {array.dtype} is not a photo; give uint8, uint16 or float")
@@ -405,7 +405,7 @@ def _choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
     """
     # What an MPO holds beside its photo are previews and gain maps of it.
     frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-    if frames > 1 and image.format == "TIFF" and image.fp is not None:
+    if frames > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
         frames = tiff.pages_of(image.fp)
     if frame is None and frames > 1:
         raise ImageError(

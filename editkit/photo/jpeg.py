@@ -170,7 +170,8 @@ def _covered(
     padded = np.zeros((count[0] * size[0], count[1] * size[1]), np.bool_)
     rows, columns = min(mask.shape[0], len(padded)), min(mask.shape[1], padded.shape[1])
     padded[:rows, :columns] = mask[:rows, :columns]
-    return padded.reshape(count[0], size[0], count[1], size[1]).any(axis=(1, 3))
+    cells = padded.reshape(count[0], size[0], count[1], size[1])
+    return np.asarray(cells.any(axis=(1, 3)))
 
 
 def kept_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:

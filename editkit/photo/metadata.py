@@ -46,6 +46,10 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     notes: list[str] = []
     _take_colour(image, carried)
     _take_exif(image, carried, notes)
+    if "exif" in carried:
+        turned = orientation_of(image) >= 5
+        size = (image.height, image.width) if turned else (image.width, image.height)
+        carried["exif"] = sized_exif(carried["exif"], size)
     _take_xmp(image, carried, notes)
     _take_dpi(image, carried)
     if isinstance(image, JpegImagePlugin.JpegImageFile):

@@ -29,7 +29,7 @@ def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
 
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        return sum(1 for page in file.pages if not page.is_reduced) or 1
+        return sum(not _page(file, k).is_reduced for k in range(len(file.pages))) or 1
 
 
 def deep_samples(stream: Stream, page: int = 0) -> tuple[NDArray[Any], int] | None:
@@ -43,7 +43,7 @@ def deep_samples(stream: Stream, page: int = 0) -> tuple[NDArray[Any], int] | No
     stream.seek(0)
     try:
         with tifffile.TiffFile(stream) as file:
-            found = file.pages[page]
+            found = _page(file, page)
             if found.dtype != np.uint16 or found.samplesperpixel == 1:
                 return None
             _check_channels(found)
@@ -53,6 +53,10 @@ def deep_samples(stream: Stream, page: int = 0) -> tuple[NDArray[Any], int] | No
     except (tifffile.TiffFileError, RuntimeError, IndexError) as error:
         raise ValueError(str(error)) from error
     return (np.moveaxis(array, 0, -1) if planar else array), int(turn.value) if turn else 1
+
+
+def _page(file: Any, page: int) -> Any:  # noqa: ANN401 - tifffile's own, loosely typed
+    return file.pages[page]
 
 
 def _check_channels(page: Any) -> None:  # noqa: ANN401 - tifffile's own
@@ -68,7 +72,7 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
 
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        found = file.pages[page]
+        found = _page(file, page)
         layout: dict[str, Any] = {
             "byteorder": file.byteorder,
             "bigtiff": file.is_bigtiff,
@@ -183,7 +187,7 @@ def _with_directories(file: BytesIO, directories: dict[int, Any], order: str) ->
         file.write(directory.tobytes(at))
         file.seek(0)
         with tifffile.TiffFile(file) as opened:
-            tag = opened.pages[0].tags[code - 1]
+            tag = _page(opened, 0).tags[code - 1]
             file.seek(tag.offset)
             file.write(struct.pack(order + "H", code))
             file.seek(tag.valueoffset)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 """A photo of which a part was made by a trained model (IPTC DigitalSourceType)."""
@@ -52,13 +52,14 @@ def stamped(
     from lxml import etree
 
     root = _parsed(packet or _EMPTY)
-    root = _parsed(_EMPTY) if root is None or _description_home(root) is None else root
-    home = _description_home(root)
-    assert home is not None  # noqa: S101 - the empty packet has one
+    home = None if root is None else _description_home(root)
+    if root is None or home is None:
+        root = etree.fromstring(_EMPTY)
+        home = root[0]
     _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
     _set(home, f"{{{_OURS}}}Record", json.dumps(record, sort_keys=True, ensure_ascii=False))
     _append_event(home, event)
-    return _HEAD + etree.tostring(root, encoding="utf-8") + _TAIL
+    return _HEAD + bytes(etree.tostring(root, encoding="utf-8")) + _TAIL
 
 
 def record_of(packet: bytes | None) -> dict[str, Any] | None:
@@ -102,7 +103,7 @@ def without_thumbnails(packet: bytes) -> bytes | None:
         parent = found.getparent()
         if parent is not None:
             parent.remove(found)
-    return _HEAD + etree.tostring(root, encoding="utf-8") + _TAIL
+    return _HEAD + bytes(etree.tostring(root, encoding="utf-8")) + _TAIL
 
 
 def _parsed(packet: bytes) -> "_Element | None":
@@ -114,7 +115,7 @@ def _parsed(packet: bytes) -> "_Element | None":
     except (etree.XMLSyntaxError, ValueError):
         return None
     # Entities, if there were any, would come with a document type.
-    return None if root.getroottree().docinfo.doctype else root
+    return root if root.getroottree().docinfo.internalDTD is None else None
 
 
 def _description_home(root: "_Element") -> "_Element | None":
@@ -126,7 +127,7 @@ def _set(home: "_Element", name: str, value: str) -> None:
     from lxml import etree
 
     for description in home.findall(f"{{{_RDF}}}Description"):
-        description.attrib.pop(name, None)
+        description.attrib.pop(name, "")
         for child in description.findall(name):
             description.remove(child)
     etree.SubElement(_ours(home), name).text = value
