@@ -25,6 +25,7 @@ NAMES = [
     "MaskError",
     "ModelError",
     "ModelLoadError",
+    "PreservationError",
     "Resample",
     "Result",
     "Size",
