@@ -16,6 +16,7 @@ from editkit.errors import EditkitError, InputError
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
+from .mask import mask
 from .models import models
 from .resample import resample
 
@@ -26,7 +27,7 @@ def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
 
 
-for _command in (inpaint, img2img, resample, generate, models):
+for _command in (inpaint, img2img, resample, generate, mask, models):
     cli.add_command(_command)
 
 

@@ -167,13 +167,13 @@ def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
-    from editkit.masks.read import read_mask
+    from editkit.masks.evaluate import coverage_of
 
     if image == mask == STDIO:
         raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
     photo = read_source(image)
     given = sys.stdin.buffer.read() if mask == STDIO else mask
-    return photo, read_mask(given, photo.size)
+    return photo, coverage_of(given, photo)
 
 
 def _default_output(source: str | None) -> str:

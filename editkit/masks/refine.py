@@ -46,9 +46,7 @@ def blur(coverage: Coverage, sigma: float) -> Coverage:
     if factor > 1:
         size = (max(1, shape.width // factor), max(1, shape.height // factor))
         small = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(
-        small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE
-    )
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)
     out = cv2.resize(blurred, (shape.width, shape.height), interpolation=cv2.INTER_LINEAR)
     return np.clip(out, 0, 1).astype(np.float32)
 
@@ -104,8 +102,11 @@ def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Cov
     if by < 1 or not coverage.any():
         return coverage.copy()
     inside = coverage >= 0.5
-    near = np.minimum(_distance(inside), _distance(~inside)) if inside.any() and not inside.all() \
+    near = (
+        np.minimum(_distance(inside), _distance(~inside))
+        if inside.any() and not inside.all()
         else np.zeros(coverage.shape, np.float32) + np.inf
+    )
     found = _cut(coverage, rgb, near > by) if method == "grabcut" else _guided(coverage, rgb, by)
     return np.where(near <= by, found, coverage).astype(np.float32)
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.plans import Plan, first_level
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box, read_mask
+from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
 from editkit.models.settings import PREFILLS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
@@ -99,7 +100,7 @@ class MaskedEdit(Edit):
         self,
         model: Model,
         photo: PhotoLike | Photo,
-        mask: PhotoLike,
+        mask: MaskLike,
         *,
         progress: Progress | None = None,
     ) -> Result:
@@ -118,7 +119,7 @@ class MaskedEdit(Edit):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        coverage = read_mask(mask, photo.size)
+        coverage = coverage_of(mask, photo)
         region = self._region(model, photo, coverage)
         patch = self._patch(model, photo, coverage, region, progress)
         edited = composite(photo, patch, region.box, coverage)
@@ -168,5 +169,5 @@ class MaskedEdit(Edit):
             "pixels": mask.size,
             "pixels_kept": kept,
             "samples_changed_outside": changed_outside(before, after, mask),
-            "notes": list(before.notes),
+            "notes": [*before.notes, *advice(mask)],
         }
