@@ -309,7 +309,7 @@ SOURCES: Mapping[str, Spec] = {
         usage="X,Y[,TOLERANCE]",
     ),
     "color": Spec(
-        "A colour, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades beyond it.",
+        "A colour, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
         (
             Param("colour", COLOUR, needed=True),
             Param("to", COLOUR),
@@ -324,7 +324,7 @@ SOURCES: Mapping[str, Spec] = {
         usage="[LOW..HIGH][,soft=N]",
     ),
     "edges": Spec(
-        "Outlines (Canny); the number is how many of the strongest gradients count, 10% unless said.",
+        "Outlines (Canny); the share of gradients that count as strong, 10% unless said.",
         (Param("share", SHARE),),
         usage="[SHARE]",
     ),
@@ -355,7 +355,7 @@ SOURCES: Mapping[str, Spec] = {
         usage='"WORDS"[,best][,threshold=T][,model=ID][,sam=ID]',
     ),
     "sam": Spec(
-        "The object at points, or in a box, by a model (SAM, SAM 2); not=X/Y is a point outside it.",
+        "The object at points, or in a box, by a model (SAM, SAM 2); not=X/Y lies outside.",
         (
             Param("not", Kind("a point such as 40/50", _tuple_of(2))),
             Param("box", Kind("a box such as 10/20/300/400", _tuple_of(4))),

@@ -2,10 +2,10 @@
 
     text:"dog" - box:10,20,300,400 | sky.png ~grow:12 ~feather:8
 
-A selection (`box`, `sky`, a file) says where; operators combine: `|` or `+` union, `&` intersection,
-`-` difference, `!` complement. `&` binds tighter than the others, which go from left to right. A
-refinement (`~grow:12`) acts on all that stands before it, up to the parenthesis. A tree is a plain
-value: it knows nothing of photos, and `str` of it is text that parses to an equal tree.
+A selection (`box`, `sky`, a file) says where; operators combine: `|` or `+` union, `&`
+intersection, `-` difference, `!` complement. `&` binds tighter than the others, which go from left
+to right. A refinement (`~grow:12`) acts on all that stands before it, up to the parenthesis. A tree
+is a plain value: it knows nothing of photos, and `str` of it is text that parses to an equal tree.
 """
 
 import math

@@ -1,5 +1,7 @@
 """Shapes as coverage: a pixel belongs to a shape if its centre does."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ def stroke(size: Size, points: Points, width: float) -> Coverage:
     radius = width / 2
     for x, y in points:
         np.maximum(out, ellipse(size, x, y, radius, radius), out=out)
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         along = end - start
         length = float(np.hypot(*along))
         if length:

@@ -45,6 +45,9 @@ class MaskedOptions(EditOptions, total=False):
     context: float
     match: bool
     feather: float
+    denoise: str | None
+    condition: str | None
+    composite: str | None
 
 
 class InpaintOptions(MaskedOptions, total=False):
