@@ -18,7 +18,7 @@ def inpaint(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa
     """Repaint the masked part of IMAGE as PROMPT says; leave every other pixel as it was.
 
     MASK is a file of IMAGE's size, where white may change and black stays (a painted transparent
-    layer counts by its alpha), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or MASK may be - for standard input; the result of such an IMAGE goes to
-    standard output.
+    layer counts by its alpha), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or
+    MASK may be - for standard input; the result of such an IMAGE goes to standard output.
     """
     Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask), image)

@@ -1,4 +1,4 @@
-"""Three masks from one: where the sampler works, what the network is told, what reaches the file."""
+"""Three masks from one: for the sampler, for what the network is told, for the file."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -17,7 +17,7 @@ from editkit.errors import EditkitError, InputError, MaskError, UnsupportedEditE
 from editkit.masks import refine, select, shapes
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
-from editkit.masks.read import read_mask
+from editkit.masks.read import read_mask, read_part
 from editkit.masks.value import Mask
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
@@ -137,7 +137,7 @@ def _is_path(text: str) -> bool:
 
 
 def _read(mask: Mask, size: Size) -> dict[str, Coverage]:
-    return {name: read_mask(given, size) for name, given in mask.given}
+    return {name: read_part(given, size) for name, given in mask.given}
 
 
 def _placed(error: EditkitError, node: Node) -> EditkitError:
@@ -193,12 +193,7 @@ def _file(view: View, args: _Given) -> Coverage:
     if name in view.given:
         return view.given[name]
     if part is None:
-        try:
-            return read_mask(name, view.size)
-        except MaskError as error:
-            if "selects nothing" in str(error):
-                return np.zeros(view.size, np.float32)
-            raise
+        return read_part(name, view.size)
     photo = read_photo(name)
     if photo.size != view.size:
         raise MaskError(f"{name} is {photo.size}, the photo is {view.size}")
@@ -247,7 +242,7 @@ def _color(view: View, args: _Given) -> Coverage:
 def _luma(view: View, args: _Given) -> Coverage:
     if args.get("range") is None:
         return select.lightness(view.rgb)
-    return select.luma(view.rgb, *args["range"], float(args.get("soft", 0.0)))
+    return select.luma(view.rgb, args["range"][0], args["range"][1], float(args.get("soft", 0.0)))
 
 
 def _stroke(view: View, args: _Given) -> Coverage:

@@ -10,7 +10,7 @@ is a plain value: it knows nothing of photos, and `str` of it is text that parse
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -315,7 +315,7 @@ class _Parser:
             raise self.error(f"more than {MOST_PARTS} parts; save a part as a file")
         return node
 
-    def unknown(self, word: str, known: Sequence[str] | dict[str, Spec], what: str) -> str:
+    def unknown(self, word: str, known: Mapping[str, Spec], what: str) -> str:
         close = get_close_matches(word, known, 1, 0.6)
         if close:
             hint = f"did you mean {close[0]}?"
@@ -393,7 +393,7 @@ def _bind(name: str, spec: Spec, values: Sequence[Value], named: dict[str, Value
 
 def _given(value: Value) -> str:
     """A value of Python's as the language writes it, without quotes."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool):
         raise MaskError(f"{value!r} is neither a number nor text")
     if isinstance(value, int | float) and not math.isfinite(value):
         raise MaskError(f"{value} is not a finite number")

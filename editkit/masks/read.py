@@ -34,11 +34,23 @@ def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) 
         MaskError: another size than the photo's, or no pixel above 0.
         ImageError: not an image, or not readable.
     """
+    coverage = read_part(source, size, source_name=source_name)
+    if not coverage.any():
+        name = source_name or name_of(source)
+        raise MaskError(f"the mask {name} selects nothing; white marks where to edit")
+    return coverage
+
+
+def read_part(source: PhotoLike, size: Size, *, source_name: str | None = None) -> Coverage:
+    """What `read_mask` gives, for a part of an expression: it may select nothing.
+
+    Raises:
+        MaskError: another size than the photo's.
+        ImageError: not an image, or not readable.
+    """
     name = f"the mask {source_name or name_of(source)}"
     coverage = _coverage(source, name)
     _check_size(coverage, size, name)
-    if not coverage.any():
-        raise MaskError(f"{name} selects nothing; white marks where to edit")
     return coverage
 
 

@@ -4,6 +4,8 @@ What lies beyond the photo is as selected as its nearest pixel, so that the phot
 edge. Where a refinement speaks of the inside of a soft mask, values from 0.5 on are inside.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +77,9 @@ def islands(coverage: Coverage, least: float) -> Coverage:
 def hull(coverage: Coverage) -> Coverage:
     """The convex hull of what is inside, filled."""
     inside = np.ascontiguousarray((coverage >= 0.5).astype(np.uint8))
-    points = cv2.findNonZero(inside)
-    if points is None:
+    if not inside.any():
         return coverage.copy()
+    points = cv2.findNonZero(inside)
     cv2.fillConvexPoly(inside, np.asarray(cv2.convexHull(points), np.int32), 1)
     return np.maximum(coverage, inside.astype(np.float32))
 
@@ -124,8 +126,9 @@ def guided(source: Coverage, rgb: Rgb, radius: float, epsilon: float = 1e-3) -> 
     small = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
     side = 2 * max(1, round(radius / factor)) + 1
 
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE))
+    def mean(values: NDArray[Any]) -> NDArray[np.float32]:
+        blurred = cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(blurred, np.float32)
 
     of_guide, of_source = mean(guide), mean(np.asarray(small))
     slope = (mean(guide * small) - of_guide * of_source) / (
@@ -162,7 +165,13 @@ def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
     state = [np.zeros((1, 65), np.float64) for _ in range(2)]
     cv2.setRNGSeed(0)  # its clusters start from a draw
     found, *_ = cv2.grabCut(
-        np.ascontiguousarray(rgb), labels.copy(), None, *state, rounds, cv2.GC_INIT_WITH_MASK
+        np.ascontiguousarray(rgb),
+        labels.copy(),
+        (0, 0, 1, 1),
+        state[0],
+        state[1],
+        rounds,
+        cv2.GC_INIT_WITH_MASK,
     )
     return (np.asarray(found) % 2 == 1).astype(np.float32)
 
@@ -186,7 +195,7 @@ def _is_hard(coverage: Coverage) -> bool:
 def _distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     """To the nearest pixel that is not inside; of that pixel itself, 0."""
     bits = np.ascontiguousarray(inside).view(np.uint8)
-    return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+    return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _dilated(coverage: Coverage, by: float) -> Coverage:
@@ -208,4 +217,4 @@ def _parts(
     bits: NDArray[np.uint8], connectivity: int
 ) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=connectivity)
-    return count, np.asarray(labels), np.asarray(stats)[:, cv2.CC_STAT_AREA]
+    return count, np.asarray(labels, np.int32), np.asarray(stats, np.int32)[:, cv2.CC_STAT_AREA]

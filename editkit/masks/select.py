@@ -1,6 +1,7 @@
 """Selections without weights: from the photo's colours, lightness and layout alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,13 +14,13 @@ from editkit.types import Coverage, Rgb, Size
 _STRIP = 1 << 20
 _WORKED_AT = 512
 
-Measure = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From CIELAB (h, w, 3) to coverage (h, w)."""
 
 
 def lab(rgb: Rgb) -> NDArray[np.float32]:
     """CIELAB (D65) of sRGB: L in [0, 100], a and b around 0."""
-    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def color(
@@ -33,7 +34,7 @@ def color(
     along = ends[1] - ends[0]
     square = float(along @ along)
 
-    def distance(strip: NDArray[np.float32]) -> NDArray[np.float32]:
+    def distance(strip: NDArray[np.float32]) -> NDArray[Any]:
         from_first = strip - ends[0]
         if square:
             share = np.clip(from_first @ along / square, 0, 1)
@@ -46,7 +47,7 @@ def color(
 def luma(rgb: Rgb, low: float, high: float, soft: float = 0) -> Coverage:
     """Pixels whose lightness (CIELAB L, 0 to 100) lies in a range, fading over `soft` outside."""
 
-    def beyond(strip: NDArray[np.float32]) -> NDArray[np.float32]:
+    def beyond(strip: NDArray[np.float32]) -> NDArray[Any]:
         return np.maximum(np.maximum(low - strip[..., 0], strip[..., 0] - high), 0)
 
     return _by_strips(rgb, lambda strip: _within(beyond(strip), 0, soft))
@@ -54,7 +55,7 @@ def luma(rgb: Rgb, low: float, high: float, soft: float = 0) -> Coverage:
 
 def lightness(rgb: Rgb) -> Coverage:
     """CIELAB L as a soft mask: white is 1."""
-    return _by_strips(rgb, lambda strip: np.clip(strip[..., 0] / 100, 0, 1))
+    return _by_strips(rgb, lambda strip: np.clip(strip[..., 0] / np.float32(100), 0, 1))
 
 
 def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
@@ -171,8 +172,8 @@ def face(rgb: Rgb) -> Coverage:
         middle = (one["c"] + one["width"] / 2, one["r"] + one["height"] / 2)
         # The cascade's square goes from brow to mouth; a head is taller than that.
         radii = (0.5 * one["width"], 0.65 * one["height"])
-        place = (value * factor for value in (*middle, *radii))
-        np.maximum(out, shapes.ellipse(Size(*out.shape), *place), out=out)
+        x, y, rx, ry = (value * factor for value in (*middle, *radii))
+        np.maximum(out, shapes.ellipse(Size(*rgb.shape[:2]), x, y, rx, ry), out=out)
     return out
 
 
@@ -193,7 +194,7 @@ def _by_strips(rgb: Rgb, measure: Measure) -> Coverage:
     return out
 
 
-def _within(distance: NDArray[np.float32], tolerance: float, soft: float) -> NDArray[np.float32]:
+def _within(distance: NDArray[Any], tolerance: float, soft: float) -> NDArray[np.float32]:
     # A hair more, so that a colour is within tolerance 0 of itself after conversion.
     over = distance - np.float32(tolerance + 1e-3)
     if not soft:

@@ -1,7 +1,7 @@
 """`Mask`: a selection as an immutable value, evaluated when a photo is there."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from PIL import Image
 
@@ -9,9 +9,7 @@ from editkit.errors import MaskError
 from editkit.masks.grammar import Value
 from editkit.masks.language import Join, Node, Not, parse, pick, refine, written
 from editkit.photo.files import Photo, PhotoLike, read_photo
-
-if TYPE_CHECKING:
-    from editkit.types import Coverage
+from editkit.types import Coverage
 
 Distance = float | str
 """Pixels, or text such as `"5%"` of the short side."""
@@ -34,7 +32,7 @@ class Mask:
     given: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "Mask":
         """The mask that an expression stands for.
 
         Raises:
@@ -43,7 +41,7 @@ class Mask:
         return cls(parse(text))
 
     @classmethod
-    def of(cls, source: PhotoLike) -> Self:
+    def of(cls, source: PhotoLike) -> "Mask":
         """A mask from a file, an image or an array of the photo's size."""
         if isinstance(source, str):
             return cls(pick("file", source))
@@ -51,7 +49,7 @@ class Mask:
         return cls(pick("file", name), ((name, source),))
 
     @classmethod
-    def select(cls, name: str, *values: Value, **named: Value | None) -> Self:
+    def select(cls, name: str, *values: Value, **named: Value | None) -> "Mask":
         """Any selection of the language by its name.
 
         Raises:
@@ -64,89 +62,89 @@ class Mask:
         return cls(pick(name, *values, **named))
 
     @classmethod
-    def all(cls) -> Self:
+    def all(cls) -> "Mask":
         """Everything."""
         return cls.select("all")
 
     @classmethod
-    def none(cls) -> Self:
+    def none(cls) -> "Mask":
         """Nothing."""
         return cls.select("none")
 
     @classmethod
-    def box(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> Self:
+    def box(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> "Mask":
         """A rectangle; right and bottom are not included."""
         return cls.select("box", left, top, right, bottom)
 
     @classmethod
-    def ellipse(cls, x: Distance, y: Distance, rx: Distance, ry: Distance | None = None) -> Self:
+    def ellipse(cls, x: Distance, y: Distance, rx: Distance, ry: Distance | None = None) -> "Mask":
         """An ellipse by its centre and radii; one radius makes a disc."""
         return cls.select("ellipse", x, y, rx, ry=ry)
 
     @classmethod
-    def polygon(cls, *points: tuple[Distance, Distance]) -> Self:
+    def polygon(cls, *points: tuple[Distance, Distance]) -> "Mask":
         """A polygon through points (x, y)."""
         return cls.select("polygon", *(part for point in points for part in point))
 
     @classmethod
-    def stroke(cls, *points: tuple[Distance, Distance], width: Distance | None = None) -> Self:
+    def stroke(cls, *points: tuple[Distance, Distance], width: Distance | None = None) -> "Mask":
         """A line through points (x, y) with round ends."""
         return cls.select("stroke", *(part for point in points for part in point), width=width)
 
     @classmethod
-    def border(cls, *widths: Distance) -> Self:
+    def border(cls, *widths: Distance) -> "Mask":
         """A frame: one width, or top, right, bottom, left."""
         return cls.select("border", *widths)
 
     @classmethod
-    def point(cls, x: Distance, y: Distance, tolerance: float = 10) -> Self:
+    def point(cls, x: Distance, y: Distance, tolerance: float = 10) -> "Mask":
         """What is connected to a point and of its colour."""
         return cls.select("point", x, y, tolerance)
 
     @classmethod
     def color(
         cls, colour: str, to: str | None = None, *, tolerance: float = 15, soft: float = 0
-    ) -> Self:
+    ) -> "Mask":
         """A colour, or all between two; tolerances are of CIELAB."""
         return cls.select("color", colour, to=to, tolerance=tolerance, soft=soft)
 
     @classmethod
-    def luma(cls, low: float, high: float, soft: float = 0) -> Self:
+    def luma(cls, low: float, high: float, soft: float = 0) -> "Mask":
         """Lightness (CIELAB L) in a range."""
         return cls.select("luma", (float(low), float(high)), soft=soft)
 
     @classmethod
-    def edges(cls, share: float = 0.1) -> Self:
+    def edges(cls, share: float = 0.1) -> "Mask":
         """Outlines."""
         return cls.select("edges", share)
 
     @classmethod
-    def alpha(cls) -> Self:
+    def alpha(cls) -> "Mask":
         """The photo's own alpha."""
         return cls.select("alpha")
 
     @classmethod
-    def grabcut(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> Self:
+    def grabcut(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> "Mask":
         """The object in a box, cut out by its colours."""
         return cls.select("grabcut", left, top, right, bottom)
 
     @classmethod
-    def saliency(cls) -> Self:
+    def saliency(cls) -> "Mask":
         """What stands out, without a model."""
         return cls.select("saliency")
 
     @classmethod
-    def sky(cls) -> Self:
+    def sky(cls) -> "Mask":
         """Sky, by colour, smoothness and position."""
         return cls.select("sky")
 
     @classmethod
-    def face(cls) -> Self:
+    def face(cls) -> "Mask":
         """Faces seen from the front."""
         return cls.select("face")
 
     @classmethod
-    def text(cls, words: str) -> Self:
+    def text(cls, words: str) -> "Mask":
         """What words name, by a model."""
         return cls.select("text", words)
 
@@ -211,7 +209,7 @@ class Mask:
         """What was not selected."""
         return self._refined("invert")
 
-    def on(self, photo: PhotoLike | Photo) -> "Coverage":
+    def on(self, photo: PhotoLike | Photo) -> Coverage:
         """Coverage of a photo, float32 (H, W) in [0, 1]; may be empty.
 
         Raises:

@@ -99,7 +99,7 @@ class MaskedEdit(Edit):
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
         clean = session.encode("image", canvas.start) if holds or strength < 1 else None
         noise = session.noise(canvas.size)
-        hole = session.hole(canvas.pixels, canvas.told)
+        hole = session.hole(canvas.pixels, canvas.mask if canvas.told is None else canvas.told)
         x, constraints = session.schedule.pure(noise), list[Constraint]()
         if clean is not None and strength < 1:
             x = session.schedule.start(clean, noise, plan.first)
