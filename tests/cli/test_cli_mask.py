@@ -19,7 +19,7 @@ def test_a_mask_is_made_and_used(folder: Path, quick: tuple[str, ...]) -> None:
         assert json.loads(done.out)["samples_changed_outside"] == 0
     assert (folder / "a.png").read_bytes() != (folder / "photo.png").read_bytes()
     same = [np.asarray(shell.opened(folder / name)) for name in ("a.png", "b.png")]
-    assert np.array_equal(*same)
+    assert np.array_equal(same[0], same[1])
 
 
 def test_previews_and_trees(folder: Path) -> None:
