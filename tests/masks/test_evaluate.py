@@ -186,7 +186,6 @@ def overlap(one: Coverage, two: Coverage) -> float:
         "grabcut:60,65,140,145",
         "point:100,105,30 ~holes",
         "color:#c81e1e,25",
-        "superpixels:100,105,width=44,size=10",
         "ellipse:100,105,26 ~snap:10 ~threshold",
         "ellipse:100,105,26 ~snap:10,grabcut",
         "saliency",
@@ -194,6 +193,14 @@ def overlap(one: Coverage, two: Coverage) -> float:
 )
 def test_selections_find_the_disc(expression: str) -> None:
     assert overlap(select_in(expression, read_photo(scene())), DISC) > 0.78
+
+
+def test_superpixels_hold_what_the_stroke_touches() -> None:
+    photo = read_photo(scene())
+    chosen = select_in("superpixels:90,105,110,105,width=6,size=10", photo)
+    stroke = shapes.stroke(photo.size, np.array([[90.0, 105], [110, 105]]), 6)
+    assert (chosen >= stroke).mean() > 0.999
+    assert stroke.sum() < chosen.sum() < 4 * DISC.sum()
 
 
 def test_sky_and_edges() -> None:

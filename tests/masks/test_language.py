@@ -16,9 +16,6 @@ from editkit.photo.files import read_photo
 
 PHOTO = read_photo(shell.noise(24, 32))
 
-# What a first colour imports draws numbers, which strategies must not.
-pick("color", "red")
-
 lengths = st.builds(
     Length, st.floats(0, 1e5, allow_subnormal=False).map(lambda x: round(x, 6)), st.booleans()
 )
@@ -52,6 +49,8 @@ def combined(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 nodes = st.recursive(picks, combined, max_leaves=12)
 
 
+# The run-time check of annotations draws which items it looks at.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @settings(deadline=None, max_examples=300)
 @given(nodes)
 def test_text_and_back(node: Node) -> None:
