@@ -21,4 +21,5 @@ def inpaint(image: str, mask: str, prompt: str, **options: Any) -> None:  # noqa
     layer counts by its alpha), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or
     MASK may be - for standard input; the result of such an IMAGE goes to standard output.
     """
-    Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask), image)
+    job = Job.take(options)
+    job.run("Inpaint", prompt, options, read_pair(image, mask, offline=job.offline), image)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .offline import forbid_network
 from .running import STDIO, read_source
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--preview", metavar="FILE", help="Write the photo with the mask drawn over it.")
 @click.option("--explain", is_flag=True, help="Print the expression as a tree, with areas.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("--offline", is_flag=True, help="Never open a connection.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def mask(
@@ -42,6 +44,8 @@ def mask(
     from editkit.masks.value import Mask
     from editkit.photo.files import check_target, write_photo
 
+    if flags["offline"]:
+        forbid_network()
     photo = read_source(image)
     tree = Mask.of(expression) if Path(expression).is_file() else Mask.parse(expression)
     if output is None and preview is None and not flags["explain"]:

@@ -33,4 +33,5 @@ def resample(image: str, mask: str, prompt: str, **options: Any) -> None:  # noq
     The walk goes back and forth in noise, with what surrounds the mask blended in at every level,
     until both agree.
     """
-    Job.take(options).run("Resample", prompt, options, read_pair(image, mask), image)
+    job = Job.take(options)
+    job.run("Resample", prompt, options, read_pair(image, mask, offline=job.offline), image)

@@ -161,7 +161,7 @@ def read_source(source: str) -> "Photo":
     return read_photo(sys.stdin.buffer.read() if source == STDIO else source)
 
 
-def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
+def read_pair(image: str, mask: str, *, offline: bool = False) -> "tuple[Photo, Coverage]":
     """A photo and its mask; one of them may come from standard input.
 
     Raises:
@@ -171,6 +171,8 @@ def read_pair(image: str, mask: str) -> "tuple[Photo, Coverage]":
 
     if image == mask == STDIO:
         raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
+    if offline:  # an expression may want a model
+        forbid_network()
     photo = read_source(image)
     given = sys.stdin.buffer.read() if mask == STDIO else mask
     return photo, coverage_of(given, photo)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from editkit.errors import EditkitError, InputError, MaskError, UnsupportedEditError
+from editkit.errors import EditkitError, InputError, MaskError
 from editkit.masks import refine, select, shapes
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
@@ -21,6 +21,9 @@ from editkit.masks.read import read_mask, read_part
 from editkit.masks.value import Mask
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
+
+if TYPE_CHECKING:
+    from editkit.masks.checkpoints import Segmenter
 
 MaskLike = PhotoLike | Mask
 """What can be given as a mask: text that names no file is an expression."""
@@ -40,6 +43,9 @@ class View:
     base: Coverage | None = None
     given: Mapping[str, Coverage] = field(default_factory=dict[str, Coverage])
     memo: dict[Node, Coverage] = field(default_factory=dict[Node, Coverage], repr=False)
+    loaded: "dict[tuple[str, tuple[str, ...]], Segmenter]" = field(
+        default_factory=dict[tuple[str, tuple[str, ...]], "Segmenter"], repr=False
+    )
 
     @property
     def size(self) -> Size:
@@ -50,6 +56,14 @@ class View:
     def rgb(self) -> Rgb:
         """The photo in 8-bit sRGB."""
         return self.photo.rgb()
+
+    def load(self, name: str, answers: tuple[str, ...]) -> "Segmenter":
+        """A segmentation model, loaded once for all parts of a tree."""
+        from editkit.masks.checkpoints import load_segmenter
+
+        if (name, answers) not in self.loaded:
+            self.loaded[name, answers] = load_segmenter(name, answers)
+        return self.loaded[name, answers]
 
     def length(self, value: Value | None, default: Length) -> float:
         """A distance in pixels; percent are of the short side."""
@@ -181,11 +195,19 @@ class _Given:
         return np.array([(view.x(x), view.y(y)) for x, y in pairs], np.float64)
 
     def box(self, view: View) -> tuple[float, float, float, float]:
-        sides = (view.x(self["left"]), view.y(self["top"]))
-        left, top, right, bottom = *sides, view.x(self["right"]), view.y(self["bottom"])
-        if not (left < right and top < bottom):
-            raise MaskError(f"the box is empty: {self.pick}; write LEFT,TOP,RIGHT,BOTTOM")
-        return left, top, right, bottom
+        return _sides(self.pick, view, *(self[n] for n in ("left", "top", "right", "bottom")))
+
+
+def _sides(pick: Pick, view: View, *sides: Length) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (
+        view.x(sides[0]),
+        view.y(sides[1]),
+        view.x(sides[2]),
+        view.y(sides[3]),
+    )
+    if not (left < right and top < bottom):
+        raise MaskError(f"the box is empty: {pick}; write LEFT, TOP, RIGHT, BOTTOM")
+    return left, top, right, bottom
 
 
 def _file(view: View, args: _Given) -> Coverage:
@@ -256,12 +278,39 @@ def _superpixels(view: View, args: _Given) -> Coverage:
     return select.superpixels(view.rgb, shapes.stroke(view.size, args.points(view), width), side)
 
 
-def _by_model(view: View, args: _Given) -> Coverage:
-    del view
-    raise UnsupportedEditError(
-        f"{args.pick} wants a segmentation model, which this version does not load; "
-        "use saliency, grabcut:, color: or a mask file"
+def _text(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    return segment.words(
+        view.rgb,
+        str(args["words"]),
+        best=args.get("quality") == "best",
+        threshold=args.get("threshold"),
+        model=args.get("model"),
+        sam=args.get("sam"),
+        load=view.load,
     )
+
+
+def _sam(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    outside, sides = args.get("not"), args.get("box")
+    box = None if sides is None else _sides(args.pick, view, *sides)
+    return segment.prompted(
+        view.rgb,
+        args.points(view).reshape(-1, 2),
+        None if outside is None else np.array([[view.x(outside[0]), view.y(outside[1])]]),
+        None if box is None else [box],
+        model=args.get("model"),
+        load=view.load,
+    )
+
+
+def _subject(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    return segment.subject(view.rgb, model=args.get("model"), load=view.load)
 
 
 _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
@@ -285,9 +334,9 @@ _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
     "saliency": lambda view, _: select.saliency(view.rgb),
     "sky": lambda view, _: select.sky(view.rgb),
     "face": lambda view, _: select.face(view.rgb),
-    "text": _by_model,
-    "sam": _by_model,
-    "subject": _by_model,
+    "text": _text,
+    "sam": _sam,
+    "subject": _subject,
 }
 
 Refinement = Callable[[View, Coverage, dict[str, Value]], Coverage]

@@ -144,9 +144,31 @@ class Mask:
         return cls.select("face")
 
     @classmethod
-    def text(cls, words: str) -> "Mask":
-        """What words name, by a model."""
-        return cls.select("text", words)
+    def text(cls, words: str, *, best: bool = False, **options: float | str) -> "Mask":
+        """What words name, by a model; `best` takes a detector and SAM.
+
+        Args:
+            words: such as `red car`, or several between commas.
+            best: slower, and exact at edges.
+            options: `threshold`, and `model` and `sam`: folders or ids of checkpoints.
+        """
+        return cls.select("text", words, quality="best" if best else None, **options)
+
+    @classmethod
+    def sam(cls, *points: tuple[Distance, Distance], **options: Value) -> "Mask":
+        """The object at points (x, y), by a model.
+
+        Args:
+            points: in the object.
+            options: `box` as `"10/20/300/400"`, `model`; of a point outside, `Mask.parse` takes
+                `not=`.
+        """
+        return cls.select("sam", *(part for point in points for part in point), **options)
+
+    @classmethod
+    def subject(cls, model: str | None = None) -> "Mask":
+        """The main objects, by a model."""
+        return cls.select("subject", model=model)
 
     def __or__(self, other: "Mask") -> "Mask":
         return self._joined("|", other)
