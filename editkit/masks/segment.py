@@ -93,8 +93,11 @@ def _mapped(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) ->
             pixel_values=seen.repeat(len(phrases), 1, 1, 1),
         ).logits
         # For one phrase, transformers drops the first axis.
-        likely = logits.reshape(len(phrases), *logits.shape[-2:]).sigmoid().amax(0, keepdim=True)
-    wide = np.clip(restored(likely, frame)[0], 0, 1)
+        likely = logits.reshape(len(phrases), *logits.shape[-2:]).sigmoid()
+    wide = restored(likely[:1], frame)[0]
+    for index in range(1, len(phrases)):
+        np.maximum(wide, restored(likely[index : index + 1], frame)[0], out=wide)
+    np.clip(wide, 0, 1, out=wide)
     return (wide >= threshold).astype(np.float32) if threshold > 0 else wide
 
 
