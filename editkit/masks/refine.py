@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from editkit.types import Coverage, Rgb, Size
 
 _SHARPEST_BLUR = 12.0
-_WORKED_AT = 512
+_CUT_AT = 448
 
 
 def grow(coverage: Coverage, by: float) -> Coverage:
@@ -101,16 +101,34 @@ def invert(coverage: Coverage) -> Coverage:
 
 def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Coverage:
     """The edge moved onto edges of the picture; farther than `by` from it nothing changes."""
-    if by < 1 or not coverage.any():
-        return coverage.copy()
     inside = coverage >= 0.5
-    near = (
-        np.minimum(_distance(inside), _distance(~inside))
-        if inside.any() and not inside.all()
-        else np.zeros(coverage.shape, np.float32) + np.inf
-    )
-    found = _cut(coverage, rgb, near > by) if method == "grabcut" else _guided(coverage, rgb, by)
-    return np.where(near <= by, found, coverage).astype(np.float32)
+    if by < 1 or inside.all() or not inside.any():
+        return coverage.copy()
+    out = coverage.copy()
+    part = _around_edge(inside, by)
+    mask, view = coverage[part], np.ascontiguousarray(rgb[part])
+    # Of these two one is 0 everywhere: a pixel's own side.
+    near = np.maximum(_distance(inside[part]), _distance(~inside[part])) <= by
+    found = _cut(mask, view, ~near) if method == "grabcut" else _guided(mask, view, by)
+    np.copyto(out[part], found, where=near, casting="same_kind")
+    return out
+
+
+def _around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
+    """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
+    reach = int(2 * by) + 32
+
+    def span(changes: NDArray[np.bool_], length: int) -> slice:
+        where = np.flatnonzero(changes)
+        return slice(max(0, int(where[0]) - reach), min(length, int(where[-1]) + reach + 2))
+
+    across, along = inside[1:] != inside[:-1], inside[:, 1:] != inside[:, :-1]
+    height, width = inside.shape
+    rows = along.any(axis=1)
+    rows[:-1] |= across.any(axis=1)
+    columns = across.any(axis=0)
+    columns[:-1] |= along.any(axis=0)
+    return span(rows, height), span(columns, width)
 
 
 def guided(source: Coverage, rgb: Rgb, radius: float, epsilon: float = 1e-3) -> Coverage:
@@ -148,7 +166,7 @@ def _guided(coverage: Coverage, rgb: Rgb, by: float) -> Coverage:
 def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     """GrabCut at a reduced size, with what is far from the edge taken as known."""
     height, width = coverage.shape
-    factor = max(1.0, max(height, width) / _WORKED_AT)
+    factor = max(1.0, max(height, width) / _CUT_AT)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA) >= 0.5

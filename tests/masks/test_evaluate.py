@@ -311,10 +311,25 @@ def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> N
     assert "--blend" not in " ".join(made(tiny9, 0.5, blend=True).report["notes"])
 
 
-def test_snapping_leaves_what_is_far(tmp_path: Path) -> None:
-    del tmp_path
+@pytest.mark.parametrize("method", ["guided", "grabcut"])
+def test_snapping_leaves_what_is_far(method: str) -> None:
+    # A hole in the disc and a patch of sky: nothing in the picture agrees with either.
     mask = shapes.ellipse(Size(160, 200), 100, 105, 26, 26)
-    near = refine.snap(mask, scene(), 5)
-    far = (ndi.distance_transform_edt(mask) > 5) | (ndi.distance_transform_edt(mask == 0) > 5)
-    assert np.array_equal(near[far], mask[far])
+    mask -= shapes.ellipse(Size(160, 200), 100, 105, 9, 9)
+    mask += shapes.box(Size(160, 200), 10, 10, 50, 40)
+    near = refine.snap(mask, scene(), 5, method)
+    distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
+    assert np.array_equal(near[distance > 5.01], mask[distance > 5.01])
+    assert (near != mask).any()
+
+
+def test_snapping_looks_only_around_the_edge() -> None:
+    wide = np.tile(scene(), (2, 3, 1))
+    mask = np.zeros(wide.shape[:2], np.float32)
+    mask[160:, 200:400] = shapes.ellipse(Size(160, 200), 100, 105, 26, 26)
+    for method in ("guided", "grabcut"):
+        assert overlap(refine.snap(mask, wide, 10, method)[160:, 200:400], DISC) > 0.78
+
+
+def test_lightness_has_the_photos_size() -> None:
     assert select.lightness(scene()).shape == (160, 200)
