@@ -23,8 +23,10 @@ def inpaint(
 ) -> None:
     """Repaint the masked part of IMAGE as PROMPT says; leave every other pixel as it was.
 
-    MASK has the size of IMAGE: white may change, black stays; a painted transparent layer counts
-    by its alpha. IMAGE or MASK may be - for standard input; the result of such an IMAGE goes to
-    standard output.
+    MASK is a file of IMAGE's size, where white may change and black stays (a painted transparent
+    layer counts by its alpha), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or
+    MASK may be - for standard input; the result of such an IMAGE goes to standard output.
     """
-    Job.take(options).run("Inpaint", prompt, options, read_pair(image, mask, frame), image, mask)
+    job = Job.take(options)
+    pair = read_pair(image, mask, frame, offline=job.offline)
+    job.run("Inpaint", prompt, options, pair, image, mask)

@@ -16,6 +16,7 @@ from editkit.errors import EditkitError, InputError
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
+from .mask import mask
 from .models import models
 from .resample import resample
 from .verify import info, replay, verify
@@ -27,7 +28,8 @@ def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
 
 
-for _command in (inpaint, img2img, resample, generate, verify, info, replay, models):
+_COMMANDS = (inpaint, img2img, resample, generate, mask, verify, info, replay, models)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -189,6 +189,14 @@ _MASKED = (
         show_default=True,
         help="Carry the photo's colours at the mask's edge into the new part.",
     ),
+    *(
+        click.option(f"--{name}-mask", name, metavar="EXPR", help=text)
+        for name, text in (
+            ("denoise", "Where the sampler works: '~grow:8' refines MASK.  [MASK]"),
+            ("condition", "What an inpainting model is told is missing.  [MASK]"),
+            ("composite", "What reaches the photo; all else stays.  [MASK]"),
+        )
+    ),
 )
 
 

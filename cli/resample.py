@@ -39,4 +39,6 @@ def resample(
     The walk goes back and forth in noise, with what surrounds the mask blended in at every level,
     until both agree.
     """
-    Job.take(options).run("Resample", prompt, options, read_pair(image, mask, frame), image, mask)
+    job = Job.take(options)
+    pair = read_pair(image, mask, frame, offline=job.offline)
+    job.run("Resample", prompt, options, pair, image, mask)

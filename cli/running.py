@@ -190,19 +190,23 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
     return read_photo(sys.stdin.buffer.read() if source == STDIO else source, frame=frame)
 
 
-def read_pair(image: str, mask: str, frame: int | None = None) -> "tuple[Photo, Coverage]":
+def read_pair(
+    image: str, mask: str, frame: int | None = None, *, offline: bool = False
+) -> "tuple[Photo, Coverage]":
     """A photo and its mask; one of them may come from standard input.
 
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
-    from editkit.masks.read import read_mask
+    from editkit.masks.evaluate import coverage_of
 
     if image == mask == STDIO:
         raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
+    if offline:  # an expression may want a model
+        forbid_network()
     photo = read_source(image, frame)
     given = sys.stdin.buffer.read() if mask == STDIO else mask
-    return photo, read_mask(given, photo.size)
+    return photo, coverage_of(given, photo)
 
 
 def _default_output(source: str | None) -> str:
@@ -227,7 +231,9 @@ def _named(result: "Result", mask: str | None) -> "Result":
     """The result with its record saying what the mask was given as."""
     if mask in (None, STDIO) or result.record is None:
         return result
-    told = {**result.record["mask"], "path": mask}
+    from editkit.ops.record import mask_told
+
+    told = result.record["mask"] | mask_told(mask)
     return replace(result, record={**result.record, "mask": told})
 
 

@@ -25,6 +25,7 @@ from editkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from editkit.masks.value import Mask
     from editkit.models.registry import load_model
     from editkit.ops.api import generate, img2img, inpaint, resample
     from editkit.ops.generate import Generate
@@ -42,6 +43,7 @@ __all__ = [
     "Img2Img",
     "Inpaint",
     "InputError",
+    "Mask",
     "MaskError",
     "ModelError",
     "ModelLoadError",
@@ -63,6 +65,7 @@ _HOMES = {
     "Generate": "editkit.ops.generate",
     "Img2Img": "editkit.ops.img2img",
     "Inpaint": "editkit.ops.inpaint",
+    "Mask": "editkit.masks.value",
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",

@@ -22,6 +22,7 @@ NAMES = [
     "Img2Img",
     "Inpaint",
     "InputError",
+    "Mask",
     "MaskError",
     "ModelError",
     "ModelLoadError",

@@ -1,5 +1,6 @@
 """Masks from files, arrays and images, as coverage: 1 may change, 0 stays."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
-from editkit.photo.colour import to_rgb
+from editkit.photo.colour import base, depth, rounded_to_8, to_rgb
 from editkit.photo.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Box, Coverage, Size
 
@@ -34,11 +35,23 @@ def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) 
         MaskError: another size than the photo's, or no pixel above 0.
         ImageError: not an image, or not readable.
     """
+    coverage = read_part(source, size, source_name=source_name)
+    if not coverage.any():
+        name = source_name or name_of(source)
+        raise MaskError(f"the mask {name} selects nothing; white marks where to edit")
+    return coverage
+
+
+def read_part(source: PhotoLike, size: Size, *, source_name: str | None = None) -> Coverage:
+    """What `read_mask` gives, for a part of an expression: it may select nothing.
+
+    Raises:
+        MaskError: another size than the photo's.
+        ImageError: not an image, or not readable.
+    """
     name = f"the mask {source_name or name_of(source)}"
     coverage = _coverage(source, name)
     _check_size(coverage, size, name)
-    if not coverage.any():
-        raise MaskError(f"{name} selects nothing; white marks where to edit")
     return coverage
 
 
@@ -88,6 +101,8 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
 def _from_photo(photo: Photo, name: str) -> Coverage:
     if photo.mode == "I;16":
         return (photo.samples / np.float32(65535)).astype(np.float32)
+    if depth(photo.mode) == 16:
+        photo = replace(photo, samples=rounded_to_8(photo.samples), mode=base(photo.mode))
     grey = _luminance(photo)
     if photo.mode in ("LA", "RGBA"):
         return _with_alpha(photo, grey)

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ _FAMILIES = {
     "StableDiffusionInpaintPipeline": "sd",
     "LatentConsistencyModelPipeline": "sd",
 }
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _NETWORKS = ("unet", "vae", "text_encoder")
 _SUBFOLDERS = (*_NETWORKS, "tokenizer", "scheduler")
@@ -81,10 +81,10 @@ def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False)
     if text == BUILTIN:
         folder = builtin_folder()
     elif not text or not folder.is_dir():
-        if not _HUB_ID.fullmatch(text):
+        if not HUB_ID.fullmatch(text):
             known = f"give {BUILTIN}, a folder in diffusers layout, or an id such as owner/name"
             raise UnknownModelError(f"no model {text!r}: {known}")
-        folder = _from_hub(text, offline=offline)
+        folder = from_hub(text, _PIPELINE, offline=offline)
     family = _family(text, folder)
     _check_parts(text, folder)
     return Found(text, folder, family)
@@ -121,36 +121,67 @@ def _missing_parts(folder: Path) -> Iterator[str]:
         yield "tokenizer.json or vocab.json in its tokenizer"
 
 
-def _from_hub(name: str, *, offline: bool) -> Path:
+@dataclass(frozen=True)
+class Layout:
+    """What to fetch of a repository on the hub.
+
+    Attributes:
+        table: the file that says what a model is; it comes first, as the rest may be large.
+        wanted: patterns of the files that are fetched.
+        check: raises an EditkitError for a name and a folder that `table` says is of no use.
+        whole: whether a folder holds all that is needed.
+    """
+
+    table: str
+    wanted: tuple[str, ...]
+    check: Callable[[str, Path], object]
+    whole: Callable[[Path], bool]
+
+
+_PIPELINE = Layout(
+    INDEX,
+    (
+        *(INDEX, SETTINGS_FILE, "README.md"),
+        *(f"{part}/{pattern}" for part in _SUBFOLDERS for pattern in _FILES),
+    ),
+    _family,
+    lambda folder: (folder / INDEX).is_file() and not any(_missing_parts(folder)),
+)
+
+
+def from_hub(name: str, layout: Layout, *, offline: bool) -> Path:
+    """The folder of a Hugging Face id: from the local cache, else downloaded, unless `offline`.
+
+    Raises:
+        UnknownModelError: it is not there.
+        ModelLoadError: it cannot be downloaded.
+    """
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = _snapshot(name, local=True)
+        folder = _snapshot(name, layout.wanted, local=True)
         # A snapshot may be there in part, where a download was cut short.
-        if offline or ((folder / INDEX).is_file() and not any(_missing_parts(folder))):
+        if offline or layout.whole(folder):
             return folder
     except HFValidationError as error:
-        raise UnknownModelError(f"no model {name!r}: {_first_line(error)}") from error
+        raise UnknownModelError(f"no model {name!r}: {first_line(error)}") from error
     except LocalEntryNotFoundError as error:
         if offline:
             advice = "run once without --offline, or give a folder"
             raise UnknownModelError(f"{name} is not in the local cache: {advice}") from error
-    with _hub_errors(name), _no_bars_in_files():
-        # What it is comes first: a model of another kind may be large.
-        _family(name, _snapshot(name, local=False, wanted=[INDEX]))
-        return _snapshot(name, local=False)
+    with hub_errors(name), _no_bars_in_files():
+        layout.check(name, _snapshot(name, [layout.table], local=False))
+        return _snapshot(name, layout.wanted, local=False)
 
 
-def _snapshot(name: str, *, local: bool, wanted: list[str] | None = None) -> Path:
+def _snapshot(name: str, wanted: Sequence[str], *, local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    everything = [INDEX, SETTINGS_FILE, "README.md"]
-    everything += [f"{part}/{pattern}" for part in _SUBFOLDERS for pattern in _FILES]
     # Variants and pickles stay behind.
     return Path(
         snapshot_download(
             name,
-            allow_patterns=wanted or everything,
+            allow_patterns=list(wanted),
             ignore_patterns=list(_NOT_WANTED),
             local_files_only=local,
         )
@@ -177,7 +208,7 @@ def _no_bars_in_files() -> Generator[None]:
 
 
 @contextmanager
-def _hub_errors(name: str) -> Generator[None]:
+def hub_errors(name: str) -> Generator[None]:
     """Turns what the hub's client raises into one line, whichever library it speaks through."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -186,13 +217,13 @@ def _hub_errors(name: str) -> Generator[None]:
     except EditkitError:
         raise
     except HfHubHTTPError as error:
-        raise UnknownModelError(f"{name} cannot be downloaded: {_first_line(error)}") from error
+        raise UnknownModelError(f"{name} cannot be downloaded: {first_line(error)}") from error
     except OSError as error:
-        raise ModelLoadError(f"{name} cannot be downloaded: {_first_line(error)}") from error
+        raise ModelLoadError(f"{name} cannot be downloaded: {first_line(error)}") from error
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
             raise
-        raise ModelLoadError(f"{name} cannot be downloaded: {_first_line(error)}") from error
+        raise ModelLoadError(f"{name} cannot be downloaded: {first_line(error)}") from error
 
 
 def cached_models() -> Iterator[Found]:
@@ -234,9 +265,9 @@ def load_model(
         InputError: an unknown device or dtype.
     """
     found = find_model(name, offline=offline)
-    where = _device(device)
+    where = device_of(device)
     precision = _dtype(dtype, where)
-    with _load_errors(found), _quiet_libraries():
+    with load_errors(found.name), quiet_libraries():
         return _loader(found.family)(found.name, found.folder, where, precision)
 
 
@@ -246,7 +277,13 @@ def _loader(family: str) -> Callable[..., "Model"]:
     return {"sd": load_stable_diffusion}[family]
 
 
-def _device(name: str) -> "torch.device":
+def device_of(name: str) -> "torch.device":
+    """The device of a name; `auto` is cuda, then mps, then cpu.
+
+    Raises:
+        InputError: there is no such device.
+        DeviceError: this machine has none.
+    """
     import torch
 
     if name == "auto":
@@ -279,7 +316,8 @@ def _dtype(name: str, device: "torch.device") -> "torch.dtype":
 
 
 @contextmanager
-def _load_errors(found: Found) -> Generator[None]:
+def load_errors(name: str) -> Generator[None]:
+    """Turns what loading a damaged model raises into one line."""
     from safetensors import SafetensorError
 
     # Damaged configurations make the libraries stumble in every way there is.
@@ -287,11 +325,11 @@ def _load_errors(found: Found) -> Generator[None]:
     try:
         yield
     except (*damage, AssertionError, RuntimeError, SafetensorError) as error:
-        raise ModelLoadError(f"{found.name} cannot be loaded: {_first_line(error)}") from error
+        raise ModelLoadError(f"{name} cannot be loaded: {first_line(error)}") from error
 
 
 @contextmanager
-def _quiet_libraries() -> Generator[None]:
+def quiet_libraries() -> Generator[None]:
     """Holds back the libraries' progress bars and advice; errors still come as exceptions."""
     from transformers.utils import logging as transformers_logging
 
@@ -310,5 +348,6 @@ def _quiet_libraries() -> Generator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
     return str(error).strip().split("\n")[0]

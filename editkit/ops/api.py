@@ -7,6 +7,7 @@ A model given by name is loaded for this one call; for more than one edit load i
 import os
 from typing import TypedDict, Unpack
 
+from editkit.masks.evaluate import MaskLike
 from editkit.models.base import Model
 from editkit.models.registry import BUILTIN, load_model
 from editkit.ops.edit import Progress
@@ -44,6 +45,9 @@ class MaskedOptions(EditOptions, total=False):
     context: float
     match: bool
     feather: float
+    denoise: str | None
+    condition: str | None
+    composite: str | None
 
 
 class InpaintOptions(MaskedOptions, total=False):
@@ -73,7 +77,7 @@ class GenerateOptions(EditOptions, total=False):
 
 def inpaint(
     photo: PhotoLike | Photo,
-    mask: PhotoLike,
+    mask: MaskLike,
     prompt: str = "",
     *,
     model: ModelLike = BUILTIN,
@@ -101,7 +105,7 @@ def inpaint(
 
 def resample(
     photo: PhotoLike | Photo,
-    mask: PhotoLike,
+    mask: MaskLike,
     prompt: str = "",
     *,
     model: ModelLike = BUILTIN,

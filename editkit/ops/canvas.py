@@ -17,13 +17,15 @@ class Canvas:
 
     Attributes:
         pixels: the picture.
-        mask: 1 where it may change, anything above 0 included.
+        mask: how much it may change: 0 not at all, 1 freely, between a strength.
         start: the picture with the hole pre-filled; `pixels` itself where nothing was filled.
+        told: the hole that an inpainting model is told of, 0 or 1; `mask` where it is None.
     """
 
     pixels: Pixels
     mask: PixelMask
     start: Pixels
+    told: PixelMask | None = None
 
     @property
     def size(self) -> Size:
@@ -31,12 +33,17 @@ class Canvas:
         return Size(*self.pixels.shape[-2:])
 
 
-def make_canvas(rgb: Rgb, coverage: Coverage, method: str) -> Canvas:
-    """A canvas of a picture and its mask, the hole filled by a classic method or `none`."""
-    hole = coverage > 0
-    filled = prefill(rgb, hole, method)
-    mask = torch.from_numpy(hole.astype(np.float32))[None, None]
-    return Canvas(to_pixels(rgb), mask, to_pixels(filled))
+def make_canvas(
+    rgb: Rgb, coverage: Coverage, method: str, condition: Coverage | None = None
+) -> Canvas:
+    """A canvas of a picture and its mask, the hole filled by a classic method or `none`.
+
+    `condition` is the hole that a model is told of, the mask's own unless given; all of it above 0.
+    """
+    filled = prefill(rgb, coverage > 0, method)
+    told = (coverage if condition is None else condition) > 0
+    masks = [torch.from_numpy(m.astype(np.float32))[None, None] for m in (coverage, told)]
+    return Canvas(to_pixels(rgb), masks[0], to_pixels(filled), masks[1])
 
 
 def to_pixels(rgb: Rgb) -> Pixels:

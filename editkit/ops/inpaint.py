@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from editkit.diffusion.constraints import Blend, Constraint, Hard
+from editkit.diffusion.constraints import Blend, Constraint, Known
 from editkit.diffusion.plans import Plan, linear
 from editkit.models.base import Model
 from editkit.ops.masked import MaskedEdit
-from editkit.tensors import LatentMask, Latents
+from editkit.tensors import Latents
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,6 @@ class Inpaint(MaskedEdit):
         """Always, but for models that are told what surrounds the hole."""
         return self.blend or not model.capabilities.inpainting
 
-    def hold(self, clean: Latents, noise: Latents, keep: LatentMask) -> Constraint:
+    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
         """Blending, with the start's own noise at every level."""
-        return Blend(clean, Hard(keep), noise, lagging=self.compat)
+        return Blend(clean, known, noise, lagging=self.compat)

@@ -1,6 +1,5 @@
 """Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
 
-import os
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -8,22 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.diffusion.constraints import Constraint
+from editkit.diffusion.constraints import ChangeMap, Constraint, Hard, Known
 from editkit.diffusion.plans import Plan, first_level
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box, read_mask
+from editkit.masks.derive import Masks, check_rule, derive
+from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
 from editkit.models.settings import PREFILLS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
-from editkit.ops.edit import Edit, Progress, open_session, within
-from editkit.ops.record import record_of
+from editkit.ops.edit import Edit, Progress, Session, open_session, within
+from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, describe
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import nearby, scores
-from editkit.tensors import LatentMask, Latents
+from editkit.tensors import Latents
 from editkit.types import Coverage
 
 
@@ -40,6 +41,11 @@ class MaskedEdit(Edit):
         context: how far the worked region exceeds the mask on each side, as a share of the mask's
             longer side.
         match: carry the photo's own colours at the hole's edge into what was painted.
+        denoise: where the sampler works, as text: `~grow:8` refines the mask, anything else is a
+            mask of its own; the mask itself unless given. Values between 0 and 1 are a strength
+            for each pixel where the walk is held to the photo.
+        condition: what an inpainting model is told is missing, in the same way.
+        composite: what reaches the photo, in the same way; the rest stays bit for bit.
         feather: width in photo pixels over which what was painted begins, inside the mask; it
             fades in from what surrounds the hole, not from what the hole covers.
     """
@@ -49,12 +55,17 @@ class MaskedEdit(Edit):
     context: float = 0.3
     match: bool = True
     feather: float = 2.0
+    denoise: str | None = None
+    condition: str | None = None
+    composite: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within("strength", self.strength, 0.01, 1)
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
+        for name in ("denoise", "condition", "composite"):
+            check_rule(name, getattr(self, name))
         if self.prefill is not None and self.prefill not in PREFILLS:
             known = ", ".join(PREFILLS)
             raise InputError(f"unknown prefill {self.prefill!r}; choose one of {known}")
@@ -78,8 +89,8 @@ class MaskedEdit(Edit):
         """Whether the walk on `model` is held to what surrounds the hole by a constraint."""
 
     @abstractmethod
-    def hold(self, clean: Latents, noise: Latents, keep: LatentMask) -> Constraint:
-        """The constraint: the `keep` part of `clean` is known; `noise` is the walk's start."""
+    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
+        """The constraint: the `known` part of `clean` is held; `noise` is the walk's start."""
 
     def latents(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Latents:
         """Clean latents of the canvas with its hole repainted."""
@@ -90,19 +101,28 @@ class MaskedEdit(Edit):
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
         clean = session.encode("image", canvas.start) if holds or strength < 1 else None
         noise = session.noise(canvas.size)
-        hole = session.hole(canvas.pixels, canvas.mask)
+        hole = session.hole(canvas.pixels, canvas.mask if canvas.told is None else canvas.told)
         x, constraints = session.schedule.pure(noise), list[Constraint]()
         if clean is not None and strength < 1:
             x = session.schedule.start(clean, noise, plan.first)
         if clean is not None and holds:
-            constraints.append(self.hold(clean, noise, 1 - session.reduce(canvas.mask)))
+            constraints.append(self.hold(clean, noise, self._known(session, canvas)))
         return session.run(x, plan, hole, constraints)
+
+    def _known(self, session: Session, canvas: Canvas) -> Known:
+        """What is known at each level: a soft mask is a strength for each latent."""
+        if self.compat:  # the pipelines know no soft masks
+            return Hard(1 - session.reduce((canvas.mask > 0).float()))
+        change = session.reduce(canvas.mask)
+        return (
+            Hard(1 - change) if bool(((change == 0) | (change == 1)).all()) else ChangeMap(change)
+        )
 
     def __call__(
         self,
         model: Model,
         photo: PhotoLike | Photo,
-        mask: PhotoLike,
+        mask: MaskLike,
         *,
         progress: Progress | None = None,
     ) -> Result:
@@ -121,16 +141,17 @@ class MaskedEdit(Edit):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        coverage = read_mask(mask, photo.size)
-        region = self._region(model, photo, coverage)
-        patch = self._patch(model, photo, coverage, region, progress)
-        edited = composite(photo, patch, region.box, coverage, seed=self.seed)
-        report = self._report(model, photo, edited, coverage, region)
+        coverage = coverage_of(mask, photo)
+        rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
+        masks = derive(coverage, photo, **rules)
+        region = self._region(model, photo, masks.union)
+        patch = self._patch(model, photo, masks, region, progress)
+        edited = composite(photo, patch, region.box, masks.composite, seed=self.seed)
+        report = self._report(model, photo, edited, masks, region)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = record_of(self, model, photo, coverage)
-        if isinstance(mask, str | os.PathLike):
-            record["mask"]["path"] = os.fspath(mask)
-        return Result(edited, report, photo, coverage, record)
+        record["mask"] |= mask_told(mask)
+        return Result(edited, report, photo, masks.composite, record)
 
     def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
         return plan_region(
@@ -146,14 +167,15 @@ class MaskedEdit(Edit):
         self,
         model: Model,
         photo: Photo,
-        coverage: Coverage,
+        masks: Masks,
         region: Region,
         progress: Progress | None,
     ) -> NDArray[np.uint8]:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
-        seen, mask = cut_photo(photo, region), cut_mask(coverage, region)
-        canvas, hole = make_canvas(seen, mask, method), mask > 0
+        seen, hole = cut_photo(photo, region), cut_mask(masks.composite, region) > 0
+        told = cut_mask(masks.condition, region)
+        canvas = make_canvas(seen, cut_mask(masks.denoise, region), method, told)
         with device_errors(model.device):
             patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
         if self.match:
@@ -162,13 +184,20 @@ class MaskedEdit(Edit):
         return paste(softened(patch, seen, hole, self.feather * scale), region)
 
     def _report(
-        self, model: Model, before: Photo, after: Photo, mask: Coverage, region: Region
+        self, model: Model, before: Photo, after: Photo, masks: Masks, region: Region
     ) -> Report:
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
+        mask = masks.composite
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
         near = nearby(bounding_box(mask), before.size)
+        notes = [*before.notes, *advice(mask)]
+        if masks.soft and (self.compat or not self.holds(model)):
+            notes.append(
+                "the mask's values between 0 and 1 were 1 to the sampler, as this edit holds the "
+                "photo by what the model is told; --blend makes them a strength for each pixel"
+            )
         return {
             **describe(self, model),
             "prefill": prefill,
@@ -180,5 +209,5 @@ class MaskedEdit(Edit):
             "samples_changed": count.edited_changed,
             "samples_changed_outside": count.kept_changed,
             "scores": scores(after.rgb(near), mask[near.slices]),
-            "notes": list(before.notes),
+            "notes": notes,
         }

@@ -44,6 +44,18 @@ def record_of(
     return record
 
 
+def mask_told(mask: object) -> dict[str, str]:
+    """Where a mask can be had again: a path, or an expression; nothing of pictures and arrays."""
+    from editkit.masks.value import Mask
+
+    if isinstance(mask, Mask):
+        return {"expression": str(mask)}
+    if not isinstance(mask, str | os.PathLike):
+        return {}
+    text = os.fspath(mask)
+    return {"path": text} if Path(text).is_file() else {"expression": text}
+
+
 def digest_of(array: np.ndarray) -> str:
     """SHA-256 of an array's shape and values, in hexadecimal."""
     whole = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())

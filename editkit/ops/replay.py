@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from editkit.errors import InputError
-from editkit.masks.read import read_mask
+from editkit.masks.evaluate import coverage_of
 from editkit.models.base import Model
 from editkit.ops.edit import Progress
 from editkit.ops.output import Saving
@@ -82,7 +82,9 @@ def find_replay(file: Path, *, original: str | None = None, mask: str | None = N
         differences.append("the original is another file")
     coverage = None
     if "mask" in record:
-        coverage = read_mask(_found(file, record, "mask", mask), photo.size)
+        told = record["mask"].get("expression") if mask is None else None
+        where = _found(file, record, "mask", mask) if told is None else told
+        coverage = coverage_of(where, photo)
         if digest_of(coverage) != record["mask"]["sha256"]:
             differences.append("the mask is another one")
     return Replay(file, record, photo, coverage, tuple(differences))

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from editkit.diffusion.constraints import Blend, Constraint, Hard
+from editkit.diffusion.constraints import Blend, Constraint, Known
 from editkit.diffusion.plans import Plan, repaint
 from editkit.models.base import Model
 from editkit.models.settings import Settings
 from editkit.ops.edit import whole
 from editkit.ops.masked import MaskedEdit
-from editkit.tensors import LatentMask, Latents
+from editkit.tensors import Latents
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Resample(MaskedEdit):
         del model
         return True
 
-    def hold(self, clean: Latents, noise: Latents, keep: LatentMask) -> Constraint:
+    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
         """Blending, with noise drawn afresh at every move."""
         del noise
-        return Blend(clean, Hard(keep))
+        return Blend(clean, known)

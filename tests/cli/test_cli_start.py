@@ -44,7 +44,9 @@ def test_nothing_heavy_is_imported(module: str) -> None:
     assert shell.python(code).out == b"[]\n"
 
 
-@pytest.mark.parametrize("command", ["inpaint", "img2img", "resample", "generate", "models"])
+@pytest.mark.parametrize(
+    "command", ["inpaint", "img2img", "resample", "generate", "mask", "models"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = shell.call(command, "--help")
     assert done.code == 0

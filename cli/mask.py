@@ -1,0 +1,82 @@
+"""`editkit mask`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .offline import forbid_network
+from .running import STDIO, read_source
+
+if TYPE_CHECKING:
+    from editkit.masks.evaluate import View
+    from editkit.masks.language import Node
+
+
+@click.command()
+@click.argument("image")
+@click.argument("expression", metavar="EXPR")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to write the mask.  [NAME.mask.png, if no other]"
+)
+@click.option("--preview", metavar="FILE", help="Write the photo with the mask drawn over it.")
+@click.option("--explain", is_flag=True, help="Print the expression as a tree, with areas.")
+@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("--offline", is_flag=True, help="Never open a connection.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def mask(
+    image: str,
+    expression: str,
+    output: str | None,
+    preview: str | None,
+    **flags: Any,  # noqa: ANN401
+) -> None:
+    """Make a mask of IMAGE by EXPR: white where it selects.
+
+    EXPR joins selections by | & - and !, and refines them: 'sky - box:0,50%,100%,100% ~grow:8'.
+    Every command takes such an expression where it takes a mask.
+    """
+    from editkit.errors import InputError
+    from editkit.masks.evaluate import View, advice, evaluate
+    from editkit.masks.preview import mask_photo, overlay
+    from editkit.masks.value import Mask
+    from editkit.photo.files import check_target, write_photo
+
+    if flags["offline"]:
+        forbid_network()
+    photo = read_source(image)
+    tree = Mask.of(expression) if Path(expression).is_file() else Mask.parse(expression)
+    if output is None and preview is None and not flags["explain"]:
+        output = "mask.png" if image == STDIO else str(Path(image).with_suffix(".mask.png"))
+    targets = [Path(name) for name in (output, preview) if name is not None]
+    if output is not None and Path(output).suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{output}: JPEG leaves ripples in a mask; write PNG")
+    for target in targets:
+        check_target(None, target, force=flags["force"])
+    view = View(photo)
+    coverage = evaluate(tree.node, view)
+    if output is not None:
+        write_photo(mask_photo(coverage), Path(output), force=flags["force"])
+    if preview is not None:
+        write_photo(overlay(photo.rgb(), coverage), Path(preview), force=flags["force"])
+    said = advice(coverage, str(tree))
+    _tell(tree.node, view, [str(t) for t in targets], said, flags)
+
+
+def _tell(
+    node: "Node", view: "View", targets: list[str], said: tuple[str, ...], flags: dict[str, Any]
+) -> None:
+    from editkit.masks.preview import explained, lines
+
+    if flags["as_json"]:
+        report = {"expression": str(node), "files": targets, "notes": said}
+        click.echo(json.dumps({**report, "tree": explained(node, view)}))
+    elif flags["explain"]:
+        click.echo("\n".join(lines(explained(node, view))))
+    elif not flags["quiet"]:
+        click.echo("\n".join(targets))
+    if not flags["quiet"]:
+        for line in said:
+            click.echo(f"editkit: {line}", err=True)

@@ -1,0 +1,205 @@
+"""Segmentation models: those used unless said, and how any compatible checkpoint is found and read.
+
+Light until one is loaded.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from editkit.errors import ModelLoadError, UnknownModelError
+from editkit.models.registry import (
+    HUB_ID,
+    Layout,
+    device_of,
+    from_hub,
+    load_errors,
+    quiet_libraries,
+)
+from editkit.models.settings import read_table
+
+if TYPE_CHECKING:
+    import torch
+
+_TABLE = "config.json"
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_WANTED = (
+    *(_TABLE, "preprocessor_config.json", "processor_config.json", "README.md"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt"),
+    *(*_WEIGHTS, "model-*-of-*.safetensors"),
+)
+
+
+@dataclass(frozen=True)
+class Default:
+    """A checkpoint that is used unless another is named, and the licence of its weights."""
+
+    name: str
+    licence: str
+
+
+DEFAULTS: Mapping[str, Default] = {
+    "text": Default("CIDAS/clipseg-rd64-refined", "Apache-2.0"),
+    "text,best": Default("IDEA-Research/grounding-dino-tiny", "Apache-2.0"),
+    "sam": Default("facebook/sam-vit-base", "Apache-2.0"),
+    "subject": Default("tue-mps/coco_panoptic_eomt_large_640", "MIT"),
+}
+"""Checkpoints by the selection that uses them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class of transformers': its name, and what it answers."""
+
+    network: str
+    answers: str
+
+
+MAPS = "a map for words"
+BOXES = "boxes for words"
+CUTS = "a map for points and boxes"
+OBJECTS = "all objects"
+
+FAMILIES: Mapping[str, Kind] = {
+    "clipseg": Kind("CLIPSegForImageSegmentation", MAPS),
+    "grounding-dino": Kind("GroundingDinoForObjectDetection", BOXES),
+    "mm-grounding-dino": Kind("MMGroundingDinoForObjectDetection", BOXES),
+    "sam": Kind("SamModel", CUTS),
+    "sam2": Kind("Sam2Model", CUTS),
+    "eomt": Kind("EomtForUniversalSegmentation", OBJECTS),
+    "mask2former": Kind("Mask2FormerForUniversalSegmentation", OBJECTS),
+}
+"""Kinds of model by the `model_type` of their configuration."""
+
+# SAM 2's checkpoints serve pictures and videos, and are marked as the latter.
+_ALSO = {"sam2_video": "sam2"}
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A loaded model.
+
+    Attributes:
+        name: what it was asked for as.
+        folder: where it is.
+        family: one of `FAMILIES`.
+        network: the model, in float32, ready to be called.
+        table: the settings of its image processor.
+    """
+
+    name: str
+    folder: Path
+    family: str
+    network: Any
+    table: Mapping[str, Any]
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the model is."""
+        return self.network.device
+
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers picks the class
+        """What turns words into tokens.
+
+        Raises:
+            ModelLoadError: its files are missing or damaged.
+        """
+        from transformers import AutoTokenizer
+
+        if not any((self.folder / n).is_file() for n in ("tokenizer.json", "vocab.json")):
+            raise ModelLoadError(f"{self.name} has no tokenizer.json or vocab.json")
+        with load_errors(self.name), quiet_libraries():
+            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+
+
+def load_segmenter(
+    name: str, answers: tuple[str, ...], *, offline: bool | None = None
+) -> Segmenter:
+    """A segmentation model, from a folder or by a Hugging Face id, cache first.
+
+    Args:
+        name: a folder in the layout of transformers, or an id.
+        answers: what it must answer: one of these, which `FAMILIES` have.
+        offline: never download; unless said, what `HF_HUB_OFFLINE` says, which `--offline` sets.
+
+    Raises:
+        UnknownModelError: there is none of that name here (or, not `offline`, anywhere).
+        ModelLoadError: it is of another kind, incomplete or damaged, or holds no safetensors.
+    """
+    offline = _is_offline() if offline is None else offline
+
+    def check(called: str, folder: Path) -> None:
+        _family(called, folder, answers)
+
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not HUB_ID.fullmatch(name):
+            raise UnknownModelError(
+                f"no model {name!r}: give a folder, or an id such as owner/name"
+            )
+        folder = from_hub(name, Layout(_TABLE, _WANTED, check, _is_whole), offline=offline)
+    family = _family(name, folder, answers)
+    if not any((folder / weights).is_file() for weights in _WEIGHTS):
+        raise ModelLoadError(f"{name} has no safetensors; editkit loads nothing else")
+    with load_errors(name), quiet_libraries():
+        return Segmenter(name, folder, family, _network(name, folder, family), _processor(folder))
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _is_whole(folder: Path) -> bool:
+    if (folder / _WEIGHTS[0]).is_file():
+        return (folder / _TABLE).is_file()
+    if not (folder / _WEIGHTS[1]).is_file():
+        return False
+    shards = read_table(folder / _WEIGHTS[1]).get("weight_map", {})
+    return all((folder / shard).is_file() for shard in set(shards.values()))
+
+
+def _family(name: str, folder: Path, answers: tuple[str, ...]) -> str:
+    if not (folder / _TABLE).is_file():
+        raise UnknownModelError(f"{name} is not a model of transformers: it has no {_TABLE}")
+    kind = str(read_table(folder / _TABLE).get("model_type"))
+    family = _ALSO.get(kind, kind)
+    if family not in FAMILIES or FAMILIES[family].answers not in answers:
+        known = ", ".join(key for key, k in FAMILIES.items() if k.answers in answers)
+        raise ModelLoadError(f"{name} is of type {kind}; this selection reads {known}")
+    return family
+
+
+def _network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 - of many classes
+    import torch
+    import transformers
+
+    network = getattr(transformers, FAMILIES[family].network, None)
+    if network is None:
+        raise ModelLoadError(f"{name} is of type {family}: it wants a newer transformers")
+    model, told = network.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    # What a checkpoint lacks would be drawn at random, and the masks with it.
+    lacking = sorted(set(told["missing_keys"]) & {key for key, _ in model.named_parameters()})
+    if lacking:
+        raise ModelLoadError(f"{name} lacks weights: {lacking[0]} and {len(lacking) - 1} more")
+    return model.eval().to(device_of("auto"))
+
+
+def _processor(folder: Path) -> Mapping[str, Any]:
+    """The settings of the image processor, which newer versions keep in another file."""
+    for file, part in (
+        ("preprocessor_config.json", None),
+        ("processor_config.json", "image_processor"),
+    ):
+        if (folder / file).is_file():
+            table = read_table(folder / file)
+            return table if part is None else table.get(part, {})
+    return {}

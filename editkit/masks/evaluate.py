@@ -1,0 +1,367 @@
+"""A tree of the mask language applied to a photo; and the one way from anything given as a mask.
+
+`coverage_of` is what every edit calls: it takes a file, an image, an array, an expression or a
+`Mask`, and gives coverage.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from editkit.errors import EditkitError, InputError, MaskError
+from editkit.masks import refine, select, shapes
+from editkit.masks.grammar import Length, Value
+from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
+from editkit.masks.read import read_mask, read_part
+from editkit.masks.value import Mask
+from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.types import Coverage, Rgb, Size
+
+if TYPE_CHECKING:
+    from editkit.masks.checkpoints import Segmenter
+
+MaskLike = PhotoLike | Mask
+"""What can be given as a mask: text that names no file is an expression."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A photo as selections see it; each part of a tree is evaluated once.
+
+    Attributes:
+        photo: the photo.
+        base: what a rule that begins with `~` refines.
+        given: masks that have no text, by the name that a tree calls them.
+    """
+
+    photo: Photo
+    base: Coverage | None = None
+    given: Mapping[str, Coverage] = field(default_factory=dict[str, Coverage])
+    memo: dict[Node, Coverage] = field(default_factory=dict[Node, Coverage], repr=False)
+    loaded: "dict[tuple[str, tuple[str, ...]], Segmenter]" = field(
+        default_factory=dict[tuple[str, tuple[str, ...]], "Segmenter"], repr=False
+    )
+
+    @property
+    def size(self) -> Size:
+        """The photo's size."""
+        return self.photo.size
+
+    @cached_property
+    def rgb(self) -> Rgb:
+        """The photo in 8-bit sRGB."""
+        return self.photo.rgb()
+
+    def load(self, name: str, answers: tuple[str, ...]) -> "Segmenter":
+        """A segmentation model, loaded once for all parts of a tree."""
+        from editkit.masks.checkpoints import load_segmenter
+
+        if (name, answers) not in self.loaded:
+            self.loaded[name, answers] = load_segmenter(name, answers)
+        return self.loaded[name, answers]
+
+    def length(self, value: Value | None, default: Length) -> float:
+        """A distance in pixels; percent are of the short side."""
+        chosen = value if isinstance(value, Length) else default
+        return chosen.of(min(self.size))
+
+    def area(self, value: Value | None, default: Length) -> float:
+        """An area in pixels; percent give the side of a square."""
+        chosen = value if isinstance(value, Length) else default
+        return chosen.of(min(self.size)) ** 2 if chosen.percent else chosen.value
+
+    def x(self, value: Value) -> float:
+        """A place along the width; percent are of the width."""
+        return cast("Length", value).of(self.size.width)
+
+    def y(self, value: Value) -> float:
+        """A place along the height; percent are of the height."""
+        return cast("Length", value).of(self.size.height)
+
+
+def coverage_of(mask: MaskLike, photo: Photo, *, source_name: str | None = None) -> Coverage:
+    """The mask as float32 coverage of the photo: 1 may change, 0 stays.
+
+    Text that names a file that exists is that file; any other text is an expression.
+
+    Raises:
+        MaskError: no mask of the photo's size, an expression that is wrong, or nothing selected.
+        ImageError: a file that is no image.
+        ModelError: a selection wants a model that is not there.
+    """
+    if isinstance(mask, str) and not Path(mask).is_file():
+        mask = Mask.parse(mask) if not _is_path(mask) else mask
+    if not isinstance(mask, Mask):
+        return read_mask(mask, photo.size, source_name=source_name)
+    coverage = evaluate(mask.node, View(photo, given=_read(mask, photo.size)))
+    if not coverage.any():
+        raise MaskError(
+            f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
+        )
+    return coverage
+
+
+def select_in(mask: Mask | str, photo: Photo, base: Coverage | None = None) -> Coverage:
+    """A mask's coverage of a photo, which may be empty; `base` is what a leading `~` refines."""
+    chosen = Mask(parse(mask, rule=base is not None)) if isinstance(mask, str) else mask
+    return evaluate(chosen.node, View(photo, base, _read(chosen, photo.size)))
+
+
+def evaluate(node: Node, view: View) -> Coverage:
+    """The coverage that a tree selects; equal parts are evaluated once.
+
+    Raises:
+        InputError: a part cannot be evaluated on this photo; the message names its column.
+    """
+    if node not in view.memo:
+        try:
+            view.memo[node] = _evaluate(node, view)
+        except EditkitError as error:
+            raise _placed(error, node) from error
+    return view.memo[node]
+
+
+def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
+    """What is unusual about a mask: a line for each thing, with what to write instead."""
+    share = float(np.mean(coverage, dtype=np.float64))
+    if not coverage.any():
+        return (f"the mask is empty; if black marks where to edit, write '{name} ~invert'",)
+    if share <= 0.5:
+        return ()
+    rim = np.concatenate((coverage[0], coverage[-1], coverage[:, 0], coverage[:, -1]))
+    said = f"the mask selects {share:.0%} of the photo"
+    if share < 1 and float(rim.mean()) > 0.9:
+        said += f", all around its border: if black marks where to edit, write '{name} ~invert'"
+    else:
+        said += f"; the other part is '{name} ~invert'"
+    return (said,)
+
+
+def _is_path(text: str) -> bool:
+    """Text that can only be meant as a file: a folder or a device that is there."""
+    try:
+        return bool(text) and os.path.lexists(text)
+    except ValueError:
+        return False
+
+
+def _read(mask: Mask, size: Size) -> dict[str, Coverage]:
+    return {name: read_part(given, size) for name, given in mask.given}
+
+
+def _placed(error: EditkitError, node: Node) -> EditkitError:
+    if not node.at or not isinstance(error, InputError) or str(error).startswith("mask expr"):
+        return error
+    return type(error)(f"mask expression, column {node.at}: {error}")
+
+
+def _evaluate(node: Node, view: View) -> Coverage:
+    if isinstance(node, Base):
+        if view.base is None:
+            raise MaskError("a ~ must follow a selection")
+        return view.base
+    if isinstance(node, Not):
+        return 1 - evaluate(node.of, view)
+    if isinstance(node, Join):
+        left, right = evaluate(node.left, view), evaluate(node.right, view)
+        if node.op == "|":
+            return np.maximum(left, right)
+        return np.minimum(left, right if node.op == "&" else 1 - right)
+    if isinstance(node, Refine):
+        return _REFINE[node.name](view, evaluate(node.of, view), dict(node.args))
+    return _SELECT[node.name](view, _Given(node))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The arguments of a selection."""
+
+    pick: Pick
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - as the grammar read it
+        return dict(self.pick.args)[name]
+
+    def get(self, name: str, default: Value | None = None) -> Any:  # noqa: ANN401
+        return dict(self.pick.args).get(name, default)
+
+    def points(self, view: View) -> shapes.Points:
+        places = [value for name, value in self.pick.args if name == "at"]
+        pairs = [cast("tuple[Length, Length]", place) for place in places]
+        return np.array([(view.x(x), view.y(y)) for x, y in pairs], np.float64)
+
+    def box(self, view: View) -> tuple[float, float, float, float]:
+        return _sides(self.pick, view, *(self[n] for n in ("left", "top", "right", "bottom")))
+
+
+def _sides(pick: Pick, view: View, *sides: Length) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (
+        view.x(sides[0]),
+        view.y(sides[1]),
+        view.x(sides[2]),
+        view.y(sides[3]),
+    )
+    if not (left < right and top < bottom):
+        raise MaskError(f"the box is empty: {pick}; write LEFT, TOP, RIGHT, BOTTOM")
+    return left, top, right, bottom
+
+
+def _file(view: View, args: _Given) -> Coverage:
+    name, part = str(args["name"]), args.get("part")
+    if name in view.given:
+        return view.given[name]
+    if part is None:
+        return read_part(name, view.size)
+    photo = read_photo(name)
+    if photo.size != view.size:
+        raise MaskError(f"{name} is {photo.size}, the photo is {view.size}")
+    return _alpha(photo, name) if part == "alpha" else select.lightness(photo.rgb())
+
+
+def _alpha(photo: Photo, name: str) -> Coverage:
+    if photo.mode not in ("LA", "RGBA"):
+        raise MaskError(f"{name} has no alpha channel (mode {photo.mode})")
+    alpha = photo.samples[..., -1]
+    return (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
+
+
+def _border(view: View, args: _Given) -> Coverage:
+    names = ("top", "right", "bottom", "left")
+    values = [args.get(name) for name in names]
+    top = values[0]
+    right = values[1] if values[1] is not None else top
+    bottom, left = values[2] or top, values[3] or right
+    widths = [view.length(width, Length(0)) for width in (top, right, bottom, left)]
+    return shapes.border(view.size, *widths)
+
+
+def _ellipse(view: View, args: _Given) -> Coverage:
+    rx = view.length(args["rx"], Length(0))
+    ry = view.length(args.get("ry", args["rx"]), Length(0))
+    return shapes.ellipse(view.size, view.x(args["x"]), view.y(args["y"]), rx, ry)
+
+
+def _point(view: View, args: _Given) -> Coverage:
+    column, row = int(view.x(args["x"]) // 1), int(view.y(args["y"]) // 1)
+    if not (0 <= row < view.size.height and 0 <= column < view.size.width):
+        raise MaskError(f"the point {column},{row} is outside the photo of {view.size}")
+    return select.point(view.rgb, row, column, float(args.get("tolerance", 10.0)))
+
+
+def _color(view: View, args: _Given) -> Coverage:
+    from PIL import ImageColor
+
+    first = ImageColor.getrgb(str(args["colour"]))
+    last = ImageColor.getrgb(str(args.get("to", args["colour"])))
+    tolerance, soft = float(args.get("tolerance", 15.0)), float(args.get("soft", 0.0))
+    return select.color(view.rgb, first, last, tolerance, soft)
+
+
+def _luma(view: View, args: _Given) -> Coverage:
+    if args.get("range") is None:
+        return select.lightness(view.rgb)
+    return select.luma(view.rgb, args["range"][0], args["range"][1], float(args.get("soft", 0.0)))
+
+
+def _stroke(view: View, args: _Given) -> Coverage:
+    width = view.length(args.get("width"), Length(2, percent=True))
+    return shapes.stroke(view.size, args.points(view), width)
+
+
+def _superpixels(view: View, args: _Given) -> Coverage:
+    width = max(1.5, view.length(args.get("width"), Length(1, percent=True)))
+    side = view.length(args.get("size"), Length(3, percent=True))
+    return select.superpixels(view.rgb, shapes.stroke(view.size, args.points(view), width), side)
+
+
+def _text(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    return segment.words(
+        view.rgb,
+        str(args["words"]),
+        best=args.get("quality") == "best",
+        threshold=args.get("threshold"),
+        model=args.get("model"),
+        sam=args.get("sam"),
+        load=view.load,
+    )
+
+
+def _sam(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    outside, sides = args.get("not"), args.get("box")
+    box = None if sides is None else _sides(args.pick, view, *sides)
+    return segment.prompted(
+        view.rgb,
+        args.points(view).reshape(-1, 2),
+        None if outside is None else np.array([[view.x(outside[0]), view.y(outside[1])]]),
+        None if box is None else [box],
+        model=args.get("model"),
+        load=view.load,
+    )
+
+
+def _subject(view: View, args: _Given) -> Coverage:
+    from editkit.masks import segment
+
+    return segment.subject(view.rgb, model=args.get("model"), load=view.load)
+
+
+_SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
+    "file": _file,
+    "all": lambda view, _: np.ones(view.size, np.float32),
+    "none": lambda view, _: np.zeros(view.size, np.float32),
+    "box": lambda view, args: shapes.box(view.size, *args.box(view)),
+    "ellipse": _ellipse,
+    "polygon": lambda view, args: shapes.polygon(view.size, args.points(view)),
+    "stroke": _stroke,
+    "border": _border,
+    "point": _point,
+    "color": _color,
+    "luma": _luma,
+    "edges": lambda view, args: select.edges(view.rgb, float(args.get("share", 0.1))),
+    "alpha": lambda view, _: _alpha(view.photo, "the photo"),
+    "grabcut": lambda view, args: select.cut_from_box(
+        view.rgb, shapes.box(view.size, *args.box(view))
+    ),
+    "superpixels": _superpixels,
+    "saliency": lambda view, _: select.saliency(view.rgb),
+    "sky": lambda view, _: select.sky(view.rgb),
+    "face": lambda view, _: select.face(view.rgb),
+    "text": _text,
+    "sam": _sam,
+    "subject": _subject,
+}
+
+Refinement = Callable[[View, Coverage, dict[str, Value]], Coverage]
+_NO = Length(0)
+_REFINE: Mapping[str, Refinement] = {
+    "grow": lambda view, mask, args: refine.grow(mask, view.length(args["by"], _NO)),
+    "shrink": lambda view, mask, args: refine.shrink(mask, view.length(args["by"], _NO)),
+    "feather": lambda view, mask, args: refine.feather(mask, view.length(args["width"], _NO)),
+    "blur": lambda view, mask, args: refine.blur(mask, view.length(args["sigma"], _NO)),
+    "holes": lambda view, mask, args: refine.holes(
+        mask, view.area(args["most"], _NO) if "most" in args else None
+    ),
+    "islands": lambda view, mask, args: refine.islands(
+        mask, view.area(args.get("least"), Length(1, percent=True))
+    ),
+    "hull": lambda _, mask, __: refine.hull(mask),
+    "smooth": lambda view, mask, args: refine.smooth(mask, view.length(args["by"], _NO)),
+    "threshold": lambda _, mask, args: refine.threshold(
+        mask, cast("float", args.get("value", 0.5))
+    ),
+    "snap": lambda view, mask, args: refine.snap(
+        mask,
+        view.rgb,
+        view.length(args.get("by"), Length(1, percent=True)),
+        str(args.get("method", "guided")),
+    ),
+    "invert": lambda _, mask, __: refine.invert(mask),
+}

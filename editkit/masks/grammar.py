@@ -1,0 +1,422 @@
+"""What the mask language knows: selections, refinements, and the values that they take."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d{1,3})?"
+_LENGTH = re.compile(rf"({_NUMBER})(px|%)?")
+_SAFE = re.compile(r"#?[A-Za-z0-9_./-]*[A-Za-z0-9_]")
+_FAR = 1e6
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length or a place, in pixels or in percent of what it is measured by."""
+
+    value: float
+    percent: bool = False
+
+    def of(self, whole: float) -> float:
+        """The length in pixels, where 100 percent are `whole`."""
+        return self.value * whole / 100 if self.percent else self.value
+
+    def __str__(self) -> str:
+        return plain(self.value) + ("%" if self.percent else "")
+
+
+Value = str | float | Length | tuple[float, float] | tuple[Length, ...]
+"""An argument: text or a word, a number, a length, a range, or places written as `x/y`."""
+
+Args = tuple[tuple[str, Value], ...]
+"""Arguments by name, in the order of the table; places are many `at`."""
+
+
+class Unreadable(ValueError):  # noqa: N818 - never leaves this room
+    """An argument that cannot be read; `index` is its place among those given."""
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of argument: how it is read, and what messages call it."""
+
+    what: str
+    read: Callable[[str], Value | None]
+    """The value of a text; None where it is not of this kind."""
+
+
+@dataclass(frozen=True)
+class Param:
+    """An argument that a selection or refinement takes."""
+
+    name: str
+    kind: Kind
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A selection or refinement: what it is for, and what it takes.
+
+    Attributes:
+        about: one line of documentation.
+        params: its arguments in order; one that is not needed may be left out by position too.
+        places: how many points x,y it wants first at least; None where it takes none.
+        usage: how its arguments are written.
+    """
+
+    about: str
+    params: tuple[Param, ...] = ()
+    places: int | None = None
+    usage: str = ""
+
+    def bind(self, name: str, given: Sequence[tuple[str | None, str]]) -> Args:
+        """The arguments by name.
+
+        Raises:
+            Unreadable: one is unknown, missing, given twice or not of its kind.
+        """
+        rest = list(enumerate(given))
+        places: list[tuple[str, Value]] = []
+        if self.places is not None:
+            places, rest = self._places(name, rest)
+        found: dict[str, Value] = {}
+        open_params = list(self.params)
+        for index, (key, text) in rest:
+            param, value = self._match(name, key, text, open_params, index)
+            if param.name in found:
+                raise Unreadable(f"{name}: {param.name} is given twice", index)
+            found[param.name] = value
+        lacking = next((p for p in self.params if p.needed and p.name not in found), None)
+        if lacking is not None:
+            raise Unreadable(f"{name} needs {lacking.kind.what}; write {name}:{self.usage}")
+        return (*places, *((p.name, found[p.name]) for p in self.params if p.name in found))
+
+    def text(self, args: Args) -> str:
+        """The inverse of `bind`: arguments as they are written, those after a gap by name."""
+        parts = [str(length) for name, pair in args if name == "at" for length in _pair(pair)]
+        found, by_place = dict(args), self.places is None
+        for param in self.params:
+            by_place = by_place and param.name in found
+            if param.name in found:
+                value = shown(found[param.name], quotes=param.kind is WORDS)
+                parts.append(value if by_place else f"{param.name}={value}")
+        return ",".join(parts)
+
+    def _places(
+        self, name: str, given: list[tuple[int, tuple[str | None, str]]]
+    ) -> tuple[list[tuple[str, Value]], list[tuple[int, tuple[str | None, str]]]]:
+        count = next((i for i, (_, (key, _)) in enumerate(given) if key is not None), len(given))
+        numbers: list[Length] = []
+        for index, (_, text) in given[:count]:
+            length = _length(text)
+            if length is None:
+                raise Unreadable(f"{name}: {text!r} is not a place in pixels or percent", index)
+            numbers.append(length)
+        if len(numbers) % 2:
+            raise Unreadable(f"{name}: places are pairs x,y; one number is left over", count - 1)
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        if len(pairs) < (self.places or 0):
+            raise Unreadable(
+                f"{name} needs {self.places} or more points; write {name}:{self.usage}"
+            )
+        return [("at", pair) for pair in pairs], given[count:]
+
+    def _match(
+        self, name: str, key: str | None, text: str, open_params: list[Param], index: int
+    ) -> tuple[Param, Value]:
+        """The parameter that an argument is for; those that it passes over are closed."""
+        if key is not None:
+            param = next((p for p in self.params if p.name == key), None)
+            if param is None:
+                known = ", ".join(p.name for p in self.params) or "nothing"
+                raise Unreadable(f"{name} takes no {key}=; it takes {known}", index)
+            value = param.kind.read(text)
+            if value is None:
+                raise Unreadable(f"{name}: {text!r} is not {param.kind.what}", index)
+            return param, value
+        first = open_params[0] if open_params else None
+        while open_params:
+            param = open_params.pop(0)
+            value = param.kind.read(text)
+            if value is not None:
+                return param, value
+            if param.needed:
+                break
+        if first is None:
+            raise Unreadable(f"{name}: {text!r} is more than it takes", index)
+        raise Unreadable(f"{name}: {text!r} is not {first.kind.what}", index)
+
+
+def _pair(value: Value) -> tuple[Length, ...]:
+    return tuple(v for v in value if isinstance(v, Length)) if isinstance(value, tuple) else ()
+
+
+def plain(number: float) -> str:
+    """The shortest text of a number that reads as the same number, without a plus sign."""
+    return str(int(number)) if number == int(number) else repr(float(number)).replace("e+", "e")
+
+
+def quoted(text: str) -> str:
+    """Text in quotes, as the language reads it."""
+    inside = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{inside}"'
+
+
+def shown(value: Value, *, quotes: bool = False) -> str:
+    """A value as it is written; `quotes` puts text in quotes in any case."""
+    if isinstance(value, str):
+        return quoted(value) if quotes or not _SAFE.fullmatch(value) else value
+    if not isinstance(value, tuple):
+        return str(value) if isinstance(value, Length) else plain(value)
+    if all(isinstance(item, Length) for item in value):
+        return "/".join(map(str, value))
+    return "..".join(plain(item) for item in value if isinstance(item, int | float))
+
+
+def _length(text: str) -> Length | None:
+    found = _LENGTH.fullmatch(text)
+    if found is None or abs(float(found.group(1))) > _FAR:
+        return None
+    return Length(float(found.group(1)), found.group(2) == "%")
+
+
+def _distance(text: str) -> Length | None:
+    length = _length(text)
+    return length if length is not None and length.value >= 0 else None
+
+
+def _number(low: float, high: float) -> Callable[[str], float | None]:
+    def read(text: str) -> float | None:
+        length = _length(text)
+        if length is None or (text.endswith("px")):
+            return None
+        value = length.value / 100 if length.percent and high <= 1 else length.value
+        return value if low <= value <= high else None
+
+    return read
+
+
+def _range(text: str) -> tuple[float, float] | None:
+    found = re.fullmatch(rf"({_NUMBER})(?:\.\.|-)({_NUMBER})", text)
+    if found is None:
+        return None
+    low, high = map(float, found.groups())
+    return (low, high) if 0 <= low <= high <= 100 else None
+
+
+def _word(*words: str) -> Callable[[str], str | None]:
+    return lambda text: text if text in words else None
+
+
+def _words(text: str) -> str | None:
+    return text if text.strip() and _encodes(text) else None
+
+
+def _colour(text: str) -> str | None:
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        return None
+    return text if re.fullmatch(r"#(?:[0-9a-fA-F]{3}){1,2}|[A-Za-z]+", text) else None
+
+
+def _tuple_of(count: int) -> Callable[[str], tuple[Length, ...] | None]:
+    def read(text: str) -> tuple[Length, ...] | None:
+        parts = [_length(part) for part in text.split("/")]
+        lengths = tuple(part for part in parts if part is not None)
+        return lengths if len(lengths) == len(parts) == count else None
+
+    return read
+
+
+def _file(text: str) -> str | None:
+    return text if text and "\0" not in text and _encodes(text) else None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+PLACE = Kind("a place in pixels or percent", _length)
+DISTANCE = Kind("a distance of 0 or more, in pixels or percent of the short side", _distance)
+AREA = Kind("an area in pixels, or the side of a square in percent of the short side", _distance)
+COLOUR = Kind("a colour such as red or #ff8800", _colour)
+TOLERANCE = Kind("a tolerance from 0 to 500 in CIELAB", _number(0, 500))
+SHARE = Kind("a number from 0 to 1", _number(0, 1))
+RANGE = Kind("a range such as 20..60, of 0 to 100", _range)
+WORDS = Kind('what to look for, such as dog or "red car"', _words)
+FILE = Kind("the name of a file", _file)
+MODEL = Kind("a folder or an id such as owner/name", _words)
+
+_BOX = tuple(Param(name, PLACE, needed=True) for name in ("left", "top", "right", "bottom"))
+_TOLERANCE = Param("tolerance", TOLERANCE)
+
+SOURCES: Mapping[str, Spec] = {
+    "file": Spec(
+        "A mask file; white is selected. `alpha` or `luma` takes only that of it.",
+        (
+            Param("name", FILE, needed=True),
+            Param("part", Kind("alpha or luma", _word("alpha", "luma"))),
+        ),
+        usage="NAME[,alpha|luma]",
+    ),
+    "all": Spec("Everything."),
+    "none": Spec("Nothing."),
+    "box": Spec(
+        "A rectangle; right and bottom are not included.", _BOX, usage="LEFT,TOP,RIGHT,BOTTOM"
+    ),
+    "ellipse": Spec(
+        "An ellipse by its centre and radii; one radius makes a disc.",
+        (
+            Param("x", PLACE, needed=True),
+            Param("y", PLACE, needed=True),
+            Param("rx", DISTANCE, needed=True),
+            Param("ry", DISTANCE),
+        ),
+        usage="X,Y,RX[,RY]",
+    ),
+    "polygon": Spec("A polygon through points, even-odd.", (), 3, usage="X,Y,X,Y,X,Y..."),
+    "stroke": Spec(
+        "A line through points with round ends; 2% wide unless said.",
+        (Param("width", DISTANCE),),
+        1,
+        usage="X,Y[,X,Y...][,width=W]",
+    ),
+    "border": Spec(
+        "A frame along the edges: one width, or top,right,bottom,left.",
+        (
+            Param("top", DISTANCE, needed=True),
+            Param("right", DISTANCE),
+            Param("bottom", DISTANCE),
+            Param("left", DISTANCE),
+        ),
+        usage="WIDTH or TOP,RIGHT,BOTTOM,LEFT",
+    ),
+    "point": Spec(
+        "What is connected to a point and of its colour (flood fill); tolerance 10 unless said.",
+        (Param("x", PLACE, needed=True), Param("y", PLACE, needed=True), _TOLERANCE),
+        usage="X,Y[,TOLERANCE]",
+    ),
+    "color": Spec(
+        "A colour, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
+        (
+            Param("colour", COLOUR, needed=True),
+            Param("to", COLOUR),
+            _TOLERANCE,
+            Param("soft", TOLERANCE),
+        ),
+        usage="COLOUR[,COLOUR][,TOLERANCE][,soft=N]",
+    ),
+    "luma": Spec(
+        "Lightness in a range of 0 to 100 (CIELAB L); alone, the lightness itself as a soft mask.",
+        (Param("range", RANGE), Param("soft", TOLERANCE)),
+        usage="[LOW..HIGH][,soft=N]",
+    ),
+    "edges": Spec(
+        "Outlines (Canny); the share of gradients that count as strong, 10% unless said.",
+        (Param("share", SHARE),),
+        usage="[SHARE]",
+    ),
+    "alpha": Spec("The photo's own alpha: what is opaque."),
+    "grabcut": Spec(
+        "The object in a box, cut out by its colours (GrabCut).",
+        _BOX,
+        usage="LEFT,TOP,RIGHT,BOTTOM",
+    ),
+    "superpixels": Spec(
+        "The superpixels (SLIC) that a stroke touches; size is about their side, 3% unless said.",
+        (Param("width", DISTANCE), Param("size", DISTANCE)),
+        1,
+        usage="X,Y[,X,Y...][,width=W][,size=S]",
+    ),
+    "saliency": Spec("What stands out from its surroundings, without a model."),
+    "sky": Spec("Sky, by colour, smoothness and position."),
+    "face": Spec("Faces seen from the front, as ellipses (a cascade of local binary patterns)."),
+    "text": Spec(
+        "What words name, by a model: CLIPSeg, or with `best` a detector and SAM.",
+        (
+            Param("words", WORDS, needed=True),
+            Param("quality", Kind("fast or best", _word("fast", "best"))),
+            Param("threshold", SHARE),
+            Param("model", MODEL),
+            Param("sam", MODEL),
+        ),
+        usage='"WORDS"[,best][,threshold=T][,model=ID][,sam=ID]',
+    ),
+    "sam": Spec(
+        "The object at points, or in a box, by a model (SAM, SAM 2); not=X/Y lies outside.",
+        (
+            Param("not", Kind("a point such as 40/50", _tuple_of(2))),
+            Param("box", Kind("a box such as 10/20/300/400", _tuple_of(4))),
+            Param("model", MODEL),
+        ),
+        0,
+        usage="X,Y[,X,Y...][,not=X/Y][,box=L/T/R/B][,model=ID]",
+    ),
+    "subject": Spec(
+        "The main objects of the photo, by a model (universal segmentation).",
+        (Param("model", MODEL),),
+        usage="[model=ID]",
+    ),
+}
+"""Selections by name."""
+
+REFINEMENTS: Mapping[str, Spec] = {
+    "grow": Spec("Adds all within a distance.", (Param("by", DISTANCE, needed=True),), usage="BY"),
+    "shrink": Spec(
+        "Takes away all within a distance of what is not selected.",
+        (Param("by", DISTANCE, needed=True),),
+        usage="BY",
+    ),
+    "feather": Spec(
+        "Fades in over a width, inside the edge: nothing is added outside.",
+        (Param("width", DISTANCE, needed=True),),
+        usage="WIDTH",
+    ),
+    "blur": Spec(
+        "Softens both sides of the edge (Gaussian of that deviation).",
+        (Param("sigma", DISTANCE, needed=True),),
+        usage="SIGMA",
+    ),
+    "holes": Spec(
+        "Fills holes, all or those up to an area.", (Param("most", AREA),), usage="[MOST]"
+    ),
+    "islands": Spec(
+        "Drops islands smaller than an area; of a square of 1% of the short side unless said.",
+        (Param("least", AREA),),
+        usage="[LEAST]",
+    ),
+    "hull": Spec("Fills the convex hull."),
+    "smooth": Spec(
+        "Rounds off corners and teeth of about that size.",
+        (Param("by", DISTANCE, needed=True),),
+        usage="BY",
+    ),
+    "threshold": Spec(
+        "Makes it hard: selected from that value on, 0.5 unless said.",
+        (Param("value", SHARE),),
+        usage="[VALUE]",
+    ),
+    "snap": Spec(
+        "Moves the edge onto edges of the photo within a distance, 1% unless said: by a guided "
+        "filter, or `grabcut`.",
+        (
+            Param("by", DISTANCE),
+            Param("method", Kind("guided or grabcut", _word("guided", "grabcut"))),
+        ),
+        usage="[BY][,guided|grabcut]",
+    ),
+    "invert": Spec("Selects what was not selected."),
+}
+"""Refinements by name."""

@@ -1,0 +1,238 @@
+"""Refinements: coverage in, coverage out. Distances are Euclidean, in pixels; nothing wraps.
+
+What lies beyond the photo is as selected as its nearest pixel, so that the photo's border is no
+edge. Where a refinement speaks of the inside of a soft mask, values from 0.5 on are inside.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.types import Coverage, Rgb, Size
+
+_SHARPEST_BLUR = 12.0
+_CUT_AT = 448
+
+
+def grow(coverage: Coverage, by: float) -> Coverage:
+    """Each pixel takes the greatest value within a distance: dilation by a disc."""
+    if by < 1 or not coverage.any():
+        return coverage.copy()
+    if _is_hard(coverage):
+        return (_distance(coverage == 0) <= by).astype(np.float32)
+    return _dilated(coverage, by)
+
+
+def shrink(coverage: Coverage, by: float) -> Coverage:
+    """Each pixel takes the least value within a distance: the dual of `grow`."""
+    return 1 - grow(1 - coverage, by)
+
+
+def feather(coverage: Coverage, width: float) -> Coverage:
+    """The coverage times `clip(d / (width + 1), 0, 1)`, d the distance to where it is 0."""
+    if not width or coverage.all():
+        return coverage.copy()
+    ramp = np.minimum(_distance(coverage > 0) / np.float32(width + 1), 1)
+    return (coverage * ramp).astype(np.float32)
+
+
+def blur(coverage: Coverage, sigma: float) -> Coverage:
+    """A Gaussian of that deviation; wide ones are made at a reduced size (within 0.01)."""
+    if sigma <= 0:
+        return coverage.copy()
+    shape = Size(*coverage.shape)
+    factor = max(1, int(sigma // _SHARPEST_BLUR))
+    small = coverage
+    if factor > 1:
+        size = (max(1, shape.width // factor), max(1, shape.height // factor))
+        small = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)
+    out = cv2.resize(blurred, (shape.width, shape.height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(out, 0, 1).astype(np.float32)
+
+
+def holes(coverage: Coverage, most: float | None = None) -> Coverage:
+    """Holes filled: parts outside (4-connected) that do not reach the photo's border."""
+    outside = (coverage < 0.5).astype(np.uint8)
+    _, labels, areas = _parts(outside, connectivity=4)
+    fill = np.ones(len(areas), np.bool_)
+    fill[0] = False
+    rim = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    fill[np.unique(np.concatenate(rim))] = False
+    if most is not None:
+        fill &= areas <= most
+    return np.where(fill[labels], np.float32(1), coverage)
+
+
+def islands(coverage: Coverage, least: float) -> Coverage:
+    """Parts above 0 (8-connected) of fewer pixels than `least` dropped, soft rims included."""
+    _, labels, areas = _parts((coverage > 0).astype(np.uint8), connectivity=8)
+    keep = areas >= least
+    keep[0] = False
+    return np.where(keep[labels], coverage, np.float32(0))
+
+
+def hull(coverage: Coverage) -> Coverage:
+    """The convex hull of what is inside, filled."""
+    inside = np.ascontiguousarray((coverage >= 0.5).astype(np.uint8))
+    if not inside.any():
+        return coverage.copy()
+    points = cv2.findNonZero(inside)
+    cv2.fillConvexPoly(inside, np.asarray(cv2.convexHull(points), np.int32), 1)
+    return np.maximum(coverage, inside.astype(np.float32))
+
+
+def smooth(coverage: Coverage, by: float) -> Coverage:
+    """A hard outline without corners and teeth of about `by`: blurred, and cut at a half."""
+    return threshold(blur(coverage, by / 2), 0.5)
+
+
+def threshold(coverage: Coverage, value: float = 0.5) -> Coverage:
+    """1 from a value on, else 0; at 0, from above 0 on."""
+    return (coverage >= value if value > 0 else coverage > 0).astype(np.float32)
+
+
+def invert(coverage: Coverage) -> Coverage:
+    """What was not selected."""
+    return 1 - coverage
+
+
+def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Coverage:
+    """The edge moved onto edges of the picture; farther than `by` from it nothing changes."""
+    inside = coverage >= 0.5
+    if by < 1 or inside.all() or not inside.any():
+        return coverage.copy()
+    out = coverage.copy()
+    part = _around_edge(inside, by)
+    mask, view = coverage[part], np.ascontiguousarray(rgb[part])
+    # Of these two one is 0 everywhere: a pixel's own side.
+    near = np.maximum(_distance(inside[part]), _distance(~inside[part])) <= by
+    found = _cut(mask, view, ~near) if method == "grabcut" else _guided(mask, view, by)
+    np.copyto(out[part], found, where=near, casting="same_kind")
+    return out
+
+
+def _around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
+    """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
+    reach = int(2 * by) + 32
+
+    def span(changes: NDArray[np.bool_], length: int) -> slice:
+        where = np.flatnonzero(changes)
+        return slice(max(0, int(where[0]) - reach), min(length, int(where[-1]) + reach + 2))
+
+    across, along = inside[1:] != inside[:-1], inside[:, 1:] != inside[:, :-1]
+    height, width = inside.shape
+    rows = along.any(axis=1)
+    rows[:-1] |= across.any(axis=1)
+    columns = across.any(axis=0)
+    columns[:-1] |= along.any(axis=0)
+    return span(rows, height), span(columns, width)
+
+
+def guided(source: Coverage, rgb: Rgb, radius: float, epsilon: float = 1e-3) -> Coverage:
+    """The guided filter with a grey guide (arXiv 1505.00996: coefficients at a reduced size).
+
+    The source may be smaller than the picture: it is brought to its size along the picture's edges.
+    """
+    height, width = rgb.shape[:2]
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    factor = max(1.0, min(radius / 4, max(height, width) / 64))
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    guide = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    small = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
+    side = 2 * max(1, round(radius / factor)) + 1
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float32]:
+        blurred = cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(blurred, np.float32)
+
+    of_guide, of_source = mean(guide), mean(np.asarray(small))
+    slope = (mean(guide * small) - of_guide * of_source) / (
+        mean(guide * guide) - of_guide**2 + epsilon
+    )
+    offset = of_source - slope * of_guide
+    wide = [cv2.resize(mean(part), (width, height)) for part in (slope, offset)]
+    return np.clip(wide[0] * (grey * np.float32(1 / 255)) + wide[1], 0, 1).astype(np.float32)
+
+
+def _guided(coverage: Coverage, rgb: Rgb, by: float) -> Coverage:
+    soft = guided(coverage, rgb, by)
+    # The filter leaves a wide ramp; a steeper one through the same half keeps the edge it found.
+    return np.clip((soft - 0.5) * 3 + 0.5, 0, 1)
+
+
+def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
+    """GrabCut at a reduced size, with what is far from the edge taken as known."""
+    height, width = coverage.shape
+    factor = max(1.0, max(height, width) / _CUT_AT)
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA) >= 0.5
+    known = cv2.resize(sure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    labels = np.where(known, np.where(inside, cv2.GC_FGD, cv2.GC_BGD), labels).astype(np.uint8)
+    return enlarged(grabcut(np.asarray(small), labels), rgb, factor)
+
+
+def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
+    """What GrabCut (Rother et al. 2004) takes as foreground, from labels of `cv2.GC_*`."""
+    if not (labels % 2 == 1).any() or not (labels % 2 == 0).any():
+        return (labels % 2 == 1).astype(np.float32)
+    state = [np.zeros((1, 65), np.float64) for _ in range(2)]
+    cv2.setRNGSeed(0)  # its clusters start from a draw
+    found, *_ = cv2.grabCut(
+        np.ascontiguousarray(rgb),
+        labels.copy(),
+        (0, 0, 1, 1),
+        state[0],
+        state[1],
+        rounds,
+        cv2.GC_INIT_WITH_MASK,
+    )
+    return (np.asarray(found) % 2 == 1).astype(np.float32)
+
+
+def enlarged(small: Coverage, rgb: Rgb, factor: float) -> Coverage:
+    """A small mask at the picture's size, its edge along the picture's edges."""
+    height, width = rgb.shape[:2]
+    if small.shape == (height, width):
+        return small
+    wide = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+    soft = guided(wide, rgb, 2 * factor)
+    return np.where((wide > 0) & (wide < 1), np.clip((soft - 0.5) * 3 + 0.5, 0, 1), wide).astype(
+        np.float32
+    )
+
+
+def _is_hard(coverage: Coverage) -> bool:
+    return bool(((coverage == 0) | (coverage == 1)).all())
+
+
+def _distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """To the nearest pixel that is not inside; of that pixel itself, 0."""
+    bits = np.ascontiguousarray(inside).view(np.uint8)
+    return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+
+
+def _dilated(coverage: Coverage, by: float) -> Coverage:
+    """A disc as rows of many widths, each a running maximum."""
+    out = coverage.copy()
+    height, width = coverage.shape
+    reach = min(int(by), height - 1)
+    for dy in range(-reach, reach + 1):
+        half = min(int((by * by - dy * dy) ** 0.5), width)
+        kernel = np.ones((1, 2 * half + 1), np.uint8)
+        rows = slice(max(0, -dy), min(height, height - dy))
+        from_rows = slice(max(0, dy), min(height, height + dy))
+        spread = cv2.dilate(np.ascontiguousarray(coverage[from_rows]), kernel)
+        np.maximum(out[rows], spread, out=out[rows])
+    return out
+
+
+def _parts(
+    bits: NDArray[np.uint8], connectivity: int
+) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=connectivity)
+    return count, np.asarray(labels, np.int32), np.asarray(stats, np.int32)[:, cv2.CC_STAT_AREA]

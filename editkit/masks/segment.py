@@ -1,0 +1,258 @@
+"""Selections by models: for words, for points and boxes, and of all objects.
+
+- words, fast: CLIPSeg (Lüddecke & Ecker 2022, arXiv 2112.10003): a map of 352x352.
+- words, best: Grounding DINO (Liu et al. 2023, arXiv 2303.05499) finds boxes, SAM cuts them out.
+- points and boxes: SAM (Kirillov et al. 2023, arXiv 2304.02643), SAM 2 (arXiv 2408.00714).
+- objects: EoMT (Kerssies et al. 2025, arXiv 2503.19108), Mask2Former (arXiv 2112.01527).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.errors import MaskError
+from editkit.masks.checkpoints import (
+    BOXES,
+    CUTS,
+    DEFAULTS,
+    MAPS,
+    OBJECTS,
+    Segmenter,
+    load_segmenter,
+)
+from editkit.masks.frames import Frame, frame_of, in_frame, pixels, restored
+from editkit.types import Coverage, Rgb, Size
+
+if TYPE_CHECKING:
+    import torch
+
+Load = Callable[[str, tuple[str, ...]], Segmenter]
+"""What loads a model by its name and what it answers; a caller may keep what it loaded."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+MAP_THRESHOLD = 0.4
+BOX_THRESHOLD = 0.3
+_COCO_PANOPTIC = 133
+_COCO_THINGS = 80
+_SURE = 0.8
+_MAIN = 0.1
+
+
+def words(
+    rgb: Rgb,
+    text: str,
+    *,
+    best: bool = False,
+    threshold: float | None = None,
+    model: str | None = None,
+    sam: str | None = None,
+    load: Load = load_segmenter,
+) -> Coverage:
+    """What words name; several, between commas, select all that any of them names.
+
+    Args:
+        rgb: the photo.
+        text: such as `red car` or `dog, cat`.
+        best: a detector and SAM, unless `model` says.
+        threshold: of the probability, from 0 to 1. A map's is 0.4 unless said, and 0 keeps its
+            soft values; a detector's is 0.3.
+        model: a checkpoint; its kind decides the way.
+        sam: the checkpoint that cuts out what a detector finds.
+        load: loads a model.
+
+    Raises:
+        MaskError: there are no words.
+        ModelError: a model is not there, or of another kind.
+    """
+    phrases = [phrase for part in text.split(",") if (phrase := part.strip())]
+    if not phrases:
+        raise MaskError(f"no words in {text!r}; write what to look for")
+    name = model or DEFAULTS["text,best" if best else "text"].name
+    finder = load(name, (BOXES,) if best else (MAPS, BOXES))
+    if finder.family == "clipseg":
+        return _mapped(rgb, phrases, finder, MAP_THRESHOLD if threshold is None else threshold)
+    boxes = detect(rgb, phrases, finder, BOX_THRESHOLD if threshold is None else threshold)
+    if not boxes:
+        return np.zeros(rgb.shape[:2], np.float32)
+    return prompted(rgb, boxes=boxes, model=sam, load=load)
+
+
+def _mapped(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> Coverage:
+    import torch
+
+    frame, seen = _seen(rgb, model)
+    tokens = model.tokenizer()(phrases, padding=True, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model.network(
+            input_ids=tokens["input_ids"].to(model.device),
+            attention_mask=tokens["attention_mask"].to(model.device),
+            pixel_values=seen.repeat(len(phrases), 1, 1, 1),
+        ).logits
+        # For one phrase, transformers drops the first axis.
+        likely = logits.reshape(len(phrases), *logits.shape[-2:]).sigmoid()
+    wide = restored(likely[:1], frame)[0]
+    for index in range(1, len(phrases)):
+        np.maximum(wide, restored(likely[index : index + 1], frame)[0], out=wide)
+    np.clip(wide, 0, 1, out=wide)
+    return (wide >= threshold).astype(np.float32) if threshold > 0 else wide
+
+
+def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> list[Box]:
+    """The boxes of what phrases name, by Grounding DINO, in pixels of the photo."""
+    import torch
+
+    frame, seen = _seen(rgb, model)
+    # It was trained on phrases in small letters that end in full stops.
+    text = " ".join(f"{phrase.lower().rstrip('.')}." for phrase in phrases)
+    tokens = model.tokenizer()(text, truncation=True, return_tensors="pt").to(model.device)
+    with torch.inference_mode():
+        told = model.network(
+            pixel_values=seen,
+            pixel_mask=torch.ones((1, *frame.outer), dtype=torch.int64, device=model.device),
+            **{k: v for k, v in tokens.items() if k in ("input_ids", "token_type_ids")},
+            attention_mask=tokens["attention_mask"],
+        )
+    scores = told.logits[0].sigmoid().amax(-1)
+    centres = told.pred_boxes[0][scores > threshold].double().cpu().numpy()
+    half = centres[:, 2:] / 2
+    corners = np.concatenate((centres[:, :2] - half, centres[:, :2] + half), axis=1)
+    height, width = rgb.shape[:2]
+    return [_box(row) for row in corners * np.array((width, height, width, height))]
+
+
+def _box(row: NDArray[np.float64]) -> Box:
+    left, top, right, bottom = map(float, row)
+    return left, top, right, bottom
+
+
+def prompted(
+    rgb: Rgb,
+    points: NDArray[np.float64] | None = None,
+    outside: NDArray[np.float64] | None = None,
+    boxes: list[Box] | None = None,
+    *,
+    model: str | None = None,
+    load: Load = load_segmenter,
+) -> Coverage:
+    """The object at points (x, y), or those in boxes, by SAM or SAM 2.
+
+    Points go with the one box that is given with them; several boxes are several objects.
+
+    Args:
+        rgb: the photo.
+        points: (n, 2) in the object, in pixels.
+        outside: (n, 2) that are not of it.
+        boxes: around objects.
+        model: a checkpoint.
+        load: loads a model.
+
+    Raises:
+        MaskError: neither points nor boxes.
+        ModelError: the model is not there, or of another kind.
+    """
+    empty = np.zeros((0, 2))
+    inside = empty if points is None else points
+    beyond = empty if outside is None else outside
+    if not len(inside) and not boxes:
+        raise MaskError(
+            "sam needs a point or a box; write sam:X,Y or sam:box=LEFT/TOP/RIGHT/BOTTOM"
+        )
+    sam = load(model or DEFAULTS["sam"].name, (CUTS,))
+    chosen = np.zeros(rgb.shape[:2], np.bool_)
+    for found in _cut(rgb, sam, inside, beyond, boxes or []):
+        chosen |= found
+    return chosen.astype(np.float32)
+
+
+def _cut(
+    rgb: Rgb,
+    sam: Segmenter,
+    inside: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    boxes: list[Box],
+) -> Iterator[NDArray[np.bool_]]:
+    import torch
+
+    frame, seen = _seen(rgb, sam)
+    given: dict[str, torch.Tensor] = {}
+    if len(inside) or len(outside):
+        places = np.concatenate((inside, outside)) * frame.scale
+        labels = np.repeat((1, 0), (len(inside), len(outside)))
+        given["input_points"] = _tensor(places[None, None], sam)
+        given["input_labels"] = torch.from_numpy(labels[None, None]).to(sam.device)
+    if boxes:
+        given["input_boxes"] = _tensor((np.array(boxes) * np.tile(frame.scale, 2))[None], sam)
+    # One point may mean a part or the whole: SAM then answers three times, with its own opinion.
+    unsure = not boxes and len(inside) + len(outside) == 1
+    with torch.inference_mode():
+        told = sam.network(pixel_values=seen, multimask_output=unsure, **given)
+    for logits, scores in zip(told.pred_masks[0], told.iou_scores[0], strict=True):
+        choice = int(scores.argmax())
+        # One at a time: at the photo's size, a map of logits is large.
+        yield restored(logits[choice : choice + 1], frame)[0] > 0
+
+
+def subject(rgb: Rgb, *, model: str | None = None, load: Load = load_segmenter) -> Coverage:
+    """The main objects: those that cover at least a tenth of what the largest does.
+
+    Of models that know COCO's 133 panoptic classes the first 80, things, count as objects; of
+    others all classes do.
+
+    Raises:
+        ModelError: the model is not there, or of another kind.
+    """
+    import torch
+
+    universal = load(model or DEFAULTS["subject"].name, (OBJECTS,))
+    frame, seen = _seen(rgb, universal)
+    with torch.inference_mode():
+        told = universal.network(pixel_values=seen)
+        maps = in_frame(told.masks_queries_logits[0], frame)
+        things = objects(told.class_queries_logits[0], maps)
+    areas = [int(thing.sum()) for thing in things]
+    main = torch.zeros(tuple(frame.inner), device=universal.device)
+    for thing, area in zip(things, areas, strict=True):
+        if area >= _MAIN * max(areas):
+            main[thing] = 1
+    whole = Frame(frame.photo, frame.inner, frame.inner)
+    return (restored(main[None], whole)[0] >= 0.5).astype(np.float32)
+
+
+def objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor"]:
+    """Objects (h, w) by the panoptic rule: each pixel goes to the query most sure of it.
+
+    Args:
+        classes: logits (queries, classes + 1); the last is for nothing.
+        maps: logits (queries, h, w).
+    """
+    scores, labels = classes.softmax(-1).max(-1)
+    count = classes.shape[-1] - 1
+    keep = labels.ne(count) & (scores > _SURE)
+    if not bool(keep.any()):
+        return []
+    likely = maps[keep].sigmoid()
+    owner = (scores[keep][:, None, None] * likely).argmax(0)
+    last = _COCO_THINGS if count == _COCO_PANOPTIC else count
+    found: list[torch.Tensor] = []
+    for index, label in enumerate(labels[keep].tolist()):
+        own, whole = owner == index, likely[index] >= 0.5
+        visible = own & whole
+        # Where others took most of it, it was no object.
+        if bool(visible.any()) and int(own.sum()) > _SURE * int(whole.sum()) and label < last:
+            found.append(visible)
+    return found
+
+
+def _seen(rgb: Rgb, model: Segmenter) -> tuple[Frame, "torch.Tensor"]:
+    frame = frame_of(Size(*rgb.shape[:2]), model.family, model.table)
+    return frame, pixels(rgb, frame, model.family, model.table).to(model.device)
+
+
+def _tensor(values: NDArray[np.float64], model: Segmenter) -> "torch.Tensor":
+    import torch
+
+    return torch.from_numpy(values.astype(np.float32)).to(model.device)

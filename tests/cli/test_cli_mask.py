@@ -1,0 +1,71 @@
+"""`editkit mask`, and expressions where a mask file is taken."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shell
+
+
+def test_a_mask_is_made_and_used(folder: Path, quick: tuple[str, ...]) -> None:
+    done = shell.call("mask", "photo.png", "box:10,10,30,30 ~grow:2")
+    assert (done.code, done.out) == (0, b"photo.mask.png\n")
+    mask = np.asarray(shell.opened(folder / "photo.mask.png"))
+    assert mask.shape == (48, 64)
+    assert mask[10:30, 10:30].all()
+    for name, given in (("a.png", "photo.mask.png"), ("b.png", "box:10,10,30,30 ~grow:2")):
+        done = shell.call("inpaint", "photo.png", given, *quick, "-o", name, "--json", "-q")
+        assert json.loads(done.out)["samples_changed_outside"] == 0
+    assert (folder / "a.png").read_bytes() != (folder / "photo.png").read_bytes()
+    same = [np.asarray(shell.opened(folder / name)) for name in ("a.png", "b.png")]
+    assert np.array_equal(same[0], same[1])
+
+
+def test_previews_and_trees(folder: Path) -> None:
+    args = ("photo.png", "all - box:0,0,50%,100%", "--preview", "seen.jpg", "--explain")
+    done = shell.call("mask", *args)
+    assert done.code == 0
+    lines = done.out.decode().splitlines()
+    assert lines == [" 50.00%  difference", "100.00%  ├─ all", " 50.00%  └─ box:0,0,50%,100%"]
+    seen = np.asarray(shell.opened(folder / "seen.jpg")).astype(int)
+    assert seen.shape == (48, 64, 3)
+    assert seen[24:, 36:, 0].mean() > seen[24:, :28, 0].mean() + 30
+    assert not (folder / "photo.mask.png").exists()
+    told = json.loads(shell.call("mask", *args[:2], "--json", "-q").out)
+    assert told["expression"] == args[1]
+    assert told["tree"]["of"][1]["share"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [("none", "empty"), ("!box:9,9,20,20", "~invert"), ("box:0,0,60,48", "%")],
+)
+def test_odd_masks_are_told(folder: Path, expression: str, said: str) -> None:
+    del folder
+    done = shell.call("mask", "photo.png", expression)
+    assert done.code == 0
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["photo.png", "box:1,2"], "column 1"),
+        (["photo.png", "sky ~"], "column 6"),
+        (["photo.png", "all", "-o", "m.jpg"], "JPEG"),
+        (["photo.png", "all", "-o", "photo.png"], "exists"),
+        (["photo.png", "all", "--preview", "x.gif"], "names no format"),
+        (["none.png", "all"], "none.png"),
+    ],
+)
+def test_refusals(folder: Path, args: list[str], said: str) -> None:
+    before = shell.listing(folder)
+    assert said in shell.call("mask", *args).refused()
+    assert shell.listing(folder) == before
+
+
+def test_what_needs_a_model_says_so_in_one_line(folder: Path) -> None:
+    before = shell.listing(folder)
+    assert "model" in shell.call("mask", "photo.png", "person & !face").refused(1)
+    assert shell.listing(folder) == before
