@@ -17,6 +17,7 @@ import click
 import editkit
 from editkit.errors import EditkitError, InputError
 
+from .hush import hushed
 from .offline import forbid_network
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def _kept(report: Mapping[str, Any]) -> str:
     return f"{changed} samples of them changed, before all was encoded again"
 
 
+@hushed()
 def read_source(source: str, frame: int | None = None) -> "Photo":
     """The photo of a path, or of standard input.
 
@@ -190,6 +192,7 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
     return read_photo(sys.stdin.buffer.read() if source == STDIO else source, frame=frame)
 
 
+@hushed()
 def read_pair(image: str, mask: str, frame: int | None = None) -> "tuple[Photo, Coverage]":
     """A photo and its mask; one of them may come from standard input.
 
@@ -237,11 +240,13 @@ def _write(result: "Result", target: str, saving: "Saving", *, force: bool) -> M
 
     if target != STDIO:
         path = Path(target)
-        encoded = result.encoded(format_of(path), saving, path.parent)
+        with hushed():
+            encoded = result.encoded(format_of(path), saving, path.parent)
         write_bytes(result.photo, encoded.data, path, force=force)
         return encoded.evidence
     given = result.photo.format or "PNG"
-    encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
+    with hushed():
+        encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
     try:
         sys.stdout.buffer.write(encoded.data)
         sys.stdout.buffer.flush()

@@ -500,7 +500,7 @@ def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
         carried=MappingProxyType(carried),
         notes=tuple(dict.fromkeys([*photo.notes, *lost])),
     )
-    deep = containers.deep_samples(stream, photo.format, frame)
+    deep = containers.deep_samples(stream, photo.format, frame, photo.size.area)
     if deep is None:
         return photo
     samples, orientation = deep

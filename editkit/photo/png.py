@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.types import Stream
+from editkit.types import Size, Stream
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = b"XML:com.adobe.xmp\0"
@@ -48,6 +48,13 @@ def header_of(stream: Stream) -> tuple[int, int]:
     stream.seek(len(SIGNATURE) + 16)
     bits, kind = stream.read(2)
     return bits, kind
+
+
+def size_of(stream: Stream) -> Size:
+    """Height and width, as the first header has them."""
+    stream.seek(len(SIGNATURE) + 8)
+    width, height = struct.unpack(">II", stream.read(8))
+    return Size(height, width)
 
 
 def decoded(data: bytes) -> NDArray[Any]:
