@@ -5,6 +5,7 @@ is imported.
 """
 
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ class Job:
         if self.as_json:
             click.echo(json.dumps(report))
         elif target != STDIO and not self.quiet:
-            click.echo(target)
+            click.echo(os.fsencode(target))  # a name is bytes, and need not be text
         if not self.quiet:
             for note in _notes(report):
                 click.echo(f"editkit: {note}", err=True)

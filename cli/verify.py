@@ -111,5 +111,6 @@ def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:
     for key, value in report.items():
         if value not in (None, [], {}, ""):
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            click.echo(f"{key:24} {shown}")
+            # Names of files are bytes, and need not be text.
+            click.echo(f"{key:24} {shown}".encode("utf-8", "surrogateescape"))
     sys.stdout.flush()

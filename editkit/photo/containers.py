@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL import ImageFile
 
 from editkit.photo import colour, jpeg, metadata, png, tiff
 from editkit.photo.jpeg import Segment
@@ -43,11 +44,14 @@ def deep_samples(
     None where Pillow's samples are the stored ones.
 
     Raises:
-        ValueError: they cannot be read, or have another area, in pixels, than Pillow found.
+        ValueError: they cannot be read, have another area, in pixels, than Pillow found, or end
+            before the last row.
     """
     if format_ == "PNG":
         bits, kind = png.header_of(stream)
         if bits != 16 or kind == 0:
+            if not ImageFile.LOAD_TRUNCATED_IMAGES:
+                png.check_rows(stream)
             return None
         if png.size_of(stream).area != area:
             raise ValueError("its size is told twice, and not the same")

@@ -116,7 +116,10 @@ def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Bloc
         for index, name in enumerate(names):
             step = _steps(planes[index], factors.max(axis=0) // factors[index], factors, index)
             old = np.asarray(getattr(jpeg, name))
-            new = _added(old, step, np.asarray(jpeg.get_component_qt(index), np.float32))
+            table = np.asarray(jpeg.get_component_qt(index), np.float32)
+            if not table.all():
+                raise ImageError("the JPEG's coefficients cannot be had: a step of 0 in its tables")
+            new = _added(old, step, table)
             total += old.shape[0] * old.shape[1]
             changed += int((old != new).any(axis=(2, 3)).sum())
             setattr(jpeg, name, new)
