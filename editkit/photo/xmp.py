@@ -58,7 +58,11 @@ def stamped(
     home = _description_home(root)
     assert home is not None  # noqa: S101 - the empty packet has one
     _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
-    _set(home, f"{{{_OURS}}}Record", _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)))
+    _set(
+        home,
+        f"{{{_OURS}}}Record",
+        _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)),
+    )
     _append_event(home, event)
     return _HEAD + etree.tostring(root, encoding="utf-8") + _TAIL
 

@@ -129,7 +129,9 @@ def _write_tiff(
     profile: bytes | None,
     orientation: int,
 ) -> None:
-    alpha = {"extrasamples": ("unassalpha",)} if mode == "RGBA" else {}
+    options: dict[str, Any] = {"extrasamples": ("unassalpha",)} if mode == "RGBA" else {}
+    if mode != "L":
+        options["planarconfig"] = "contig"
     photometric = {"L": "minisblack", "CMYK": "separated"}.get(mode, "rgb")
     tifffile.imwrite(
         path,
@@ -139,8 +141,7 @@ def _write_tiff(
         iccprofile=profile,
         metadata=None,
         extratags=[(274, 3, 1, orientation, True)],
-        **({"planarconfig": "contig"} if mode != "L" else {}),
-        **alpha,
+        **options,
     )
 
 
@@ -171,7 +172,9 @@ def make_mask(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uin
     kind = rng.integers(4)
     if kind == 0:
         top, left = int(rng.integers(height - 4)), int(rng.integers(width - 4))
-        mask[top : top + int(rng.integers(4, height)), left : left + int(rng.integers(4, width))] = 255
+        mask[
+            top : top + int(rng.integers(4, height)), left : left + int(rng.integers(4, width))
+        ] = 255
     elif kind == 1:
         for _ in range(int(rng.integers(1, 4))):
             ends = rng.integers(0, min(size), 4).tolist()
@@ -181,7 +184,7 @@ def make_mask(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uin
         axes = (int(rng.integers(3, width // 2)), int(rng.integers(3, height // 2)))
         cv2.ellipse(mask, centre, axes, float(rng.integers(180)), 0, 360, (255,), -1)
         if kind == 3:
-            mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1, 5))))
+            mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1, 5))), np.uint8)
     return mask
 
 
@@ -234,9 +237,7 @@ def compared(case: Case, made: Path, mask: NDArray[np.uint8]) -> tuple[int, int,
     return kept, wrong, edited, right, reader_of(case)
 
 
-def _coefficients(
-    case: Case, made: Path, mask: NDArray[np.uint8]
-) -> tuple[int, int, int, int]:
+def _coefficients(case: Case, made: Path, mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     import jpeglib
 
     old, new = (jpeglib.read_dct(str(path)) for path in (case.path, made))
@@ -272,13 +273,14 @@ def run_edit(models: Sequence[Any], seed: int, number: int) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="preservation-") as name:
         folder = Path(name)
         case = make_photo(folder, rng, kind)
-        upright = case.size if case.orientation < 5 else case.size[::-1]
+        height, width = case.size
+        upright = (height, width) if case.orientation < 5 else (width, height)
         mask = make_mask(rng, upright)
         cv2.imwrite(str(folder / "mask.png"), mask)
         edit, options = _edit(rng)
         made = folder / f"made.{_suffix(rng, kind)}"
         saving = Saving("lossless" if kind[0] == "jpg" else "auto", bool(rng.integers(2)))
-        model = models[rng.integers(len(models))]
+        model = models[int(rng.integers(len(models)))]
         result = getattr(editkit, edit)("a wall", **options)(model, case.path, folder / "mask.png")
         before = case.path.read_bytes()
         result.save(made, saving=saving)

@@ -1,8 +1,6 @@
 """Files and places in bad hands: one clear line or a complete file, and the source as it was."""
 
-import ctypes
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -167,7 +165,9 @@ def test_entities_in_xmp_are_not_followed(folder: Path) -> None:
 
 def test_libraries_do_not_speak_beside_the_one_line(folder: Path) -> None:
     # libtiff, libpng and libjpeg print on file descriptor 2, past anything of Python's.
-    (folder / "lzw.tif").write_bytes(WHOLE["lzw.tif"][:3000] + b"\xff" * 9 + WHOLE["lzw.tif"][3009:])
+    (folder / "lzw.tif").write_bytes(
+        WHOLE["lzw.tif"][:3000] + b"\xff" * 9 + WHOLE["lzw.tif"][3009:]
+    )
     (folder / "far.tif").write_bytes(hostile.tiff(t34675=(7, 2**32 - 16, 100)))
     jpeg = bytearray(WHOLE["rgb.jpg"])
     jpeg[-600:-590] = bytes(10)
@@ -225,7 +225,7 @@ def test_links_that_lead_round(folder: Path) -> None:
 
 NAMES = [
     "two words.png",
-    "it's \"quoted\".png",
+    'it\'s "quoted".png',
     "two\nlines.png",
     "tab\tbell\a.png",
     "$(touch pwned) `touch pwned`; touch pwned.png",

@@ -81,7 +81,7 @@ def png(width: int, height: int, bits: int, *extra: bytes, rows: int = 4) -> byt
 
 
 def tiff(width: int = 20, height: int = 20, /, **changed: tuple[int, int, int]) -> bytes:
-    """An uncompressed TIFF of 16-bit RGB, 2,400 bytes of it; tags as `t273=(type, count, value)`."""
+    """An uncompressed TIFF of 16-bit RGB, 2,400 bytes; tags as `t273=(type, count, value)`."""
     tags = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, 16), 259: (3, 1, 1)}
     tags |= {262: (3, 1, 2), 273: (4, 1, 400), 277: (3, 1, 3), 278: (4, 1, height)}
     tags[279] = (4, 1, min(6 * width * height, 2**32 - 1))
@@ -125,9 +125,7 @@ def bombs() -> dict[str, bytes]:
         "bits.tif": tiff(t258=(3, 1, 65535)),
         "far.tif": tiff(t273=(4, 1, 2**32 - 1)),
         "codec.tif": tiff(t259=(3, 1, 60000)),
-        "no tiles.tif": tiff(
-            t322=(4, 1, 0), t323=(4, 1, 0), t324=(4, 1, 400), t325=(4, 1, 9)
-        ),
+        "no tiles.tif": tiff(t322=(4, 1, 0), t323=(4, 1, 0), t324=(4, 1, 400), t325=(4, 1, 9)),
     }
 
 
