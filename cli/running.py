@@ -5,6 +5,7 @@ is imported.
 """
 
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import click
 import editkit
 from editkit.errors import EditkitError, InputError
 
+from .hush import hushed
 from .offline import forbid_network
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ class Job:
         if self.as_json:
             click.echo(json.dumps(report))
         elif target != STDIO and not self.quiet:
-            click.echo(target)
+            click.echo(os.fsencode(target))  # a name is bytes, and need not be text
         if not self.quiet:
             for note in _notes(report):
                 click.echo(f"editkit: {note}", err=True)
@@ -179,6 +181,7 @@ def _kept(report: Mapping[str, Any]) -> str:
     return f"{changed} samples of them changed, before all was encoded again"
 
 
+@hushed()
 def read_source(source: str, frame: int | None = None) -> "Photo":
     """The photo of a path, or of standard input.
 
@@ -190,6 +193,7 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
     return read_photo(sys.stdin.buffer.read() if source == STDIO else source, frame=frame)
 
 
+@hushed()
 def read_pair(
     image: str, mask: str, frame: int | None = None, *, offline: bool = False
 ) -> "tuple[Photo, Coverage]":
@@ -243,11 +247,13 @@ def _write(result: "Result", target: str, saving: "Saving", *, force: bool) -> M
 
     if target != STDIO:
         path = Path(target)
-        encoded = result.encoded(format_of(path), saving, path.parent)
+        with hushed():
+            encoded = result.encoded(format_of(path), saving, path.parent)
         write_bytes(result.photo, encoded.data, path, force=force)
         return encoded.evidence
     given = result.photo.format or "PNG"
-    encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
+    with hushed():
+        encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
     try:
         sys.stdout.buffer.write(encoded.data)
         sys.stdout.buffer.flush()

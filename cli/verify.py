@@ -10,6 +10,7 @@ import click
 
 from editkit.errors import EditkitError
 
+from .hush import hushed
 from .offline import forbid_network
 from .params import model_options
 from .running import read_pair, read_source
@@ -36,7 +37,9 @@ def verify(original: str, edited: str, mask: str | None, *, tolerance: int, as_j
     from editkit.photo.evidence import verify as measure
 
     photo, area = read_pair(original, mask) if mask else (read_source(original), None)
-    report = measure(photo, read_source(edited), area, tolerance=tolerance)
+    after = read_source(edited)
+    with hushed():
+        report = measure(photo, after, area, tolerance=tolerance)
     _tell(report, as_json=as_json)
     if not report["kept"]:
         count, largest = report["samples_changed_outside"], report["largest_change_outside"]
@@ -108,5 +111,6 @@ def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:
     for key, value in report.items():
         if value not in (None, [], {}, ""):
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            click.echo(f"{key:24} {shown}")
+            # Names of files are bytes, and need not be text.
+            click.echo(f"{key:24} {shown}".encode("utf-8", "surrogateescape"))
     sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -157,7 +158,8 @@ def _obstacle(result: "Result") -> str | None:
 def _exif_orientation(block: bytes) -> int:
     exif = Image.Exif()
     try:
-        exif.load(block)
+        with warnings.catch_warnings(action="ignore"):
+            exif.load(block)
     except (SyntaxError, ValueError, OSError, LookupError):
         return 1
     return int(exif.get(0x0112, 1))

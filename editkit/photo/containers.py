@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL import ImageFile
 
 from editkit.photo import colour, jpeg, metadata, png, tiff
 from editkit.photo.jpeg import Segment
@@ -36,19 +37,27 @@ def raw_metadata(
 
 
 def deep_samples(
-    stream: Stream, format_: str | None, frame: int
+    stream: Stream, format_: str | None, frame: int, area: int
 ) -> tuple[NDArray[Any], int | None] | None:
     """Colours of 16 bits, which Pillow would round, and their orientation if not Pillow's.
 
     None where Pillow's samples are the stored ones.
+
+    Raises:
+        ValueError: they cannot be read, have another area, in pixels, than Pillow found, or end
+            before the last row.
     """
     if format_ == "PNG":
         bits, kind = png.header_of(stream)
         if bits != 16 or kind == 0:
+            if not ImageFile.LOAD_TRUNCATED_IMAGES:
+                png.check_rows(stream)
             return None
+        if png.size_of(stream).area != area:
+            raise ValueError("its size is told twice, and not the same")
         stream.seek(0)
         return png.decoded(stream.read()), None
-    return tiff.deep_samples(stream, frame) if format_ == "TIFF" else None
+    return tiff.deep_samples(stream, frame, area=area) if format_ == "TIFF" else None
 
 
 def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:

@@ -1,5 +1,6 @@
 """What files themselves show: two of them compared, and what one of them carries."""
 
+import warnings
 from typing import Any
 
 import cv2
@@ -166,9 +167,10 @@ def _exif(photo: Photo) -> dict[str, str]:
 
     exif = Image.Exif()
     try:
-        exif.load(photo.carried.get("exif", b""))
-        inner = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
-        place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        with warnings.catch_warnings(action="ignore"):
+            exif.load(photo.carried.get("exif", b""))
+            inner = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+            place = exif.get_ifd(ExifTags.IFD.GPSInfo)
     except (OSError, ValueError, SyntaxError, LookupError):
         return {}
     named = {ExifTags.TAGS.get(code, hex(code)): value for code, value in inner.items()}

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from io import BytesIO, IOBase
+from io import BufferedWriter, BytesIO, IOBase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -81,7 +81,17 @@ _PILLOW_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
+# ENOENT: there is no /proc through which a file without a name could be found.
+_NO_LINKS = (
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.EMLINK,
+    errno.EXDEV,
+    errno.ENOENT,
+)
+_NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS)
 
 
 @runtime_checkable
@@ -248,14 +258,71 @@ def write_bytes(photo: Photo | None, data: bytes, path: Path, *, force: bool = F
 
 
 def _write_file(data: bytes, path: Path, *, force: bool) -> None:
-    part = path.with_name(f".editkit-{secrets.token_hex(8)}.part")
+    with _system(f"{path} cannot be written"):
+        if not _write_unnamed(data, path, force=force):
+            _write_named(data, path, force=force)
+
+
+def _write_unnamed(data: bytes, path: Path, *, force: bool) -> bool:
+    """Whether it was written as a file without a name until it is whole, as Linux can.
+
+    Of such a file nothing is left, whenever the process is killed.
+    """
+    number = _unnamed(path.parent)
+    if number is None:
+        return False
+    with os.fdopen(number, "wb") as stream:
+        _fill(stream, data)
+        try:
+            return _link_unnamed(number, path)
+        except FileExistsError as error:
+            if not force:
+                raise ImageError(_exists(path)) from error
+        return _replace_by_unnamed(number, path)
+
+
+def _unnamed(folder: Path) -> int | None:
+    """The descriptor of a new file without a name; None where there is no such thing."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
     try:
-        with _system(f"{path} cannot be written"):
-            _write_all(data, part)
-            _place(part, path, force=force)
+        return os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o666)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED:
+            return None
+        raise
+
+
+def _link_unnamed(number: int, path: Path) -> bool:
+    # Python lets the system follow the link to the file only where it is given a descriptor, too.
+    return _link(f"/proc/self/fd/{number}", path, src_dir_fd=number)
+
+
+def _replace_by_unnamed(number: int, path: Path) -> bool:
+    part = _part_of(path)
+    try:
+        if path.is_file():
+            os.fchmod(number, stat.S_IMODE(path.stat().st_mode))
+        linked = _link_unnamed(number, part)
+        if linked:
+            part.replace(path)
+    finally:
+        _discard(part)
+    return linked
+
+
+def _write_named(data: bytes, path: Path, *, force: bool) -> None:
+    part = _part_of(path)
+    try:
+        _write_all(data, part)
+        _place(part, path, force=force)
     finally:
         # After a successful rename there is nothing left under this name.
         _discard(part)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".editkit-{secrets.token_hex(8)}.part")
 
 
 def check_target(photo: Photo | None, path: Path, *, force: bool = False) -> None:
@@ -433,7 +500,7 @@ def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
         carried=MappingProxyType(carried),
         notes=tuple(dict.fromkeys([*photo.notes, *lost])),
     )
-    deep = containers.deep_samples(stream, photo.format, frame)
+    deep = containers.deep_samples(stream, photo.format, frame, photo.size.area)
     if deep is None:
         return photo
     samples, orientation = deep
@@ -650,9 +717,13 @@ def _write_all(data: bytes, part: Path) -> None:
     # Mode 0o666 lets the user's umask decide, as for any file that a program makes.
     number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     with os.fdopen(number, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+        _fill(stream, data)
+
+
+def _fill(stream: BufferedWriter, data: bytes) -> None:
+    stream.write(data)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _place(part: Path, path: Path, *, force: bool) -> None:
@@ -669,10 +740,10 @@ def _place(part: Path, path: Path, *, force: bool) -> None:
         raise ImageError(_exists(path)) from error
 
 
-def _link(part: Path, path: Path) -> bool:
+def _link(source: str | Path, path: Path, **found_by: int) -> bool:
     """Whether the file could be given its second name; some file systems know no such thing."""
     try:
-        os.link(part, path)
+        os.link(source, path, **found_by)
     except (AttributeError, NotImplementedError):
         return False
     except OSError as error:

@@ -6,7 +6,8 @@ difference of coefficients, and where there is none they stay as they are.
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,12 +101,12 @@ def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Bloc
         difference: (H, W, C), edited less original, as stored (not turned upright).
 
     Raises:
-        ImageError: a JPEG of another kind.
+        ImageError: a JPEG of another kind, or damaged.
     """
     import jpeglib
 
-    with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
-        source, target = Path(folder) / "a.jpg", Path(folder) / "b.jpg"
+    with _folder() as folder:
+        source, target = folder / "a.jpg", folder / "b.jpg"
         source.write_bytes(original)
         jpeg = jpeglib.read_dct(str(source))
         total = changed = 0
@@ -115,7 +116,10 @@ def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Bloc
         for index, name in enumerate(names):
             step = _steps(planes[index], factors.max(axis=0) // factors[index], factors, index)
             old = np.asarray(getattr(jpeg, name))
-            new = _added(old, step, np.asarray(jpeg.get_component_qt(index), np.float32))
+            table = np.asarray(jpeg.get_component_qt(index), np.float32)
+            if not table.all():
+                raise ImageError("the JPEG's coefficients cannot be had: a step of 0 in its tables")
+            new = _added(old, step, table)
             total += old.shape[0] * old.shape[1]
             changed += int((old != new).any(axis=(2, 3)).sum())
             setattr(jpeg, name, new)
@@ -132,7 +136,7 @@ def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> 
         mask: (H, W), true where an edit was allowed, as stored (not turned upright).
 
     Raises:
-        ImageError: the two are not built of the same blocks.
+        ImageError: the two are not built of the same blocks, or one is damaged.
     """
     total = changed = 0
     for (old, size), (new, other) in zip(_blocks(original), _blocks(edited), strict=True):
@@ -148,8 +152,8 @@ def _blocks(data: bytes) -> list[tuple[NDArray[Any], tuple[int, int]]]:
     """Each component's coefficients, times their steps, and the pixels that a block stands for."""
     import jpeglib
 
-    with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
-        file = Path(folder) / "a.jpg"
+    with _folder() as folder:
+        file = folder / "a.jpg"
         file.write_bytes(data)
         jpeg = jpeglib.read_dct(str(file))
         factors = np.asarray(jpeg.samp_factor)
@@ -161,6 +165,18 @@ def _blocks(data: bytes) -> list[tuple[NDArray[Any], tuple[int, int]]]:
             values = np.asarray(getattr(jpeg, name), np.int32) * table
             found.append((values, (down, across)))
         return found
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    """A folder for jpeglib, which knows files only; what it and the system refuse is ImageError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        # jpeglib tells no more than the name of our own copy.
+        reason = error.strerror or "it is damaged"
+        raise ImageError(f"the JPEG's coefficients cannot be had: {reason}") from error
 
 
 def _covered(

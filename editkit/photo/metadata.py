@@ -11,6 +11,7 @@ thumbnails, because they would go on showing what an edit has removed.
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -69,9 +70,10 @@ def profile_of(carried: Mapping[str, Any]) -> bytes | None:
         return carried["icc_profile"]
     exif = Image.Exif()
     try:
-        exif.load(carried.get("exif", b""))
-        marked = exif.get_ifd(_EXIF_IFD).get(_INTEROP_IFD)
-        name = marked.get(1) if isinstance(marked, dict) else exif.get_ifd(_INTEROP_IFD).get(1)
+        with warnings.catch_warnings(action="ignore"):
+            exif.load(carried.get("exif", b""))
+            marked = exif.get_ifd(_EXIF_IFD).get(_INTEROP_IFD)
+            name = marked.get(1) if isinstance(marked, dict) else exif.get_ifd(_INTEROP_IFD).get(1)
     except _DAMAGED:
         return None
     return colour.adobe_rgb_profile() if str(name or "").startswith("R03") else None

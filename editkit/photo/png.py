@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.types import Stream
+from editkit.types import Size, Stream
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = b"XML:com.adobe.xmp\0"
 
 _STRUCTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"bKGD", b"sBIT")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# First row and column of each pass, and the steps down and across (PNG, 8.2).
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+_PORTION = 1 << 20
 _LONGEST = 64 << 20
 # Level 6, the default, takes four times as long on a 12-megapixel photo for 5 % fewer bytes.
 _LEVEL = 3
@@ -48,6 +60,59 @@ def header_of(stream: Stream) -> tuple[int, int]:
     stream.seek(len(SIGNATURE) + 16)
     bits, kind = stream.read(2)
     return bits, kind
+
+
+def size_of(stream: Stream) -> Size:
+    """Height and width, as the first header has them."""
+    stream.seek(len(SIGNATURE) + 8)
+    width, height = struct.unpack(">II", stream.read(8))
+    return Size(height, width)
+
+
+def check_rows(stream: Stream) -> None:
+    """Finds image data that end before the last row, which Pillow would read as black.
+
+    Raises:
+        ValueError: they do.
+        zlib.error: they are damaged.
+    """
+    stream.seek(len(SIGNATURE) + 8)
+    width, height, bits, kind, _, _, laced = struct.unpack(">IIBBBBB", stream.read(13))
+    missing = _bytes_of_rows(Size(height, width), bits * _CHANNELS.get(kind, 1), laced=laced == 1)
+    inflate = zlib.decompressobj()
+    for piece in _image_data(stream):
+        part = piece
+        while part and missing > 0:
+            missing -= len(inflate.decompress(part, min(missing, _PORTION)))
+            part = inflate.unconsumed_tail
+    if missing > 0:
+        raise ValueError(f"{missing} bytes of its rows are missing")
+
+
+def _image_data(stream: Stream) -> Iterator[bytes]:
+    stream.seek(len(SIGNATURE))
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IEND":
+            return
+        if kind != b"IDAT":
+            stream.seek(length + 4, 1)
+            continue
+        while length > 0 and (part := stream.read(min(length, _PORTION >> 4))):
+            length -= len(part)
+            yield part
+        stream.seek(4, 1)
+
+
+def _bytes_of_rows(size: Size, bits: int, *, laced: bool) -> int:
+    """Bytes of all rows with their filters; interlaced ones come in seven passes (Adam7)."""
+    passes = _ADAM7 if laced else ((0, 0, 1, 1),)
+    total = 0
+    for top, left, down, across in passes:
+        rows, columns = -(-(size.height - top) // down), -(-(size.width - left) // across)
+        if rows > 0 and columns > 0:
+            total += rows * (1 + (columns * bits + 7) // 8)
+    return total
 
 
 def decoded(data: bytes) -> NDArray[Any]:

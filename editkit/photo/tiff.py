@@ -1,6 +1,8 @@
 """TIFF files through tifffile: samples of 8 and 16 bits, layout and private tags kept."""
 
 import struct
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -23,30 +25,54 @@ _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "
 _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 
-def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
-    """How many pictures there are, reduced copies of others not counted."""
+@contextmanager
+def _opened(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow was given
+    """The file, without the log of what tifffile minds in it: it raises that, or does without."""
     import tifffile
 
+    def silent(_: object) -> bool:
+        return False
+
     stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
-        return sum(not _page(file, k).is_reduced for k in range(len(file.pages))) or 1
+    log = tifffile.logger()
+    log.addFilter(silent)
+    try:
+        with tifffile.TiffFile(stream) as file:
+            yield file
+    finally:
+        log.removeFilter(silent)
 
 
-def deep_samples(stream: Stream, page: int = 0) -> tuple[NDArray[Any], int] | None:
+def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
+    """How many pictures there are, reduced copies of others not counted."""
+    with _opened(stream) as file:
+        return sum(1 for page in file.pages if not page.is_reduced) or 1
+
+
+def deep_samples(
+    stream: Stream, page: int = 0, *, area: int | None = None
+) -> tuple[NDArray[Any], int] | None:
     """Colours of 16 bits, channels last, and their orientation; None for every other page.
 
+    Args:
+        stream: the file.
+        page: which of its pictures.
+        area: the pixels that another reader found; no more memory than these need is asked for.
+
     Raises:
-        ValueError: tifffile cannot read them, or they are more than colours and one alpha.
+        ValueError: tifffile cannot read them, they are more than colours and one alpha, or of
+            another area.
     """
     import tifffile
 
-    stream.seek(0)
     try:
-        with tifffile.TiffFile(stream) as file:
-            found = _page(file, page)
+        with _opened(stream) as file:
+            found = file.pages[page]
             if found.dtype != np.uint16 or found.samplesperpixel == 1:
                 return None
             _check_channels(found)
+            if area is not None and found.imagewidth * found.imagelength != area:
+                raise ValueError("its size is told twice, and not the same")
             array = np.asarray(found.asarray())
             planar = found.planarconfig == tifffile.PLANARCONFIG.SEPARATE
             turn = found.tags.get(_ORIENTATION)
@@ -70,19 +96,22 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
     """What `encoded` needs to write such a file again: codec, predictor, tiles, order, tags."""
     import tifffile
 
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
-        found = _page(file, page)
+    with _opened(stream) as file:
+        found = file.pages[page]
         layout: dict[str, Any] = {
             "byteorder": file.byteorder,
             "bigtiff": file.is_bigtiff,
-            "planarconfig": found.planarconfig.name if found.samplesperpixel > 1 else None,
+            # What a file does not say comes as a plain number.
+            "planarconfig": tifffile.PLANARCONFIG(found.planarconfig).name
+            if found.samplesperpixel > 1
+            else None,
             "resolution_unit": found.resolutionunit,
             "resolution": found.resolution if 282 in found.tags else None,
             "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag.code)),
         }
-        if found.compression.name in _KEPT_CODECS:
-            layout["compression"] = found.compression.name.lower()
+        codec = tifffile.COMPRESSION(found.compression).name
+        if codec in _KEPT_CODECS:
+            layout["compression"] = codec.lower()
             layout["predictor"] = int(found.predictor) == 2
         if found.is_tiled:
             layout["tile"] = (found.tilelength, found.tilewidth)

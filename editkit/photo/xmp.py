@@ -4,6 +4,7 @@ Packets are parsed without entities, document types or connections; what is not 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ _NAMES = {
     "editkit": _OURS,
 }
 _EMPTY = f'<x:xmpmeta xmlns:x="{_X}"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'.encode()
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
 _TAIL = b'\n<?xpacket end="w"?>'
 
@@ -57,7 +59,11 @@ def stamped(
         root = etree.fromstring(_EMPTY)
         home = root[0]
     _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
-    _set(home, f"{{{_OURS}}}Record", json.dumps(record, sort_keys=True, ensure_ascii=False))
+    _set(
+        home,
+        f"{{{_OURS}}}Record",
+        _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)),
+    )
     _append_event(home, event)
     return _HEAD + bytes(etree.tostring(root, encoding="utf-8")) + _TAIL
 
@@ -159,7 +165,12 @@ def _append_event(home: "_Element", event: Mapping[str, str]) -> None:
     item = etree.SubElement(history, f"{{{_RDF}}}li", nsmap={"stEvt": _EVENT})
     item.set(f"{{{_RDF}}}parseType", "Resource")
     for name, value in event.items():
-        etree.SubElement(item, f"{{{_EVENT}}}{name}").text = value
+        etree.SubElement(item, f"{{{_EVENT}}}{name}").text = _storable(value)
+
+
+def _storable(text: str) -> str:
+    """The text with escapes of JSON for what XML cannot hold: file names are bytes of any kind."""
+    return _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _value(packet: bytes | None, name: str) -> str | None:

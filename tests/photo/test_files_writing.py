@@ -173,6 +173,44 @@ def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(tmp_path) == ["a.png"]
 
 
+def no_unnamed(*_: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_systems_without_unnamed_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, force: bool
+) -> None:
+    monkeypatch.setattr(files, "_unnamed", no_unnamed)
+    photo = photo_of("RGB")
+    write_photo(photo, tmp_path / "a.png", force=force)
+    assert np.array_equal(read_photo(tmp_path / "a.png").samples, photo.samples)
+    assert names(tmp_path) == ["a.png"]
+    with pytest.raises(ImageError, match="exists"):
+        write_photo(photo, tmp_path / "a.png")
+    write_photo(photo, tmp_path / "a.png", force=True)
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no files without a name here")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_has_no_name_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, force: bool
+) -> None:
+    seen, sync = list[list[str]](), os.fsync
+
+    def look(number: int) -> None:
+        sync(number)
+        seen.append(names(tmp_path))
+
+    monkeypatch.setattr(os, "fsync", look)
+    if force:
+        (tmp_path / "a.png").write_bytes(b"mine")
+    write_photo(photo_of("RGB"), tmp_path / "a.png", force=force)
+    assert seen == [["a.png"] if force else []]
+    assert read_photo(tmp_path / "a.png").mode == "RGB"
+
+
 def test_of_many_writers_one_wins(tmp_path: Path) -> None:
     photo, outcomes = photo_of("RGB"), list[str]()
 
@@ -258,7 +296,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     opened = os.open
 
     def deny(path: Any, flags: int, *rest: Any, **more: Any) -> int:
-        if flags & os.O_CREAT:
+        if flags & (os.O_CREAT | os.O_WRONLY):
             raise PermissionError(errno.EACCES, "Permission denied")
         return opened(path, flags, *rest, **more)
 

@@ -1,0 +1,27 @@
+"""Keeping standard error to ourselves while C libraries read a file."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hushed() -> Generator[None]:
+    """Drops what is written to file descriptor 2.
+
+    libjpeg, libtiff and libpng print their opinion of a damaged file there, beside the one line
+    that the command says of it. What Python prints about an error comes after.
+    """
+    try:
+        ours = os.dup(2)
+    except OSError:  # it was closed from the start
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
