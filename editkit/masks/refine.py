@@ -76,10 +76,16 @@ def islands(coverage: Coverage, least: float) -> Coverage:
 
 def hull(coverage: Coverage) -> Coverage:
     """The convex hull of what is inside, filled."""
-    inside = np.ascontiguousarray((coverage >= 0.5).astype(np.uint8))
-    if not inside.any():
+    hard = coverage >= 0.5
+    rows = np.flatnonzero(hard.any(axis=1))
+    if not rows.size:
         return coverage.copy()
-    points = cv2.findNonZero(inside)
+    # A hull's corners are the first or the last of their rows.
+    first = hard[rows].argmax(axis=1)
+    last = hard.shape[1] - 1 - hard[rows, ::-1].argmax(axis=1)
+    ends = np.concatenate((np.stack((first, rows), 1), np.stack((last, rows), 1)))
+    points = ends.astype(np.int32)
+    inside = hard.astype(np.uint8)
     cv2.fillConvexPoly(inside, np.asarray(cv2.convexHull(points), np.int32), 1)
     return np.maximum(coverage, inside.astype(np.float32))
 
@@ -173,7 +179,7 @@ def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     known = cv2.resize(sure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels = np.where(known, np.where(inside, cv2.GC_FGD, cv2.GC_BGD), labels).astype(np.uint8)
-    return enlarged(grabcut(np.asarray(small), labels), rgb, factor)
+    return enlarged(grabcut(np.asarray(small), labels, 2), rgb, factor)
 
 
 def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
