@@ -31,9 +31,29 @@ def raw_metadata(
         kept = [chunk for chunk in chunks if chunk.kind != b"caBX"]
         notes = [_CREDENTIALS] if len(kept) < len(chunks) else []
         return carried | {"chunks": tuple(kept)}, notes
+    if format_ == "JXL" and "xmp" not in carried:
+        # The plugin writes XMP and does not read it.
+        found = _boxes(stream.read()).get(b"xml ")
+        return (carried | {"xmp": found} if found else carried), []
     if format_ == "TIFF":
         return carried | {"tiff": tiff.layout_of(stream, frame)}, []
     return carried, []
+
+
+def _boxes(data: bytes) -> dict[bytes, bytes]:
+    """The outermost boxes of an ISO base media file (ISO/IEC 14496-12), the last of each kind."""
+    found, at = dict[bytes, bytes](), 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        head, end = 8, at + size
+        if size == 1:  # a size of 64 bits follows
+            head, end = 16, at + int.from_bytes(data[at + 8 : at + 16])
+        end = len(data) if size == 0 else end
+        if end < at + head:
+            break
+        found[data[at + 4 : at + 8]] = data[at + head : end]
+        at = end
+    return found
 
 
 def deep_samples(

@@ -686,6 +686,9 @@ def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in
 def _check_holds(photo: Photo, name: str) -> None:
     if name in _EXTRAS:
         _plugin(name)
+    if name == "JXL" and photo.profile is not None:
+        # Its plugin takes no profile; without one the colours would be others.
+        raise ImageError("JXL would lose the photo's colour profile; write .png or .tif instead")
     if photo.mode not in _HOLDS[name]:
         fitting = " or ".join(_suffixes_for(photo.mode))
         raise ImageError(

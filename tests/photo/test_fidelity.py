@@ -341,6 +341,13 @@ def test_a_profile_that_does_not_fit_is_said() -> None:
     assert "does not fit" in photo.notes[0]
 
 
+def test_jpeg_xl_is_not_written_without_the_profile_it_needs(tmp_path: Path) -> None:
+    Row("a", ".png", "RGB", adobe()).make(tmp_path)
+    result, _ = edited(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="lose the photo's colour profile"):
+        result.encoded(".jxl")
+
+
 def test_palettes_and_cmyk_by_the_stated_rule(tmp_path: Path) -> None:
     Image.fromarray(samples(3)).quantize(16).save(tmp_path / "p.png")
     assert read_photo(tmp_path / "p.png").mode == "RGB"
