@@ -743,7 +743,7 @@ def _place(part: Path, path: Path, *, force: bool) -> None:
         raise ImageError(_exists(path)) from error
 
 
-def _link(source: str | Path, path: Path, **found_by: int) -> bool:
+def _link(source: str | Path, path: Path, **found_by: Any) -> bool:  # noqa: ANN401
     """Whether the file could be given its second name; some file systems know no such thing."""
     try:
         os.link(source, path, **found_by)

@@ -96,7 +96,7 @@ def make_photo(folder: Path, rng: np.random.Generator, kind: tuple[str, str, int
         exif = Image.Exif()
         exif[0x0112] = orientation
         flat = samples if mode != "L" else samples[..., 0]
-        image = Image.frombytes(mode, size[::-1], np.ascontiguousarray(flat).tobytes())
+        image = Image.frombytes(mode, (size[1], size[0]), np.ascontiguousarray(flat).tobytes())
         image.save(path, exif=exif.tobytes(), icc_profile=profile, **options)
     return Case(path, mode, bits, orientation, size)
 

@@ -77,7 +77,7 @@ def test_damage_anywhere_is_lived_with_or_told_in_one_line(folder: Path, name: s
 @pytest.mark.parametrize("name", ["rgb.jpg", "progressive.jpg", "cmyk.jpg", "rgb16.tif"])
 def test_edits_of_damaged_photos(folder: Path, quick: tuple[str, ...], name: str) -> None:
     edited = 0
-    for k in range(6):
+    for k in range(9):
         data = hostile.damaged(WHOLE[name], f"{name} {k}")
         (folder / name).write_bytes(data)
         target = folder / f"out{Path(name).suffix}"
