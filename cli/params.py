@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from editkit.models.settings import PREFILLS, SOLVERS
+from editkit.models.settings import PREFILLS, REGIONS, SOLVERS
 
 Command = Callable[..., Any]
 
@@ -158,6 +158,13 @@ _MASKED = (
         default=True,
         show_default=True,
         help="Carry the photo's colours at the mask's edge into the new part.",
+    ),
+    click.option(
+        "--regions",
+        type=click.Choice(REGIONS),
+        default="auto",
+        show_default=True,
+        help="Work on each mark of the mask by itself, on all together, or on what fits together.",
     ),
 )
 

@@ -44,6 +44,7 @@ class MaskedOptions(EditOptions, total=False):
     context: float
     match: bool
     feather: float
+    regions: str
 
 
 class InpaintOptions(MaskedOptions, total=False):

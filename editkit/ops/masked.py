@@ -1,8 +1,11 @@
 """Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
 
+import hashlib
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +13,16 @@ from numpy.typing import NDArray
 from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.plans import Plan, first_level
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box, read_mask
+from editkit.masks.read import read_mask
 from editkit.models.base import Model, device_errors
-from editkit.models.settings import PREFILLS, Settings
+from editkit.models.settings import PREFILLS, REGIONS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, within
 from editkit.ops.result import Report, Result, describe
 from editkit.photo.blend import changed_outside, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
+from editkit.photo.parts import Part, split
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.tensors import LatentMask, Latents
 from editkit.types import Coverage
@@ -31,6 +35,9 @@ class MaskedEdit(Edit):
     Attributes:
         strength: in (0, 1]; below 1 the walk starts from the photo (pre-filled, if so asked),
             noised to that share of the schedule.
+        regions: which marks of the mask are worked on together, one of
+            `editkit.models.settings.REGIONS`: `each` by itself, all `together`, or in `auto`
+            those that the model sees no smaller for being together.
         prefill: what fills the hole before the sampler starts, one of
             `editkit.models.settings.PREFILLS`. Its strength is recommended by the model; without
             one the walk starts from noise, unless a strength is given.
@@ -46,12 +53,16 @@ class MaskedEdit(Edit):
     context: float = 0.3
     match: bool = True
     feather: float = 2.0
+    regions: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within("strength", self.strength, 0.01, 1)
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
+        if self.regions not in REGIONS:
+            known = ", ".join(REGIONS)
+            raise InputError(f"unknown regions {self.regions!r}; choose one of {known}")
         if self.prefill is not None and self.prefill not in PREFILLS:
             known = ", ".join(PREFILLS)
             raise InputError(f"unknown prefill {self.prefill!r}; choose one of {known}")
@@ -119,21 +130,56 @@ class MaskedEdit(Edit):
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         coverage = read_mask(mask, photo.size)
-        region = self._region(model, photo, coverage)
-        patch = self._patch(model, photo, coverage, region, progress)
-        edited = composite(photo, patch, region.box, coverage)
-        report = self._report(model, photo, edited, coverage, region)
+        parts = self._parts(model, coverage)
+        regions = [self._region(model, photo, part) for part in parts]
+        edited = self._painted(
+            model, photo, coverage, list(zip(parts, regions, strict=True)), progress
+        )
+        report = self._report(model, photo, edited, coverage, regions)
         return Result(edited, {**report, "seconds": round(time.perf_counter() - started, 2)})
 
-    def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
+    def _parts(self, model: Model, coverage: Coverage) -> list[Part]:
+        """The marks that are worked on together: in auto, those that fit into one native square."""
+        side = self.work_size or model.settings.native_size
+        return split(coverage, self.regions, side / (1 + 2 * self.context))
+
+    def _region(self, model: Model, photo: Photo, part: Part) -> Region:
         return plan_region(
             photo.size,
-            bounding_box(coverage),
+            part.box,
             native=model.settings.native_size,
             multiple=model.multiple,
             context=self.context,
             working=self.work_size,
         )
+
+    def _painted(
+        self,
+        model: Model,
+        photo: Photo,
+        coverage: Coverage,
+        work: Sequence[tuple[Part, Region]],
+        progress: Progress | None,
+    ) -> Photo:
+        """The photo with one part after the other painted and put back.
+
+        A part that is painted later is a hole to those before it: what it covers is to go. To those
+        after it, a part that is done is a part of the photo.
+        """
+        if len(work) == 1:
+            ((_, region),) = work
+            patch = self._patch(model, photo, coverage, region, progress)
+            return composite(photo, patch, region.box, coverage)
+        left = coverage.copy()
+        for number, (part, region) in enumerate(work):
+            edit = replace(self, seed=_seed_of(self.seed, number))
+            told = _shifted(progress, number, len(work))
+            patch = edit._patch(model, photo, left, region, told)  # noqa: SLF001 - of its own kind
+            alpha = np.zeros(photo.size, np.float32)
+            alpha[part.box.slices] = part.coverage
+            photo = composite(photo, patch, region.box, alpha)
+            left[part.box.slices][part.coverage > 0] = 0
+        return photo
 
     def _patch(
         self,
@@ -155,7 +201,12 @@ class MaskedEdit(Edit):
         return paste(softened(patch, seen, hole, self.feather * scale), region)
 
     def _report(
-        self, model: Model, before: Photo, after: Photo, mask: Coverage, region: Region
+        self,
+        model: Model,
+        before: Photo,
+        after: Photo,
+        mask: Coverage,
+        regions: Sequence[Region],
     ) -> Report:
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
@@ -164,9 +215,29 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
-            "region": {**region.box._asdict(), "worked_at": str(region.working)},
+            "region": _told(max(regions, key=lambda region: region.box.size.area)),
+            "worked_regions": [_told(region) for region in regions],
             "pixels": mask.size,
             "pixels_kept": kept,
             "samples_changed_outside": changed_outside(before, after, mask),
             "notes": list(before.notes),
         }
+
+
+def _told(region: Region) -> dict[str, Any]:
+    return {**region.box._asdict(), "worked_at": str(region.working)}
+
+
+def _seed_of(seed: int, number: int) -> int:
+    """A seed for each part: the first has the edit's own, and no two have the same noise."""
+    if number == 0:
+        return seed
+    key = hashlib.sha256(f"{seed}/part/{number}".encode()).digest()
+    return int.from_bytes(key[:8], "big") >> 1
+
+
+def _shifted(progress: Progress | None, number: int, of: int) -> Progress | None:
+    """Progress of one of several walks of the same length."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, of * total)
