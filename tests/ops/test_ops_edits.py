@@ -131,9 +131,11 @@ def two_marks() -> np.ndarray:
 def test_marks_far_apart_are_worked_on_apart(tiny9: Model, edit: str) -> None:
     photo, mask = shell.noise(90, 300), two_marks()
     told: list[tuple[int, int]] = []
-    result = MASKED[edit](
-        photo, mask, model=tiny9, steps=2, progress=lambda k, of: told.append((k, of))
-    )
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    result = MASKED[edit](photo, mask, model=tiny9, steps=2, progress=progress)
     check_kept(photo, result, mask)
     changed = (samples(photo) != samples(result.image)).any(axis=2)
     assert changed[:, :150].any()
