@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from editkit.models.settings import PREFILLS, SOLVERS
+from editkit.models.settings import PREFILLS, REGIONS, SOLVERS
 
 Command = Callable[..., Any]
 
@@ -196,6 +196,13 @@ _MASKED = (
             ("condition", "What an inpainting model is told is missing.  [MASK]"),
             ("composite", "What reaches the photo; all else stays.  [MASK]"),
         )
+    ),
+    click.option(
+        "--regions",
+        type=click.Choice(REGIONS),
+        default="auto",
+        show_default=True,
+        help="Work on each mark of the mask by itself, on all together, or on what fits together.",
     ),
 )
 

@@ -31,6 +31,8 @@ SOLVERS = (
 
 PREFILLS = ("none", "telea", "ns", "biharmonic")
 
+REGIONS = ("auto", "each", "together")
+
 _NATIVE: Mapping[str, str] = MappingProxyType(
     {
         "DDIMScheduler": "ddim",

@@ -48,6 +48,7 @@ class MaskedOptions(EditOptions, total=False):
     denoise: str | None
     condition: str | None
     composite: str | None
+    regions: str
 
 
 class InpaintOptions(MaskedOptions, total=False):

@@ -1,8 +1,11 @@
 """Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
 
+import hashlib
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
-from editkit.models.settings import PREFILLS, Settings
+from editkit.models.settings import PREFILLS, REGIONS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
@@ -22,6 +25,7 @@ from editkit.ops.result import Report, Result, describe
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
+from editkit.photo.parts import Part, split
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import nearby, scores
 from editkit.tensors import Latents
@@ -35,6 +39,9 @@ class MaskedEdit(Edit):
     Attributes:
         strength: in (0, 1]; below 1 the walk starts from the photo (pre-filled, if so asked),
             noised to that share of the schedule.
+        regions: which marks of the mask are worked on together, one of
+            `editkit.models.settings.REGIONS`: `each` by itself, all `together`, or in `auto`
+            those that the model sees no smaller for being together.
         prefill: what fills the hole before the sampler starts, one of
             `editkit.models.settings.PREFILLS`. Its strength is recommended by the model; without
             one the walk starts from noise, unless a strength is given.
@@ -58,6 +65,7 @@ class MaskedEdit(Edit):
     denoise: str | None = None
     condition: str | None = None
     composite: str | None = None
+    regions: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,6 +74,9 @@ class MaskedEdit(Edit):
         within("feather", self.feather, 0, 1000)
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
+        if self.regions not in REGIONS:
+            known = ", ".join(REGIONS)
+            raise InputError(f"unknown regions {self.regions!r}; choose one of {known}")
         if self.prefill is not None and self.prefill not in PREFILLS:
             known = ", ".join(PREFILLS)
             raise InputError(f"unknown prefill {self.prefill!r}; choose one of {known}")
@@ -144,24 +155,59 @@ class MaskedEdit(Edit):
         coverage = coverage_of(mask, photo)
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
         masks = derive(coverage, photo, **rules)
-        region = self._region(model, photo, masks.union)
-        patch = self._patch(model, photo, masks, region, progress)
-        edited = composite(photo, patch, region.box, masks.composite, seed=self.seed)
-        report = self._report(model, photo, edited, masks, region)
+        parts = self._parts(model, masks.union)
+        regions = [self._region(model, photo, part) for part in parts]
+        work = list(zip(parts, regions, strict=True))
+        edited = self._painted(model, photo, masks, work, progress)
+        report = self._report(model, photo, edited, masks, regions)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = record_of(self, model, photo, coverage)
         record["mask"] |= mask_told(mask)
         return Result(edited, report, photo, masks.composite, record)
 
-    def _region(self, model: Model, photo: Photo, coverage: Coverage) -> Region:
+    def _parts(self, model: Model, coverage: Coverage) -> list[Part]:
+        """The marks that are worked on together: in auto, those that fit into one native square."""
+        side = self.work_size or model.settings.native_size
+        return split(coverage, self.regions, side / (1 + 2 * self.context))
+
+    def _region(self, model: Model, photo: Photo, part: Part) -> Region:
         return plan_region(
             photo.size,
-            bounding_box(coverage),
+            part.box,
             native=model.settings.native_size,
             multiple=model.multiple,
             context=self.context,
             working=self.work_size,
         )
+
+    def _painted(
+        self,
+        model: Model,
+        photo: Photo,
+        masks: Masks,
+        work: Sequence[tuple[Part, Region]],
+        progress: Progress | None,
+    ) -> Photo:
+        """The photo with one part after the other painted and put back.
+
+        A part that is painted later is a hole to those before it: what it covers is to go. To those
+        after it, a part that is done is a part of the photo.
+        """
+        if len(work) == 1:
+            ((_, region),) = work
+            patch = self._patch(model, photo, masks, region, progress)
+            return composite(photo, patch, region.box, masks.composite, seed=self.seed)
+        left = Masks(masks.denoise.copy(), masks.condition.copy(), masks.composite.copy())
+        for number, (part, region) in enumerate(work):
+            edit = replace(self, seed=_seed_of(self.seed, number))
+            told = _shifted(progress, number, len(work))
+            patch = edit._patch(model, photo, left, region, told)  # noqa: SLF001 - of its own kind
+            alpha, mine = np.zeros(photo.size, np.float32), part.coverage > 0
+            alpha[part.box.slices][mine] = masks.composite[part.box.slices][mine]
+            photo = composite(photo, patch, region.box, alpha, seed=edit.seed)
+            for mask in (left.denoise, left.condition, left.composite):
+                mask[part.box.slices][mine] = 0
+        return photo
 
     def _patch(
         self,
@@ -184,7 +230,12 @@ class MaskedEdit(Edit):
         return paste(softened(patch, seen, hole, self.feather * scale), region)
 
     def _report(
-        self, model: Model, before: Photo, after: Photo, masks: Masks, region: Region
+        self,
+        model: Model,
+        before: Photo,
+        after: Photo,
+        masks: Masks,
+        regions: Sequence[Region],
     ) -> Report:
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
@@ -202,7 +253,8 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
-            "region": {**region.box._asdict(), "worked_at": str(region.working)},
+            "region": _told(max(regions, key=lambda region: region.box.size.area)),
+            "worked_regions": [_told(region) for region in regions],
             "pixels": mask.size,
             "pixels_kept": kept,
             "samples_kept": count.kept,
@@ -211,3 +263,22 @@ class MaskedEdit(Edit):
             "scores": scores(after.rgb(near), mask[near.slices]),
             "notes": notes,
         }
+
+
+def _told(region: Region) -> dict[str, Any]:
+    return {**region.box._asdict(), "worked_at": str(region.working)}
+
+
+def _seed_of(seed: int, number: int) -> int:
+    """A seed for each part: the first has the edit's own, and no two have the same noise."""
+    if number == 0:
+        return seed
+    key = hashlib.sha256(f"{seed}/part/{number}".encode()).digest()
+    return int.from_bytes(key[:8], "big") >> 1
+
+
+def _shifted(progress: Progress | None, number: int, of: int) -> Progress | None:
+    """Progress of one of several walks of the same length."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, of * total)

@@ -118,6 +118,61 @@ def test_prefills_and_strengths(tiny9: Model, prefill: str, strength: float) -> 
     assert {key: result.report[key] for key in options} == options
 
 
+# Marks that are far apart.
+
+
+def two_marks() -> np.ndarray:
+    mask = np.zeros((90, 300), np.uint8)
+    mask[40:50, 20:30] = mask[30:44, 270:280] = 255
+    return mask
+
+
+@pytest.mark.parametrize("edit", MASKED)
+def test_marks_far_apart_are_worked_on_apart(tiny9: Model, edit: str) -> None:
+    photo, mask = shell.noise(90, 300), two_marks()
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    result = MASKED[edit](photo, mask, model=tiny9, steps=2, progress=progress)
+    check_kept(photo, result, mask)
+    changed = (samples(photo) != samples(result.image)).any(axis=2)
+    assert changed[:, :150].any()
+    assert changed[:, 150:].any()
+    boxes = result.report["worked_regions"]
+    assert [(box["left"], box["right"]) for box in boxes] == [(236, 300), (0, 64)]
+    assert told == [(k, len(told)) for k in range(1, len(told) + 1)]
+    assert result.report["regions"] == "auto"
+
+
+def test_regions_may_be_asked_for(tiny9: Model) -> None:
+    photo, mask = shell.noise(90, 300), two_marks()
+    mask[40:50, 34:38] = 255
+    for how, count in {"together": 1, "auto": 2, "each": 3}.items():
+        result = editkit.inpaint(photo, mask, model=tiny9, steps=1, regions=how)
+        check_kept(photo, result, mask)
+        assert len(result.report["worked_regions"]) == count
+
+
+def test_a_part_alone_is_what_it_would_be_by_itself(tiny9: Model) -> None:
+    """The first part of several has the seed of the edit, and sees the others as holes far away."""
+    photo, mask = shell.noise(90, 300), two_marks()
+    both = samples(editkit.inpaint(photo, mask, model=tiny9, steps=2).image)
+    mask[:, :150] = 0
+    one = samples(editkit.inpaint(photo, mask, model=tiny9, steps=2).image)
+    assert np.array_equal(both[:, 150:], one[:, 150:])
+
+
+def test_what_a_later_part_covers_is_not_seen_by_an_earlier_one(tiny9: Model) -> None:
+    photo, mask = samples(shell.noise(64, 90)).copy(), np.zeros((64, 90), np.uint8)
+    mask[5:9, 30:34] = mask[40:44, 50:54] = 255
+    options: dict[str, Any] = {"model": tiny9, "steps": 2, "regions": "each"}
+    first = samples(editkit.inpaint(photo, mask, **options).image)
+    photo[mask > 0] = 255 - photo[mask > 0]
+    assert np.array_equal(first, samples(editkit.inpaint(photo, mask, **options).image))
+
+
 # The forms in which a photo and its mask may be given.
 
 
@@ -355,6 +410,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "repeats": [0, 1001],
     "solver": ["magic", "DDIM", ""],
     "prefill": ["magic", ""],
+    "regions": ["magic", ""],
     "size": [Size(0, 64), Size(64, 8193), Size(-1, 64)],
     "prompt": ["half \udcff"],
     "negative": ["half \udcff"],
