@@ -24,6 +24,10 @@ _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 _XMP_ORIENTATION = re.compile(
     rb"""\s?tiff:Orientation=(["'])[0-9]\1|<tiff:Orientation>\s*[0-9]\s*</tiff:Orientation>"""
 )
+_XMP_SIDES = tuple(
+    re.compile(rb"""((?:tiff:Image%s|exif:Pixel%sDimension)(?:\s*=\s*["']|>\s*))\d+""" % names)
+    for names in ((b"Width", b"X"), (b"Length", b"Y"))
+)
 _DAMAGED = (ValueError, struct.error, LookupError, TypeError, SyntaxError, OSError, OverflowError)
 _EXIF_MARK = b"Exif\0\0"
 _JPEG_SEGMENT = 65533 - 32
@@ -104,6 +108,13 @@ def sized_exif(block: bytes, size: tuple[int, int]) -> bytes:
     except _DAMAGED:
         return block
     return _EXIF_MARK + bytes(tiff)
+
+
+def sized_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
+    """The packet with its width and height made true, where it names any; all else as it is."""
+    for pattern, length in zip(_XMP_SIDES, size, strict=True):
+        packet = pattern.sub(rb"\g<1>%d" % length, packet)
+    return packet
 
 
 def _set_sides(
@@ -227,7 +238,9 @@ def _take_xmp(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> 
     if cleaned is None:
         notes.append("its XMP data holds a thumbnail and was left out")
         return
-    carried["xmp"] = _XMP_ORIENTATION.sub(b"", cleaned)
+    turned = orientation_of(image) >= 5
+    size = (image.height, image.width) if turned else (image.width, image.height)
+    carried["xmp"] = sized_xmp(_XMP_ORIENTATION.sub(b"", cleaned), size)
 
 
 def _take_iptc(image: Image.Image, carried: dict[str, Any]) -> None:

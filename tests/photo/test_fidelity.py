@@ -341,6 +341,22 @@ def test_a_profile_that_does_not_fit_is_said() -> None:
     assert "does not fit" in photo.notes[0]
 
 
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_what_avif_and_heic_carry_comes_back(tmp_path: Path, suffix: str, orientation: int) -> None:
+    importlib.import_module("pillow_heif").register_heif_opener()
+    source = Row("a", suffix, "RGB", display_p3(), orientation).make(tmp_path)
+    result, mask = edited(source)
+    result.save(tmp_path / f"b{suffix}")
+    before, after = read_photo(source), read_photo(tmp_path / f"b{suffix}")
+    assert before.profile is not None
+    assert before.size == after.size == ((WIDE, HIGH) if orientation == 6 else (HIGH, WIDE))
+    found = verify(before, after, mask)
+    assert all(found["same"].values())
+    assert 0 < found["largest_change_outside"] < 40  # lossy, and said to be so
+    assert found["source_type"] == xmp.COMPOSITE
+
+
 def test_jpeg_xl_is_not_written_without_the_profile_it_needs(tmp_path: Path) -> None:
     Row("a", ".png", "RGB", adobe()).make(tmp_path)
     result, _ = edited(tmp_path / "a.png")

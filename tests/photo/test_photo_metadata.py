@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from editkit.photo.files import Photo, read_photo, write_photo
-from editkit.photo.metadata import upright_exif
+from editkit.photo.metadata import sized_xmp, upright_exif
 
 SAMPLES = np.random.default_rng(5).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" a="b"/></x:xmpmeta>'
@@ -99,6 +99,17 @@ def test_xmp_is_carried_upright(tmp_path: Path, target: str) -> None:
     assert again.size == (10, 12)
     assert b'a="b"' in again.carried["xmp"]
     assert b"Orientation" not in again.carried["xmp"]
+
+
+def test_the_sides_that_xmp_tells_are_true() -> None:
+    told = (
+        b'<r tiff:ImageWidth="9" exif:PixelYDimension = "7" a="9"/>'
+        b"<tiff:ImageLength>7</tiff:ImageLength><exif:PixelXDimension> 9 </exif:PixelXDimension>"
+    )
+    assert sized_xmp(told, (12, 345)) == (
+        b'<r tiff:ImageWidth="12" exif:PixelYDimension = "345" a="9"/>'
+        b"<tiff:ImageLength>345</tiff:ImageLength><exif:PixelXDimension> 12 </exif:PixelXDimension>"
+    )
 
 
 def test_xmp_thumbnails_stay_behind(tmp_path: Path) -> None:
