@@ -276,12 +276,15 @@ import os, sys
 from PIL import Image
 import editkit.masks.read, editkit.models.registry, editkit.photo.files
 from editkit_cli.main import main
+from editkit_cli.running import read_pair
 Image.init()
+read_pair(*sys.argv[2:4])
 if not os.geteuid():
     os.setuid(65534)
 main(sys.argv[1:])
 """
-"""Root may do everything, so what it imports comes first, and then it is root no more."""
+"""Root may do everything, so it is root no more once all is imported that reading needs: others may
+not be let into the folder that the packages are in."""
 
 
 @unix
