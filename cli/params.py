@@ -189,6 +189,12 @@ _MASKED = (
         show_default=True,
         help="Carry the photo's colours at the mask's edge into the new part.",
     ),
+    click.option(
+        "--detail",
+        type=Number(0, 1),
+        help="Strength of the passes that paint what is larger than the model's native size once "
+        f"more, in tiles at the photo's resolution; 0 is none.  [{DEFAULT}]",
+    ),
     *(
         click.option(f"--{name}-mask", name, metavar="EXPR", help=text)
         for name, text in (

@@ -53,3 +53,8 @@ class Box(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         """Row and column slices that cut the rectangle out of an array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def seen_from(self, other: "Box") -> "Box":
+        """The same rectangle, counted from the corner of another."""
+        top, left = other.top, other.left
+        return Box(self.top - top, self.left - left, self.bottom - top, self.right - left)

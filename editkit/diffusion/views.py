@@ -9,10 +9,11 @@ The grid of windows lies elsewhere at every level, so that no line is an edge tw
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 from editkit.diffusion.guides import Network
@@ -44,6 +45,13 @@ class Views:
     overlap: int
     wanted: LatentMask | None = None
 
+    def near(self, reach: int) -> "Views":
+        """Those windows, too, that come within `reach` of what is wanted."""
+        if self.wanted is None:
+            return self
+        grown = F.max_pool2d(self.wanted, 2 * reach + 1, stride=1, padding=reach)
+        return replace(self, wanted=grown)
+
     def at(self, level: Level) -> Iterator[Window]:
         """The windows for a level."""
         return self.windows(tuple(level.noisiness * step % 1.0 for step in _STEPS))
@@ -66,11 +74,11 @@ def blended(
 
     Args:
         parts: windows, each with one tensor `(..., rows, columns)` for each of `like`.
-        like: tensors of the size of the whole.
+        like: tensors of the size of the whole, to be taken where no window was.
         overlap: over how many rows and columns a window fades.
 
     Returns:
-        Weighted means; 0 where no window was.
+        Weighted means.
     """
     totals = [torch.zeros_like(whole) for whole in like]
     weights = torch.zeros(like[0].shape[-2:], device=like[0].device)
@@ -80,7 +88,10 @@ def blended(
         weights[rows, columns] += fade
         for total, answer in zip(totals, answers, strict=True):
             total[..., rows, columns] += fade * answer
-    return [total / weights.clamp_min(torch.finfo(weights.dtype).tiny) for total in totals]
+    none, least = weights == 0, weights.clamp_min(torch.finfo(weights.dtype).tiny)
+    return [
+        torch.where(none, whole, total / least) for total, whole in zip(totals, like, strict=True)
+    ]
 
 
 def viewed(network: Callable[[Window], Network], views: Views) -> Network:
@@ -95,6 +106,12 @@ def viewed(network: Callable[[Window], Network], views: Views) -> Network:
         return blended(parts(), [x] * len(branches), views.overlap)
 
     return ask
+
+
+def enlarged(window: Window, cell: int) -> Window:
+    """The same window over a field whose every place is `cell` long."""
+    rows, columns = (slice(span.start * cell, span.stop * cell) for span in window)
+    return rows, columns
 
 
 def _spans(length: int, side: int, overlap: int, phase: float) -> list[slice]:

@@ -1,9 +1,11 @@
 """Three masks from one: for the sampler, for what the network is told, for the file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from editkit.errors import MaskError
 from editkit.masks.evaluate import coverage_of, select_in
@@ -26,9 +28,24 @@ class Masks:
     condition: Coverage
     composite: Coverage
 
+    def __iter__(self) -> Iterator[Coverage]:
+        return iter((self.denoise, self.condition, self.composite))
+
+    def copied(self) -> "Masks":
+        """Masks of the same values to write to; what is one array here is one array there."""
+        copies = {id(mask): mask.copy() for mask in self}
+        return Masks(*(copies[id(mask)] for mask in self))
+
+    def clear(self, here: tuple[slice, slice], where: NDArray[np.bool_]) -> None:
+        """Writes 0 into all three, `where` in the rectangle `here`."""
+        for mask in self:
+            mask[here][where] = 0
+
     @property
     def union(self) -> Coverage:
         """All that is repainted or replaced: what the worked region must hold."""
+        if self.denoise is self.composite:
+            return self.denoise
         return np.maximum(self.denoise, self.composite)
 
     @property

@@ -52,6 +52,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "guidance": (0, 100),
         "strength": (0.01, 1),
         "mask_growth_latent": (0, 64),
+        "detail": (0, 1),
     }
 )
 _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"solver": SOLVERS, "prefill": PREFILLS})
@@ -68,6 +69,8 @@ class Settings:
         guidance: scale of classifier-free guidance; 1 asks only the prompt.
         strength: in (0, 1], of an inpainting that starts from `prefill`.
         prefill: what fills the hole before the sampler starts, one of `PREFILLS`.
+        detail: in [0, 1], strength of the passes that paint a hole larger than the native size once
+            more in tiles; 0 makes none.
         mask_growth_latent: latent cells by which the part that may change exceeds the hole.
     """
 
@@ -78,6 +81,7 @@ class Settings:
     strength: float = 1.0
     prefill: str = "none"
     mask_growth_latent: int = 1
+    detail: float = 0.4
 
 
 def native_solver(scheduler: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ class MaskedOptions(EditOptions, total=False):
     condition: str | None
     composite: str | None
     regions: str
+    detail: float | None
 
 
 class InpaintOptions(MaskedOptions, total=False):

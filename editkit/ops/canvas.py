@@ -1,10 +1,12 @@
 """What a model sees of a photo, as tensors, and the way back to samples."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from numpy.typing import NDArray
 
 from editkit.photo.prefill import prefill
 from editkit.tensors import LatentMask, PixelMask, Pixels
@@ -41,12 +43,16 @@ def make_canvas(
     `condition` is the hole that a model is told of, the mask's own unless given; all of it above 0.
     """
     filled = prefill(rgb, coverage > 0, method)
-    told = (coverage if condition is None else condition) > 0
-    masks = [torch.from_numpy(m.astype(np.float32))[None, None] for m in (coverage, told)]
-    return Canvas(to_pixels(rgb), masks[0], to_pixels(filled), masks[1])
+    return as_canvas(rgb, coverage, filled, coverage if condition is None else condition)
 
 
-def to_pixels(rgb: Rgb) -> Pixels:
+def as_canvas(rgb: Rgb, coverage: Coverage, start: NDArray[Any], condition: Coverage) -> Canvas:
+    """A canvas of a picture, its mask, its start as samples in [0, 255], and the hole told."""
+    masks = [torch.from_numpy(m.astype(np.float32))[None, None] for m in (coverage, condition > 0)]
+    return Canvas(to_pixels(rgb), masks[0], to_pixels(start), masks[1])
+
+
+def to_pixels(rgb: NDArray[Any]) -> Pixels:
     """Samples in [0, 255] as one picture in [-1, 1]."""
     return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
 

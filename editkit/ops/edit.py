@@ -14,11 +14,12 @@ import torch
 
 from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.draws import Draws, Keyed, Sequential
-from editkit.diffusion.guides import Cfg, Guided
+from editkit.diffusion.guides import Cfg, Guided, Network
 from editkit.diffusion.levels import Schedule
 from editkit.diffusion.plans import How, Plan
 from editkit.diffusion.sampler import Watch, sample
 from editkit.diffusion.solvers import Solver
+from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
 from editkit.errors import InputError
 from editkit.models.base import Hole, Model, Text
 from editkit.models.settings import SOLVERS, Settings
@@ -28,6 +29,9 @@ from editkit.types import Size
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)`, in steps of the walk."""
+
+_RING = 2
+"""Latents around a hole that are decoded with it, to see how well the patch agrees there."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,37 @@ class Session:
     guidance: float
     draws: Draws
     progress: Progress | None = field(default=None, repr=False)
+    views: Views | None = field(default=None, repr=False)
+    """Windows of latents that the model looks through; None shows it the whole at once."""
 
     def encode(self, purpose: str, pixels: Pixels) -> Latents:
         """Latents of a picture; `purpose` names the draw of the posterior."""
-        shape = self.model.latent_shape(Size(*pixels.shape[-2:]), len(pixels))
-        return self.model.encode(pixels, self.draws.posterior(purpose, shape)).cpu()
+        model, views = self.model, self.views
+        shape = model.latent_shape(Size(*pixels.shape[-2:]), len(pixels))
+        noise = self.draws.posterior(purpose, shape)
+        if views is None:
+            return model.encode(pixels, noise).cpu()
+        # What any window will see that looks at what is wanted.
+        near = views.near(max(views.window))
+        parts = (
+            (
+                seen,
+                [model.encode(pixels[..., *enlarged(seen, model.latent_cell)], noise[..., *seen])],
+            )
+            for seen in near.windows()
+        )
+        return blended(parts, [torch.zeros(shape)], views.overlap)[0]
+
+    def decode(self, latents: Latents, otherwise: Pixels) -> Pixels:
+        """Pixels of clean latents; `otherwise` is what no window shows."""
+        model, views, cell = self.model, self.views, self.model.latent_cell
+        if views is None:
+            return model.decode(latents)
+        parts = (
+            (enlarged(seen, cell), [model.decode(latents[..., *seen]).cpu()])
+            for seen in views.near(_RING).windows()
+        )
+        return blended(parts, [otherwise], views.overlap * cell)[0]
 
     def noise(self, size: Size) -> Latents:
         """The noise that the walk starts from."""
@@ -188,12 +218,24 @@ class Session:
             x,
             plan,
             self.schedule,
-            Guided(model.network(text, hole, self.guidance), guide, self.schedule.target),
+            Guided(self._network(text, hole), guide, self.schedule.target),
             self.solver,
             draws=self.draws,
             constraints=constraints,
             watch=self._watch(plan),
         )
+
+    def _network(self, text: Text, hole: Hole | None) -> Network:
+        """The model with its conditions, through windows if there are any."""
+        model = self.model
+        if self.views is None:
+            return model.network(text, hole, self.guidance)
+
+        def at(seen: Window) -> Network:
+            part = hole and Hole(hole.mask[..., *seen], hole.around[..., *seen])
+            return model.network(text, part, self.guidance)
+
+        return viewed(at, self.views)
 
     def _watch(self, plan: Plan) -> Watch | None:
         progress = self.progress

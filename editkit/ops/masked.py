@@ -1,35 +1,45 @@
 """Edits inside a mask: the part of the photo that is worked on, and the way back into it."""
 
-import hashlib
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from editkit.diffusion.constraints import ChangeMap, Constraint, Hard, Known
 from editkit.diffusion.plans import Plan, first_level
+from editkit.diffusion.views import Views
 from editkit.errors import InputError
 from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
 from editkit.models.settings import PREFILLS, REGIONS, Settings
-from editkit.ops.canvas import Canvas, make_canvas, to_rgb
+from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_rgb
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, describe
+from editkit.ops.work import Meter, Work, seed_for
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.match import matched, softened
 from editkit.photo.parts import Part, split
-from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
+from editkit.photo.regions import (
+    Region,
+    cut,
+    cut_mask,
+    cut_photo,
+    finer_regions,
+    paste,
+    plan_region,
+)
 from editkit.photo.scores import nearby, scores
-from editkit.tensors import Latents
-from editkit.types import Coverage
+from editkit.tensors import LatentMask, Latents, Pixels
+from editkit.types import Box, Coverage, Rgb, Size
+
+_OVERLAP = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,9 @@ class MaskedEdit(Edit):
             for each pixel where the walk is held to the photo.
         condition: what an inpainting model is told is missing, in the same way.
         composite: what reaches the photo, in the same way; the rest stays bit for bit.
+        detail: in [0, 1], strength of the passes that paint what is larger than the model's own
+            size once more, in tiles, at twice the scale each time until it is the photo's; 0 makes
+            none, and leaves it soft.
         feather: width in photo pixels over which what was painted begins, inside the mask; it
             fades in from what surrounds the hole, not from what the hole covers.
     """
@@ -66,12 +79,14 @@ class MaskedEdit(Edit):
     condition: str | None = None
     composite: str | None = None
     regions: str = "auto"
+    detail: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within("strength", self.strength, 0.01, 1)
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
+        within("detail", self.detail, 0, 1)
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:
@@ -91,6 +106,10 @@ class MaskedEdit(Edit):
         strength = settings.strength if as_recommended and settings.prefill != "none" else 1.0
         return self.prefill or settings.prefill, self.strength or strength
 
+    def refines(self, settings: Settings) -> float:
+        """Strength of the passes in tiles, with the model's recommendation; 0 for none."""
+        return settings.detail if self.detail is None else self.detail
+
     @abstractmethod
     def plan(self, steps: int, first: int) -> Plan:
         """The walk."""
@@ -107,8 +126,10 @@ class MaskedEdit(Edit):
         """Clean latents of the canvas with its hole repainted."""
         session = open_session(self, model, canvas.size, progress)
         _, strength = self.begins(model.settings)
+        return self._walk(session, canvas, strength, holds=self.holds(model))
+
+    def _walk(self, session: Session, canvas: Canvas, strength: float, *, holds: bool) -> Latents:
         plan = self.plan(session.schedule.steps, first_level(session.schedule.steps, strength))
-        holds = self.holds(model)
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
         clean = session.encode("image", canvas.start) if holds or strength < 1 else None
         noise = session.noise(canvas.size)
@@ -119,6 +140,18 @@ class MaskedEdit(Edit):
         if clean is not None and holds:
             constraints.append(self.hold(clean, noise, self._known(session, canvas)))
         return session.run(x, plan, hole, constraints)
+
+    def finely(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Pixels:
+        """The canvas painted once more from its start, through windows of the model's own size.
+
+        The surroundings are held by blending whatever the model, so that every window sees them at
+        the level of noise that it works at. Where no window was, the canvas's pixels come back.
+        """
+        session = open_session(self, model, canvas.size, progress)
+        side = self.work_size or model.settings.native_size
+        session = views_for(session, session.reduce(canvas.mask), side)
+        latents = self._walk(session, canvas, self.refines(model.settings), holds=True)
+        return session.decode(latents, canvas.pixels)
 
     def _known(self, session: Session, canvas: Canvas) -> Known:
         """What is known at each level: a soft mask is a strength for each latent."""
@@ -155,11 +188,9 @@ class MaskedEdit(Edit):
         coverage = coverage_of(mask, photo)
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
         masks = derive(coverage, photo, **rules)
-        parts = self._parts(model, masks.union)
-        regions = [self._region(model, photo, part) for part in parts]
-        work = list(zip(parts, regions, strict=True))
+        work = [self._work(model, photo, part) for part in self._parts(model, masks.union)]
         edited = self._painted(model, photo, masks, work, progress)
-        report = self._report(model, photo, edited, masks, regions)
+        report = self._report(model, photo, edited, masks, work)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = record_of(self, model, photo, coverage)
         record["mask"] |= mask_told(mask)
@@ -170,22 +201,27 @@ class MaskedEdit(Edit):
         side = self.work_size or model.settings.native_size
         return split(coverage, self.regions, side / (1 + 2 * self.context))
 
-    def _region(self, model: Model, photo: Photo, part: Part) -> Region:
-        return plan_region(
+    def _work(self, model: Model, photo: Photo, part: Part) -> Work:
+        settings = model.settings
+        native, multiple = self.work_size or settings.native_size, model.multiple
+        region = plan_region(
             photo.size,
             part.box,
-            native=model.settings.native_size,
-            multiple=model.multiple,
+            native=settings.native_size,
+            multiple=multiple,
             context=self.context,
             working=self.work_size,
         )
+        if self.compat or self.refines(settings) == 0:
+            return Work(part, region)
+        return Work(part, region, finer_regions(part.box, region, native=native, multiple=multiple))
 
     def _painted(
         self,
         model: Model,
         photo: Photo,
         masks: Masks,
-        work: Sequence[tuple[Part, Region]],
+        work: Sequence[Work],
         progress: Progress | None,
     ) -> Photo:
         """The photo with one part after the other painted and put back.
@@ -193,41 +229,66 @@ class MaskedEdit(Edit):
         A part that is painted later is a hole to those before it: what it covers is to go. To those
         after it, a part that is done is a part of the photo.
         """
-        if len(work) == 1:
-            ((_, region),) = work
-            patch = self._patch(model, photo, masks, region, progress)
-            return composite(photo, patch, region.box, masks.composite, seed=self.seed)
-        left = Masks(masks.denoise.copy(), masks.condition.copy(), masks.composite.copy())
-        for number, (part, region) in enumerate(work):
-            edit = replace(self, seed=_seed_of(self.seed, number))
-            told = _shifted(progress, number, len(work))
-            patch = edit._patch(model, photo, left, region, told)  # noqa: SLF001 - of its own kind
-            alpha, mine = np.zeros(photo.size, np.float32), part.coverage > 0
-            alpha[part.box.slices][mine] = masks.composite[part.box.slices][mine]
-            photo = composite(photo, patch, region.box, alpha, seed=edit.seed)
-            for mask in (left.denoise, left.condition, left.composite):
-                mask[part.box.slices][mine] = 0
+        meter = Meter(progress, [cost for part in work for cost in part.costs()])
+        left = masks.copied() if len(work) > 1 else masks
+        for number, one in enumerate(work):
+            edit = replace(self, seed=seed_for(self.seed, "part", number))
+            patch, box = edit._patch(model, photo, left, one, meter)  # noqa: SLF001 - of its own kind
+            here, mine = one.part.box.slices, one.part.coverage > 0
+            alpha = np.zeros(box.size, np.float32)
+            alpha[one.part.box.seen_from(box).slices][mine] = left.composite[here][mine]
+            photo = composite(photo, patch, box, alpha, seed=edit.seed)
+            if number + 1 < len(work):
+                left.clear(here, mine)
         return photo
 
     def _patch(
+        self, model: Model, photo: Photo, masks: Masks, work: Work, meter: Meter
+    ) -> tuple[NDArray[np.float32], Box]:
+        """What the model paints, at its size in the photo, and its place there."""
+        region, method = work.region, self.begins(model.settings)[0]
+        seen, holes = cut_photo(photo, region), Masks(*(cut_mask(m, region) for m in masks))
+        canvas = make_canvas(seen, holes.denoise, method, holes.condition)
+        with device_errors(model.device):
+            pixels = model.decode(self.latents(model, canvas, meter.next()))
+        patch = self._agreed(pixels, seen, holes, region, done=not work.finer)
+        for number, finer in enumerate(work.finer, 1):
+            edit = replace(self, seed=seed_for(self.seed, "detail", number))
+            start = cut(patch, replace(finer, box=finer.box.seen_from(region.box)))
+            region, done = finer, number == len(work.finer)
+            patch = edit._again(model, photo, masks, region, start, meter, done=done)  # noqa: SLF001
+        return patch, region.box
+
+    def _again(
         self,
         model: Model,
         photo: Photo,
         masks: Masks,
         region: Region,
-        progress: Progress | None,
-    ) -> NDArray[np.uint8]:
-        """What the model paints, at the region's place and size in the photo."""
-        method, _ = self.begins(model.settings)
-        seen, hole = cut_photo(photo, region), cut_mask(masks.composite, region) > 0
-        told = cut_mask(masks.condition, region)
-        canvas = make_canvas(seen, cut_mask(masks.denoise, region), method, told)
+        start: NDArray[np.float32],
+        meter: Meter,
+        *,
+        done: bool,
+    ) -> NDArray[np.float32]:
+        """A patch painted once more from itself, in tiles."""
+        seen, holes = cut_photo(photo, region), Masks(*(cut_mask(m, region) for m in masks))
+        start = np.where(holes.denoise[..., None] > 0, start, seen)
+        canvas = as_canvas(seen, holes.denoise, start, holes.condition)
         with device_errors(model.device):
-            patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
+            pixels = self.finely(model, canvas, meter.next())
+        return self._agreed(pixels, seen, holes, region, done=done)
+
+    def _agreed(
+        self, pixels: Pixels, seen: Rgb, holes: Masks, region: Region, *, done: bool
+    ) -> NDArray[np.float32]:
+        """What was painted, brought to agree with what is around the hole, in the photo's size."""
+        hole, patch = holes.composite > 0, to_rgb(pixels)
         if self.match:
             patch = matched(patch, seen, hole)
         scale = region.scaled.width / region.box.size.width
-        return paste(softened(patch, seen, hole, self.feather * scale), region)
+        if done:
+            patch = softened(patch, seen, hole, self.feather * scale)
+        return paste(patch.astype(np.float32), region)
 
     def _report(
         self,
@@ -235,7 +296,7 @@ class MaskedEdit(Edit):
         before: Photo,
         after: Photo,
         masks: Masks,
-        regions: Sequence[Region],
+        work: Sequence[Work],
     ) -> Report:
         """What was done and what it changed."""
         prefill, strength = self.begins(model.settings)
@@ -253,8 +314,9 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
-            "region": _told(max(regions, key=lambda region: region.box.size.area)),
-            "worked_regions": [_told(region) for region in regions],
+            "detail": self.refines(model.settings),
+            "region": max(work, key=lambda one: one.region.box.size.area).told(),
+            "worked_regions": [one.told() for one in work],
             "pixels": mask.size,
             "pixels_kept": kept,
             "samples_kept": count.kept,
@@ -265,20 +327,8 @@ class MaskedEdit(Edit):
         }
 
 
-def _told(region: Region) -> dict[str, Any]:
-    return {**region.box._asdict(), "worked_at": str(region.working)}
-
-
-def _seed_of(seed: int, number: int) -> int:
-    """A seed for each part: the first has the edit's own, and no two have the same noise."""
-    if number == 0:
-        return seed
-    key = hashlib.sha256(f"{seed}/part/{number}".encode()).digest()
-    return int.from_bytes(key[:8], "big") >> 1
-
-
-def _shifted(progress: Progress | None, number: int, of: int) -> Progress | None:
-    """Progress of one of several walks of the same length."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(number * total + done, of * total)
+def views_for(session: Session, wanted: LatentMask, side: int) -> Session:
+    """The session, its model looking at `wanted` through windows of `side` pixels."""
+    field, places = Size(*wanted.shape[-2:]), max(1, side // session.model.latent_cell)
+    window = Size(min(places, field.height), min(places, field.width))
+    return replace(session, views=Views(field, window, places // _OVERLAP, wanted))

@@ -47,17 +47,19 @@ def composite(
         photo: the photo.
         patch: RGB of the box's size in [0, 255], sRGB, uint8 or float32.
         box: where the patch lies.
-        alpha: composite alpha at the photo's size, in [0, 1].
+        alpha: composite alpha at the photo's size, or at the box's, in [0, 1].
         seed: of the dither.
 
     Raises:
         InputError: a patch or an alpha of the wrong size.
     """
-    if patch.shape != (*box.size, 3) or alpha.shape != photo.size:
+    if patch.shape != (*box.size, 3) or alpha.shape not in (photo.size, box.size):
         raise InputError(
             f"a patch of shape {patch.shape} and an alpha of shape {alpha.shape} do not fit "
             f"a box of {box.size} in a photo of {photo.size}"
         )
+    if alpha.shape == photo.size:
+        alpha = alpha[box.slices]
     samples = photo.samples.copy()
     noise = np.random.Generator(np.random.Philox(seed))
     for rows in _strips(box):
@@ -65,7 +67,7 @@ def composite(
         new = colour.from_rgb(patch[rows], photo.mode, photo.profile)
         if samples.dtype == np.uint16:
             new += (noise.random(new.shape, np.float32) - np.float32(0.5)) * 257
-        _blend(samples[here], new, alpha[here])
+        _blend(samples[here], new, alpha[rows])
     return photo.with_samples(samples)
 
 

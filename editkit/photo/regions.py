@@ -7,7 +7,7 @@ single masked pixel.
 """
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, log2, sqrt
 from typing import Any
 
 import cv2
@@ -21,6 +21,8 @@ from editkit.types import Box, Coverage, Size
 _MOST_ENLARGED = 4.0
 _LONGEST = 3
 _SAME_SCALE = 0.1
+_SHARP = 0.8
+_LARGEST = 16e6
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,46 @@ def plan_region(
     left, right = _span(mask_box.left, mask_box.right, wanted, photo.width)
     box = Box(top, left, bottom, right)
     scaled = _scaled(box.size, side)
+    return Region(box, scaled, _working(scaled, side, multiple))
+
+
+def finer_regions(mask_box: Box, region: Region, *, native: int, multiple: int) -> list[Region]:
+    """Regions for the same mask, each at up to twice the scale of the one before.
+
+    The last is at the photo's own scale, or has 16 megapixels where that would have more. None
+    where the first region's pixels are not, or hardly, larger than the photo's. Each holds the
+    mask's box and a quarter of `native` around it at its own scale, as far as the first reaches.
+
+    Args:
+        mask_box: where the mask is above 0.
+        region: the first, from `plan_region`.
+        native: side in pixels of what the model sees at once.
+        multiple: what the model's sides must be divisible by.
+    """
+    first = region.scaled.width / region.box.size.width
+    last = min(1.0, sqrt(_LARGEST / mask_box.size.area))
+    if first > _SHARP * last:
+        return []
+    count = ceil(log2(last / first) - _SAME_SCALE)
+    scales = [first * (last / first) ** (k / count) for k in range(1, count)] + [last]
+    return [_finer(mask_box, region.box, scale, native, multiple) for scale in scales]
+
+
+def _finer(mask_box: Box, limits: Box, scale: float, native: int, multiple: int) -> Region:
+    margin = ceil(native / 4 / scale)
+    box = Box(
+        max(mask_box.top - margin, limits.top),
+        max(mask_box.left - margin, limits.left),
+        min(mask_box.bottom + margin, limits.bottom),
+        min(mask_box.right + margin, limits.right),
+    )
+    scaled = Size(*(max(1, round(length * scale)) for length in box.size))
+    return Region(box, scaled, _working(scaled, native, multiple))
+
+
+def _working(scaled: Size, side: int, multiple: int) -> Size:
     least = max(multiple, _up(side // 4, multiple))
-    padded = Size(*(max(_up(length, multiple), least) for length in scaled))
-    return Region(box, scaled, padded)
+    return Size(*(max(_up(length, multiple), least) for length in scaled))
 
 
 def cut(array: NDArray[Any], region: Region) -> NDArray[Any]:

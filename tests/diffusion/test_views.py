@@ -1,6 +1,7 @@
 """Windows over a large state: they cover it, agree on it, and leave no grid."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from editkit.diffusion.guides import COND, UNCOND, Network
 from editkit.diffusion.levels import Level
-from editkit.diffusion.views import Views, Window, viewed
+from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
 from editkit.tensors import State
 from editkit.types import Size
 
@@ -85,3 +86,24 @@ def test_the_grid_moves_from_level_to_level() -> None:
     edges = [{rows.start for rows, _ in views.at(level)} - {0, 48} for level in levels]
     assert len(set.union(*edges)) > 20
     assert [list(views.at(v)) for v in levels] == [list(views.at(v)) for v in levels]
+
+
+def test_where_no_window_was_the_rest_shows() -> None:
+    rest = torch.randn(1, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    seen = (slice(4, 12), slice(8, 16))
+    (out,) = blended(iter([(seen, [torch.full((1, 2, 8, 8), 3.0)])]), [rest], 2)
+    assert torch.allclose(out[..., 4:12, 8:16], torch.tensor(3.0))
+    out[..., 4:12, 8:16] = rest[..., 4:12, 8:16]
+    assert torch.equal(out, rest)
+
+
+def test_nearby_windows_are_looked_through_too() -> None:
+    wanted = torch.zeros(1, 1, 64, 64)
+    wanted[..., 40, 10] = 1
+    views = Views(Size(64, 64), Size(16, 16), 4, wanted)
+    few, more = set(map(str, views.windows())), set(map(str, views.near(16).windows()))
+    assert few < more < set(map(str, replace(views, wanted=None).windows()))
+
+
+def test_a_window_over_larger_cells_covers_the_same() -> None:
+    assert enlarged((slice(2, 5), slice(0, 7)), 8) == (slice(16, 40), slice(0, 56))

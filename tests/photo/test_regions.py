@@ -1,6 +1,7 @@
 """Regions: where a crop lies, what it is scaled to, and the way there and back."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 
 from editkit.errors import InputError
 from editkit.photo.files import Photo
-from editkit.photo.regions import Region, cut, cut_mask, cut_photo, paste, plan_region
+from editkit.photo.regions import (
+    Region,
+    cut,
+    cut_mask,
+    cut_photo,
+    finer_regions,
+    paste,
+    plan_region,
+)
 from editkit.types import Box, Size
 
 SIDES = st.integers(1, 3000)
@@ -55,6 +64,40 @@ def test_a_region_contains_the_mask_and_stays_in_the_photo(
         abs(length - before * factor) <= 1.5 or length == 1
         for length, before in zip(scaled, box.size, strict=True)
     )
+
+
+@given(cases(), st.sampled_from([64, 256, 512]), st.sampled_from([8, 64]), st.floats(0, 1))
+def test_finer_regions_go_up_to_the_photos_own_scale(
+    case: tuple[Size, Box], native: int, multiple: int, context: float
+) -> None:
+    size, mask = case
+    first = plan_region(size, mask, native=native, multiple=multiple, context=context)
+    finer = finer_regions(mask, first, native=native, multiple=multiple)
+    scales = [r.scaled.width / r.box.size.width for r in (first, *finer)]
+    if not finer:
+        assert scales[0] >= 0.79
+        return
+    # 3000 pixels square fit into the most that is painted at once.
+    assert finer[-1].scaled == finer[-1].box.size
+    rounding = 1 + 2 / min(min(r.scaled) for r in (first, *finer))
+    for before, after in pairwise(scales):
+        assert before < after <= 2**1.1 * before * rounding
+    for region in finer:
+        box = region.box
+        assert first.box.top <= box.top <= mask.top
+        assert mask.bottom <= box.bottom <= first.box.bottom
+        assert first.box.left <= box.left <= mask.left
+        assert mask.right <= box.right <= first.box.right
+        assert all(length % multiple == 0 for length in region.working)
+        assert all(w >= s for w, s in zip(region.working, region.scaled, strict=True))
+
+
+def test_what_is_painted_at_once_is_bounded() -> None:
+    size, mask = Size(9000, 12000), Box(100, 100, 8900, 11900)
+    first = plan_region(size, mask, native=256, multiple=8)
+    areas = [r.scaled.area for r in finer_regions(mask, first, native=256, multiple=8)]
+    assert 4 * areas[-2] > areas[-1]
+    assert 15e6 < areas[-1] < 18e6
 
 
 @given(cases(), st.floats(0, 0.2))
