@@ -8,21 +8,21 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
+from editkit.masks.read import bounding_box
 from editkit.ops.record import with_paths_from
 from editkit.photo import containers, jpeg, metadata, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
+    as_stored,
     encode_photo,
     format_name,
     is_lossy,
     read_photo,
-    turned_back,
 )
 
 if TYPE_CHECKING:
@@ -169,9 +169,12 @@ def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blo
     """The source with the difference of the edit added, as stored: not turned, its tag kept."""
     original = result.original
     assert original is not None  # noqa: S101 - `_obstacle` looked
-    step = result.photo.samples.astype(np.int16) - original.samples
-    step = turned_back(step.reshape(*step.shape[:2], -1), original.orientation)
-    made, blocks = jpeg.spliced(original.carried["jpeg"], step)
+    assert result.mask is not None  # noqa: S101
+    before, after, mask = (
+        as_stored(array, original.orientation)
+        for array in (original.samples, result.photo.samples, result.mask)
+    )
+    made, blocks = jpeg.spliced(original.carried["jpeg"], before, after, bounding_box(mask))
     exif = photo.carried.get("exif")
     for segment in jpeg.segments_of(original.carried["jpeg"]):
         if segment.data.startswith(jpeg.EXIF) and exif is not None:
@@ -197,7 +200,8 @@ def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks |
     found["file_samples_changed_outside"] = count.kept_changed
     found["file_largest_change_outside"] = count.largest
     if blocks is not None:
-        mask = turned_back(result.mask > 0, result.original.orientation)
+        del again  # the blocks need the memory
+        mask = as_stored(result.mask > 0, result.original.orientation)
         kept = jpeg.blocks_compared(result.original.carried["jpeg"], data, mask)
         found["jpeg_blocks_kept"] = kept.total
         found["jpeg_blocks_changed_outside"] = kept.changed

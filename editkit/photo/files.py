@@ -562,19 +562,28 @@ def _said(heard: list[warnings.WarningMessage]) -> list[str]:
 
 def upright(samples: Samples, orientation: int) -> Samples:
     """The samples, (H, W) or (H, W, C), with an EXIF orientation from 1 to 8 applied."""
+    return np.ascontiguousarray(_turned(samples, orientation))
+
+
+def turned_back(samples: Samples, orientation: int) -> Samples:
+    """The inverse of `upright`."""
+    return np.ascontiguousarray(as_stored(samples, orientation))
+
+
+def as_stored(samples: Samples, orientation: int) -> Samples:
+    """`turned_back`, as a view of the same memory."""
+    # Quarter turns undo each other; every other orientation is its own inverse.
+    return _turned(samples, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def _turned(samples: Samples, orientation: int) -> Samples:
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
-    return np.ascontiguousarray(samples)
-
-
-def turned_back(samples: Samples, orientation: int) -> Samples:
-    """The inverse of `upright`."""
-    # Quarter turns undo each other; every other orientation is its own inverse.
-    return upright(samples, {6: 8, 8: 6}.get(orientation, orientation))
+    return samples
 
 
 def _frozen(samples: Samples) -> Samples:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import ImageError
+from editkit.photo.colour import Samples
+from editkit.types import Box
 
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 EXIF, XMP, MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/ext"
@@ -93,12 +95,14 @@ def turned_density(segment: Segment) -> Segment:
     return Segment(APP0, data[:8] + data[10:12] + data[8:10] + data[12:])
 
 
-def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Blocks]:
+def spliced(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[bytes, Blocks]:
     """The JPEG with a difference of samples added to its coefficients, and what that touched.
 
     Args:
         original: a JPEG of grey, RGB or YCbCr.
-        difference: (H, W, C), edited less original, as stored (not turned upright).
+        before: its samples, (H, W) or (H, W, C), as stored (not turned upright).
+        after: the same, edited.
+        box: where they differ.
 
     Raises:
         ImageError: a JPEG of another kind, or damaged.
@@ -110,21 +114,41 @@ def spliced(original: bytes, difference: NDArray[np.int16]) -> tuple[bytes, Bloc
         source.write_bytes(original)
         jpeg = jpeglib.read_dct(str(source))
         total = changed = 0
-        planes = _planes(difference, str(jpeg.jpeg_color_space))
-        names = ("Y", "Cb", "Cr")[: len(planes)]
         factors = np.asarray(jpeg.samp_factor)
-        for index, name in enumerate(names):
-            step = _steps(planes[index], factors.max(axis=0) // factors[index], factors, index)
-            old = np.asarray(getattr(jpeg, name))
+        box = _aligned(box, _BLOCK * factors.max(axis=0), before.shape)
+        planes = _planes(_difference(before, after, box), str(jpeg.jpeg_color_space))
+        for index, name in enumerate(("Y", "Cb", "Cr")[: len(planes)]):
+            ratio = factors.max(axis=0) // factors[index]
+            step = _steps(planes[index], ratio, factors, index)
             table = np.asarray(jpeg.get_component_qt(index), np.float32)
             if not table.all():
                 raise ImageError("the JPEG's coefficients cannot be had: a step of 0 in its tables")
+            every = np.asarray(getattr(jpeg, name))
+            top, left = box.top // (_BLOCK * int(ratio[0])), box.left // (_BLOCK * int(ratio[1]))
+            old = every[top:, left:][: -(-step.shape[0] // _BLOCK), : -(-step.shape[1] // _BLOCK)]
             new = _added(old, step, table)
-            total += old.shape[0] * old.shape[1]
+            total += every.shape[0] * every.shape[1]
             changed += int((old != new).any(axis=(2, 3)).sum())
-            setattr(jpeg, name, new)
+            old[:] = new
+            setattr(jpeg, name, every)
         jpeg.write_dct(str(target))
         return target.read_bytes(), Blocks(total, changed)
+
+
+def _aligned(box: Box, unit: NDArray[Any], shape: tuple[int, ...]) -> Box:
+    """The box grown to whole units, as far as there are samples."""
+    down, across = (int(length) for length in unit)
+    return Box(
+        box.top // down * down,
+        box.left // across * across,
+        min(-(-box.bottom // down) * down, shape[0]),
+        min(-(-box.right // across) * across, shape[1]),
+    )
+
+
+def _difference(before: Samples, after: Samples, box: Box) -> NDArray[np.int16]:
+    step = after[box.slices].astype(np.int16) - before[box.slices]
+    return step.reshape(*box.size, -1)
 
 
 def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> Blocks:
@@ -139,17 +163,30 @@ def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> 
         ImageError: the two are not built of the same blocks, or one is damaged.
     """
     total = changed = 0
-    for (old, size), (new, other) in zip(_blocks(original), _blocks(edited), strict=True):
-        if old.shape != new.shape or size != other:
+    for old, new in zip(_components(original), _components(edited), strict=True):
+        if old.blocks.shape != new.blocks.shape or old.size != new.size:
             raise ImageError("the two JPEGs are not built of the same blocks")
-        free = ~_covered(mask, old.shape[:2], size)
+        free = ~_covered(mask, old.blocks.shape[:2], old.size)
         total += int(free.sum())
-        changed += int(((old != new).any(axis=(2, 3)) & free).sum())
+        changed += int((old.differs(new) & free).sum())
     return Blocks(total, changed)
 
 
-def _blocks(data: bytes) -> list[tuple[NDArray[Any], tuple[int, int]]]:
-    """Each component's coefficients, times their steps, and the pixels that a block stands for."""
+@dataclass(frozen=True)
+class _Component:
+    """Coefficients of one component, the table of their steps, and the pixels of a block."""
+
+    blocks: NDArray[Any]
+    table: NDArray[np.int32]
+    size: tuple[int, int]
+
+    def differs(self, other: "_Component") -> NDArray[np.bool_]:
+        """For each block, whether a coefficient times its step is another."""
+        rows = zip(self.blocks, other.blocks, strict=True)  # one at a time, to save memory
+        return np.stack([(a * self.table != b * other.table).any(axis=(1, 2)) for a, b in rows])
+
+
+def _components(data: bytes) -> list[_Component]:
     import jpeglib
 
     with _folder() as folder:
@@ -158,12 +195,11 @@ def _blocks(data: bytes) -> list[tuple[NDArray[Any], tuple[int, int]]]:
         jpeg = jpeglib.read_dct(str(file))
         factors = np.asarray(jpeg.samp_factor)
         names = ("Y", "Cb", "Cr", "K")[: int(jpeg.num_components)]
-        found = list[tuple[NDArray[Any], tuple[int, int]]]()
+        found = list[_Component]()
         for index, name in enumerate(names):
             table = np.asarray(jpeg.get_component_qt(index), np.int32)
             down, across = (_BLOCK * int(f) for f in factors.max(axis=0) // factors[index])
-            values = np.asarray(getattr(jpeg, name), np.int32) * table
-            found.append((values, (down, across)))
+            found.append(_Component(np.asarray(getattr(jpeg, name)), table, (down, across)))
         return found
 
 
