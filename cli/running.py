@@ -210,7 +210,9 @@ def read_pair(
         forbid_network()
     photo = read_source(image, frame)
     given = sys.stdin.buffer.read() if mask == STDIO else mask
-    return photo, coverage_of(given, photo)
+    coverage = coverage_of(given, photo)
+    coverage.flags.writeable = False  # so that the edit need not copy it
+    return photo, coverage
 
 
 def _default_output(source: str | None) -> str:

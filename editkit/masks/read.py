@@ -95,7 +95,8 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
     # Written so that a NaN, which compares false, is refused too.
     if not (low >= 0.0 and high <= 1.0):
         raise MaskError(f"{name} goes from {low:g} to {high:g}; values must be from 0 to 1")
-    return flat.astype(np.float32)
+    # What nobody can write to need not be copied: a mask of a large photo is larger than that.
+    return flat.astype(np.float32, copy=flat.flags.writeable)
 
 
 def _from_photo(photo: Photo, name: str) -> Coverage:

@@ -109,8 +109,17 @@ def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
 
 
 def samples_of(image: Image.Image) -> Samples:
-    """The stored values of an image that `settle` gave; not writable."""
-    return np.asarray(image)
+    """The stored values of an image that `settle` gave."""
+    # Pillow hands over all samples twice at once; a strip at a time it does so of a strip.
+    rows = max(1, _STRIP // max(1, image.width))
+    spans = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+    if len(spans) < 2:
+        return np.asarray(image)
+    first = np.asarray(image.crop((0, 0, image.width, 1)))
+    samples = np.empty((image.height, *first.shape[1:]), first.dtype)
+    for top, bottom in spans:
+        samples[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return samples
 
 
 def image_of(samples: Samples, mode: str) -> Image.Image:

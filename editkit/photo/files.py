@@ -224,6 +224,7 @@ def read_photo(
             image = Image.open(stream)
         with image:
             photo = _from_image(image, name, max_pixels, frame)
+        del image  # it holds all samples once more
         with _pillow(name):
             photo = _from_container(photo, stream, frame or 0)
     notes = tuple(dict.fromkeys([*photo.notes, *_said(heard)]))
