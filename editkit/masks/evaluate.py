@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from editkit.errors import EditkitError, InputError, MaskError
-from editkit.masks import refine, select, shapes
+from editkit.masks import refine, scenes, select, shapes
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
 from editkit.masks.read import read_mask, read_part
@@ -331,9 +331,9 @@ _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
         view.rgb, shapes.box(view.size, *args.box(view))
     ),
     "superpixels": _superpixels,
-    "saliency": lambda view, _: select.saliency(view.rgb),
-    "sky": lambda view, _: select.sky(view.rgb),
-    "face": lambda view, _: select.face(view.rgb),
+    "saliency": lambda view, _: scenes.saliency(view.rgb),
+    "sky": lambda view, _: scenes.sky(view.rgb),
+    "face": lambda view, _: scenes.face(view.rgb),
     "text": _text,
     "sam": _sam,
     "subject": _subject,
