@@ -137,7 +137,8 @@ def _sky_coloured(colours: NDArray[np.float32], grey: NDArray[np.float32]) -> ND
     warm = (light > 75) & (np.abs(green_red) < 25)
     deep = (light > 6) & (blue_yellow < -9) & (green_red < -0.9 * blue_yellow)
     # Sky lightens towards the horizon; blue hills under it are darker than it.
-    deep &= grey > np.maximum.accumulate(grey, axis=0) - 12
+    above = np.maximum.accumulate(np.where(deep, grey, 0), axis=0)
+    deep &= grey > above - 12
     return bluish | warm | deep
 
 

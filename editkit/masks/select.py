@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.masks.refine import enlarged, grabcut
-from editkit.types import Coverage, Rgb
+from editkit.types import Coverage, Rgb, SmallRgb
 
 _STRIP = 1 << 20
 _WORKED_AT = 512
+_CUT_AT = 400
 
 Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From CIELAB (h, w, 3) to coverage (h, w)."""
@@ -77,11 +78,27 @@ def edges(rgb: Rgb, share: float) -> Coverage:
 
 
 def cut_from_box(rgb: Rgb, inside: Coverage) -> Coverage:
-    """The object in a box by GrabCut: what is outside the box is known not to be it."""
-    small, factor = reduced(rgb)
-    here = np.asarray(cv2.resize(inside, small.shape[1::-1], interpolation=cv2.INTER_AREA)) >= 0.5
+    """The object in a box by GrabCut: what is outside the box is known not to be it.
+
+    Only the box and half of its size around it are looked at, so that a small box in a large photo
+    is cut as sharply as a large one.
+    """
+    out = np.zeros(rgb.shape[:2], np.float32)
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return out
+    part = tuple(
+        slice(max(0, int(first) - margin), int(last) + 1 + margin)
+        for first, last, margin in (
+            (side[0], side[-1], max(8, side.size // 2)) for side in (rows, columns)
+        )
+    )
+    view, box = rgb[part], inside[part]
+    small, factor = reduced(view, _CUT_AT)
+    here = np.asarray(cv2.resize(box, small.shape[1::-1], interpolation=cv2.INTER_AREA)) >= 0.5
     labels = np.where(here, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    return enlarged(grabcut(small, labels), rgb, factor) * inside
+    np.multiply(enlarged(grabcut(small, labels), view, factor), box, out=out[part])
+    return out
 
 
 def superpixels(rgb: Rgb, strokes: Coverage, side: float) -> Coverage:
@@ -96,7 +113,7 @@ def superpixels(rgb: Rgb, strokes: Coverage, side: float) -> Coverage:
     return enlarged(chosen, rgb, factor)
 
 
-def reduced(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[Rgb, float]:
+def reduced(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
     """A photo with its longer side brought down to a length, and by which factor."""
     factor = max(1.0, max(rgb.shape[:2]) / longest)
     if factor == 1.0:

@@ -214,6 +214,36 @@ def test_sky_and_edges() -> None:
     assert not select_in("sky", read_photo(scene()[80:])).any()
 
 
+def test_dark_skies_with_clouds() -> None:
+    """Deep blue, lighter towards the horizon, with textured clouds, over dark blue hills."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:240, :320]
+    depth = np.clip(rows / 170, 0, 1)[..., None]
+    image = np.array([8, 14, 60]) * (1 - depth) + np.array([70, 100, 190]) * depth
+    cloud = ((rows - 70) / 18.0) ** 2 + ((columns - 120) / 50.0) ** 2 <= 1
+    image[cloud] = 200 + 12 * rng.standard_normal((int(cloud.sum()), 1))
+    hills = rows > 150 + 25 * np.sin(columns / 60)
+    image[hills] = np.array([18, 26, 48])
+    image += rng.normal(0, 1.2, image.shape)
+    photo = read_photo(np.clip(image, 0, 255).astype(np.uint8))
+    found = select_in("sky", photo)
+    assert overlap(found, (~hills).astype(np.float32)) > 0.95
+    assert found[cloud].mean() > 0.95
+
+
+def test_what_stands_out_of_a_sky_that_fades() -> None:
+    """Its colours differ from the border's, but only by small steps."""
+    rows, columns = np.mgrid[:200, :300]
+    ramp = np.linspace(30, 220, 300)[None, :, None] * np.array([0.4, 0.6, 1.0])
+    image = np.tile(ramp, (200, 1, 1)) + np.random.default_rng(2).normal(0, 1, (200, 300, 3))
+    object_ = (np.abs(rows - 100) < 40) & (np.abs(columns - 170) < 25)
+    image[object_] = (215, 120, 40)
+    found = select_in("saliency", read_photo(np.clip(image, 0, 255).astype(np.uint8)))
+    assert overlap(found, object_.astype(np.float32)) > 0.9
+    grain = np.random.default_rng(3).normal(120, 12, (200, 300, 3))
+    assert not select_in("saliency", read_photo(np.clip(grain, 0, 255).astype(np.uint8))).any()
+
+
 def test_faces() -> None:
     from skimage.data import astronaut
 
@@ -223,6 +253,11 @@ def test_faces() -> None:
     assert 60 < rows.mean() < 170
     assert 170 < columns.mean() < 280
     assert 0.01 < found.mean() < 0.1
+    # Without colour, too; and where a face would be blue it is none.
+    grey = read_photo(np.asarray(Image.fromarray(astronaut()).convert("L")))
+    assert select_in("face", grey)[110, 225] == 1
+    blue = np.ascontiguousarray(astronaut()[..., ::-1])
+    assert not select_in("face", read_photo(blue))[110, 225]
 
 
 def test_files_and_alphas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,6 +356,17 @@ def test_snapping_leaves_what_is_far(method: str) -> None:
     distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
     assert np.array_equal(near[distance > 5.01], mask[distance > 5.01])
     assert (near != mask).any()
+
+
+@pytest.mark.parametrize("method", ["guided", "grabcut"])
+def test_snapping_far_leaves_what_is_farther(method: str) -> None:
+    # Wide distances are measured coarsely, and must not reach beyond what was said.
+    wide = np.asarray(Image.fromarray(scene()).resize((601, 481)))
+    mask = shapes.ellipse(Size(481, 601), 300, 315, 100, 60)
+    snapped = refine.snap(mask, wide, 40, method)
+    distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
+    assert np.array_equal(snapped[distance > 40], mask[distance > 40])
+    assert (snapped != mask)[(distance > 25) & (distance < 35)].any()
 
 
 def test_snapping_looks_only_around_the_edge() -> None:
