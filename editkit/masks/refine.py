@@ -116,15 +116,15 @@ def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Cov
     out = coverage.copy()
     if by < 1 or inside.all() or not inside.any():
         return out
-    part = _around_edge(inside, by)
+    part = around_edge(inside, by)
     mask, view, side = coverage[part], np.ascontiguousarray(rgb[part]), inside[part]
-    near = _near_edge(side, by)
+    near = near_edge(side, by)
     found = _cut(mask, view, ~near) if method == "grabcut" else guided(mask, view, by, steep=_STEEP)
     np.copyto(out[part], found, where=near, casting="same_kind")
     return out
 
 
-def _near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
+def near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
     """Whether the nearest pixel of the other side is at most so far away; wide ones never farther.
 
     Distances of many pixels are measured between squares of 2x2, which may leave out the outermost
@@ -144,7 +144,7 @@ def _near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
     return np.asarray(wide)[:height, :width] > 0
 
 
-def _around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
+def around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
     """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
     reach = int(2 * by) + 32
 
@@ -236,7 +236,7 @@ def enlarged(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
         return wide
     # Soft is only what lies between pixels of the small mask that differ.
     scales = (height / small.shape[0], width / small.shape[1])
-    around = _around_edge(hard, 0)
+    around = around_edge(hard, 0)
     rows, columns = (
         slice(round(span.start * scale), round(span.stop * scale))
         for span, scale in zip(around, scales, strict=True)

@@ -28,13 +28,13 @@ def saliency(rgb: Rgb) -> Coverage:
     small, factor = reduced(rgb, 320)
     height, width = small.shape[:2]
     segments, steep = _geodesic(small)
-    way = cv2.GaussianBlur(steep[segments].astype(np.float32), (0, 0), 2)
+    way = _soft(steep[segments].astype(np.float32), 2)
     if np.quantile(way, 0.98) < 8:  # of one colour or one texture: nothing stands out
         return np.zeros(rgb.shape[:2], np.float32)
-    score = (_scaled(np.asarray(way)) + _scaled(_apart(small))) / 2
+    score = (_scaled(way) + _scaled(_apart(small))) / 2
     rows, columns = np.mgrid[:height, :width]
     off = ((rows / height - 0.5) ** 2 + (columns / width - 0.5) ** 2) / 0.5
-    score = cv2.GaussianBlur((score * np.exp(-off)).astype(np.float32), (0, 0), 2)
+    score = _soft((score * np.exp(-off)).astype(np.float32), 2)
     level = np.clip(score / np.quantile(score, 0.995) * 255, 0, 255).astype(np.uint8)
     split, _ = cv2.threshold(level, 0, 255, cv2.THRESH_OTSU)
     labels = np.where(level > 0.9 * split, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
@@ -42,6 +42,10 @@ def saliency(rgb: Rgb) -> Coverage:
     labels[level < 0.35 * split] = cv2.GC_BGD
     found = islands(grabcut(small, labels.astype(np.uint8)), height * width / 300)
     return enlarged(found, rgb, factor)
+
+
+def _soft(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
 
 
 def _scaled(score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,7 +56,7 @@ def _scaled(score: NDArray[np.float32]) -> NDArray[np.float32]:
 def _apart(small: Rgb) -> NDArray[np.float32]:
     """The distance in CIELAB to the nearest of the colours along the border."""
     height, width = small.shape[:2]
-    colours = np.asarray(cv2.GaussianBlur(lab(small), (0, 0), 2), np.float32)
+    colours = _soft(lab(small), 2)
     rim = max(2, min(height, width) // 30)
     samples = colours[shapes.border(Size(height, width), rim, rim, rim, rim) > 0]
     nearest = np.full((height, width), np.inf, np.float32)
@@ -113,8 +117,8 @@ def sky(rgb: Rgb) -> Coverage:
     """
     small, factor = reduced(rgb, 384)
     colours = lab(small)
-    grey = np.asarray(cv2.GaussianBlur(colours[..., 0], (0, 0), 1), np.float32)
-    rough = cv2.GaussianBlur(np.abs(cv2.Laplacian(grey, cv2.CV_32F)), (0, 0), 3)
+    grey = _soft(colours[..., 0], 1)
+    rough = _soft(np.abs(np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)), 3)
     likely = (rough < 1.2) & _sky_coloured(colours, grey)
     likely[int(len(likely) * 0.8) :] = False
     count, parts = cv2.connectedComponents(likely.astype(np.uint8), connectivity=4)
@@ -122,7 +126,7 @@ def sky(rgb: Rgb) -> Coverage:
     seeds = np.isin(parts, top[top > 0]) if count > 1 else np.zeros(likely.shape, np.bool_)
     if seeds.mean() < 0.02:
         return np.zeros(rgb.shape[:2], np.float32)
-    seeds |= _clouds(seeds, colours, np.asarray(rough))
+    seeds |= _clouds(seeds, colours, rough)
     core = cv2.erode(seeds.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     labels = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD)
@@ -214,7 +218,9 @@ def _same(one: _Spot, other: _Spot) -> bool:
 
 def _skin(small: Rgb, spot: _Spot) -> bool:
     left, top, width, height = map(int, spot)
-    _, green_red, blue_yellow = np.moveaxis(lab(small[top : top + height, left : left + width]), -1, 0)
+    _, green_red, blue_yellow = np.moveaxis(
+        lab(small[top : top + height, left : left + width]), -1, 0
+    )
     if max(np.abs(green_red).mean(), np.abs(blue_yellow).mean()) < 2:  # without colour
         return True
     warm = (green_red > 3) & (green_red < 40) & (blue_yellow > 3) & (blue_yellow < 45)

@@ -152,9 +152,10 @@ class MaskedEdit(Edit):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        coverage = coverage_of(mask, photo)
+        coverage = coverage_of(mask, photo, device=str(model.device))
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
-        masks = derive(coverage, photo, **rules)
+        given = mask if isinstance(mask, Masks) else coverage
+        masks = derive(given, photo, device=str(model.device), **rules)
         parts = self._parts(model, masks.union)
         regions = [self._region(model, photo, part) for part in parts]
         work = list(zip(parts, regions, strict=True))
