@@ -16,7 +16,7 @@ from skimage.draw import polygon2mask
 from skimage.morphology import convex_hull_image
 
 import editkit
-from editkit import Mask, MaskError
+from editkit import Mask, MaskError, Masks
 from editkit.errors import InputError
 from editkit.masks import refine, select, shapes
 from editkit.masks.derive import derive
@@ -320,6 +320,36 @@ def test_an_edit_keeps_what_its_composite_mask_does_not_hold(tiny4: Model) -> No
     assert result.report["denoise"] == "~grow:6"
     with pytest.raises(MaskError, match="column 7"):
         editkit.Inpaint(denoise="~grow:x")
+
+
+def test_three_masks_in_place_of_one(tiny4: Model) -> None:
+    photo = shell.noise(48, 64)
+    read = read_photo(photo)
+    where = Mask.box(20, 10, 40, 30)
+    masks = Masks.of(photo, where, denoise="~grow:6", composite=where.shrink(2))
+    ruled = editkit.inpaint(
+        photo, where, model=tiny4, steps=2, denoise="~grow:6", composite="~shrink:2"
+    )
+    given = editkit.inpaint(photo, masks, model=tiny4, steps=2)
+    assert np.array_equal(np.asarray(given.image), np.asarray(ruled.image))
+    assert given.report["samples_changed_outside"] == 0
+    assert np.array_equal(coverage_of(masks, read), masks.composite)
+    # A rule refines the one that it is for.
+    again = derive(masks, read, composite="~shrink:1")
+    assert np.array_equal(again.composite, refine.shrink(masks.composite, 1))
+    assert np.array_equal(again.denoise, masks.denoise)
+    wrong = Masks(*[np.ones((40, 64), np.float32)] * 3)
+    with pytest.raises(MaskError, match="is 64x40, the photo is 64x48"):
+        editkit.inpaint(photo, wrong, model=tiny4, steps=2)
+    none = np.zeros_like(masks.denoise)
+    with pytest.raises(MaskError, match="select nothing"):
+        editkit.inpaint(photo, Masks(none, none, none), model=tiny4, steps=2)
+
+
+def test_a_long_expression_is_no_file_name() -> None:
+    text = " | ".join(["box:1,1,9,9"] * 40)
+    assert len(text) > 300
+    assert np.array_equal(coverage_of(text, PHOTO), on(Mask.box(1, 1, 9, 9)))
 
 
 def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> None:
