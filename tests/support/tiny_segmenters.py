@@ -187,8 +187,9 @@ def vitmatte(folder: Path) -> Path:
     model = lively(tf.VitMatteForImageMatting, config, 4)
     with torch.no_grad():
         for name, weight in model.decoder.named_parameters():
-            if name.endswith("batch_norm.weight"):
-                weight.fill_(2)  # drawn about 0, they would let nothing through
+            if weight.ndim == 1 and name.endswith("weight"):
+                weight.fill_(2)  # norms drawn about 0 would let nothing through
+        model.decoder.matting_head.matting_convs[-1].weight.mul_(8)
     model.save_pretrained(folder)
     write_processor(folder, size_divisor=32)
     return folder
