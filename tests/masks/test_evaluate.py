@@ -58,6 +58,48 @@ def test_laws_of_the_algebra(one: np.ndarray, two: np.ndarray) -> None:
     assert np.allclose(on(~~a), one, atol=1e-7)
 
 
+@settings(deadline=None, max_examples=20)
+@given(soft, soft, soft)
+def test_more_laws_of_the_algebra(one: np.ndarray, two: np.ndarray, three: np.ndarray) -> None:
+    a, b, c = Mask.of(one), Mask.of(two.copy()), Mask.of(three.copy())
+    same = [
+        ((a | b) | c, a | (b | c)),
+        ((a & b) & c, a & (b & c)),
+        (a & (b | c), (a & b) | (a & c)),
+        (a | (b & c), (a | b) & (a | c)),
+        (a & (a | b), a),
+        (a & b, b & a),
+        (a & a, a),
+        (a - (b | c), (a - b) - c),
+        ((a | b) - c, (a - c) | (b - c)),
+        (a & Mask.none(), Mask.none()),
+        (a | Mask.all(), Mask.all()),
+        (a - Mask.all(), Mask.none()),
+    ]
+    for left, right in same:
+        assert np.array_equal(on(left), on(right)), (left, right)
+
+
+@settings(deadline=None, max_examples=15)
+@given(hard, st.floats(1, 6), st.integers(1, 40))
+def test_what_is_done_twice_is_done(mask: np.ndarray, by: float, area: int) -> None:
+    one = Mask.of(mask)
+    for done in (
+        lambda m: m.holes(),
+        lambda m: m.holes(area),
+        lambda m: m.islands(area),
+        lambda m: m.threshold(),
+        lambda m: m.grow(by).shrink(by),
+        lambda m: m.shrink(by).grow(by),
+    ):
+        assert np.array_equal(on(done(done(one))), on(done(one)))
+    assert np.array_equal(on(one.invert().invert()), mask)
+    # Growing and shrinking enclose what was there, and mirror each other.
+    assert (on(one.grow(by)) >= mask).all()
+    assert (on(one.shrink(by)) <= mask).all()
+    assert np.array_equal(on((~one).grow(by)), on(~one.shrink(by)))
+
+
 @settings(deadline=None, max_examples=40)
 @given(hard, st.floats(0, 9))
 def test_growing_a_hard_mask_is_a_distance(mask: np.ndarray, by: float) -> None:
