@@ -201,7 +201,7 @@ def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA) >= 0.5
-    known = cv2.resize(sure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    known = cv2.resize(sure.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels = np.where(known, np.where(inside, cv2.GC_FGD, cv2.GC_BGD), labels).astype(np.uint8)
     return enlarged(grabcut(np.asarray(small), labels, 2), rgb, factor)
