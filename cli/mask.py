@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .offline import forbid_network
-from .running import STDIO, read_source
+from .params import mask_options
+from .running import STDIO, given_mask, read_source
 
 if TYPE_CHECKING:
     from editkit.masks.evaluate import View
     from editkit.masks.language import Node
+    from editkit.masks.value import Mask
 
 
 @click.command()
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--preview", metavar="FILE", help="Write the photo with the mask drawn over it.")
 @click.option("--explain", is_flag=True, help="Print the expression as a tree, with areas.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
-@click.option("--offline", is_flag=True, help="Never open a connection.")
+@mask_options
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def mask(
@@ -31,23 +33,25 @@ def mask(
     expression: str,
     output: str | None,
     preview: str | None,
+    device: str,
     **flags: Any,  # noqa: ANN401
 ) -> None:
     """Make a mask of IMAGE by EXPR: white where it selects.
 
     EXPR joins selections by | & - and !, and refines them: 'sky - box:0,50%,100%,100% ~grow:8'.
-    Every command takes such an expression where it takes a mask.
+    Every command takes such an expression where it takes a mask. EXPR may be - for an expression
+    (or the picture of a mask) from standard input.
     """
     from editkit.errors import InputError
-    from editkit.masks.evaluate import View, advice, evaluate
+    from editkit.masks.evaluate import advice, evaluate, view_of
     from editkit.masks.preview import mask_photo, overlay
-    from editkit.masks.value import Mask
     from editkit.photo.files import check_target, write_photo
 
     if flags["offline"]:
         forbid_network()
-    photo = read_source(image)
-    tree = Mask.of(expression) if Path(expression).is_file() else Mask.parse(expression)
+    if image == expression == STDIO:
+        raise InputError("IMAGE and EXPR cannot both be -; give one of them")
+    photo, tree = read_source(image), _tree(given_mask(expression))
     if output is None and preview is None and not flags["explain"]:
         output = "mask.png" if image == STDIO else str(Path(image).with_suffix(".mask.png"))
     targets = [Path(name) for name in (output, preview) if name is not None]
@@ -55,7 +59,7 @@ def mask(
         raise InputError(f"{output}: JPEG leaves ripples in a mask; write PNG")
     for target in targets:
         check_target(None, target, force=flags["force"])
-    view = View(photo)
+    view = view_of(tree, photo, device=device)
     coverage = evaluate(tree.node, view)
     if output is not None:
         write_photo(mask_photo(coverage), Path(output), force=flags["force"])
@@ -63,6 +67,14 @@ def mask(
         write_photo(overlay(photo.rgb(), coverage), Path(preview), force=flags["force"])
     said = advice(coverage, str(tree))
     _tell(tree.node, view, [str(t) for t in targets], said, flags)
+
+
+def _tree(given: str | bytes) -> "Mask":
+    """A mask from a file, the bytes of one, or the text of an expression."""
+    from editkit.masks.read import is_file
+    from editkit.masks.value import Mask
+
+    return Mask.of(given) if isinstance(given, bytes) or is_file(given) else Mask.parse(given)
 
 
 def _tell(

@@ -1,6 +1,7 @@
 """Options that several commands share, declared once."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,31 @@ class Words(click.ParamType[str]):
         return str(value)
 
 
+def _without_cache(context: click.Context, _: click.Parameter, value: bool) -> None:
+    """Switches the cache of selections off for as long as the command runs."""
+    if not value:
+        return
+    from editkit.masks.cache import OFF
+
+    before = os.environ.get(OFF)
+    os.environ[OFF] = "1"
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[OFF]
+        else:
+            os.environ[OFF] = before
+
+    context.call_on_close(restore)
+
+
+_CACHE = click.option(
+    "--no-cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_without_cache,
+    help="Neither use nor keep what selections found before.",
+)
 _EDIT = (
     click.option("--negative", type=Words(), default="", metavar="TEXT", help="What to avoid."),
     click.option(
@@ -87,6 +113,10 @@ _EDIT = (
         help="Work on the area of a square of this side.  [the model's native size]",
     ),
 )
+_DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+)
+_OFFLINE = click.option("--offline", is_flag=True, help="Never open a connection.")
 _MODEL = (
     click.option(
         "-m",
@@ -95,9 +125,7 @@ _MODEL = (
         show_default=True,
         help="`builtin`, a folder in diffusers layout, or a Hugging Face id (owner/name).",
     ),
-    click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
-    ),
+    _DEVICE,
     click.option(
         "--dtype",
         type=click.Choice(("auto", "float32", "bfloat16", "float16")),
@@ -105,7 +133,7 @@ _MODEL = (
         show_default=True,
         help="Precision of the networks.",
     ),
-    click.option("--offline", is_flag=True, help="Never open a connection."),
+    _OFFLINE,
 )
 _OUTPUT = (
     click.option(
@@ -210,6 +238,7 @@ _MASKED = (
         show_default=True,
         help="Work on each mark of the mask by itself, on all together, or on what fits together.",
     ),
+    _CACHE,
 )
 
 
@@ -229,6 +258,12 @@ _INPUT = (
         help="Which picture of an animation or of a file of several pages, from 0 on.",
     ),
 )
+cache_option = _CACHE
+"""For commands that evaluate masks and have all other options of theirs."""
+
+mask_options = _stacked((_DEVICE, _OFFLINE, _CACHE))
+"""Where the models of a mask's expression run, and whether what they found is kept."""
+
 model_options = _stacked(_MODEL)
 """Where and how a model runs."""
 

@@ -199,6 +199,8 @@ def read_pair(
 ) -> "tuple[Photo, Coverage]":
     """A photo and its mask; one of them may come from standard input.
 
+    Models that an expression asks for run on the command's `--device`, if it has one.
+
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
@@ -209,10 +211,31 @@ def read_pair(
     if offline:  # an expression may want a model
         forbid_network()
     photo = read_source(image, frame)
-    given = sys.stdin.buffer.read() if mask == STDIO else mask
-    coverage = coverage_of(given, photo)
+    coverage = coverage_of(given_mask(mask), photo, device=_device())
     coverage.flags.writeable = False  # so that the edit need not copy it
     return photo, coverage
+
+
+def given_mask(mask: str) -> str | bytes:
+    """What a mask was given as: a path, an expression, or the bytes of a picture.
+
+    Standard input may hold either of the latter: pictures hold bytes that no text has.
+    """
+    if mask != STDIO:
+        return mask
+    data = sys.stdin.buffer.read()
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return data
+    is_text = text and all(char.isprintable() or char.isspace() for char in text)
+    return text if is_text else data
+
+
+def _device() -> str:
+    """The device that the running command was given."""
+    context = click.get_current_context(silent=True)
+    return "auto" if context is None else str(context.params.get("device", "auto"))
 
 
 def _default_output(source: str | None) -> str:

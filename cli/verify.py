@@ -12,7 +12,7 @@ from editkit.errors import EditkitError
 
 from .hush import hushed
 from .offline import forbid_network
-from .params import model_options
+from .params import cache_option, mask_options, model_options
 from .running import read_pair, read_source
 
 
@@ -28,7 +28,17 @@ from .running import read_pair, read_source
     help="The largest change of a kept sample to let pass.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
-def verify(original: str, edited: str, mask: str | None, *, tolerance: int, as_json: bool) -> None:
+@mask_options
+def verify(
+    original: str,
+    edited: str,
+    mask: str | None,
+    *,
+    tolerance: int,
+    as_json: bool,
+    device: str,
+    offline: bool,
+) -> None:
     """Measure from the files alone what EDITED changed of ORIGINAL, and fail if outside of MASK.
 
     Without MASK it only tells what changed. Of two JPEGs built alike, blocks of coefficients are
@@ -36,7 +46,9 @@ def verify(original: str, edited: str, mask: str | None, *, tolerance: int, as_j
     """
     from editkit.photo.evidence import verify as measure
 
-    photo, area = read_pair(original, mask) if mask else (read_source(original), None)
+    del device  # which the reading of the mask looks up
+    pair = read_pair(original, mask, offline=offline) if mask else (read_source(original), None)
+    photo, area = pair
     after = read_source(edited)
     with hushed():
         report = measure(photo, after, area, tolerance=tolerance)
@@ -65,6 +77,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
 @model_options
+@cache_option
 def replay(
     file: Path,
     original: str | None,
@@ -81,9 +94,9 @@ def replay(
     """Repeat the edit that FILE tells of, and say whether the bytes are the same."""
     from editkit.ops.replay import find_replay
 
-    found = find_replay(file, original=original, mask=mask)
-    if offline:
+    if offline:  # its mask may want a model
         forbid_network()
+    found = find_replay(file, original=original, mask=mask, device=device)
     from editkit.models.registry import load_model
     from editkit.photo.files import check_target, write_bytes
 

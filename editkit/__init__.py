@@ -25,7 +25,7 @@ from editkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from editkit.masks.value import Mask
+    from editkit.masks.value import Mask, Masks
     from editkit.models.registry import load_model
     from editkit.ops.api import generate, img2img, inpaint, resample
     from editkit.ops.generate import Generate
@@ -45,6 +45,7 @@ __all__ = [
     "InputError",
     "Mask",
     "MaskError",
+    "Masks",
     "ModelError",
     "ModelLoadError",
     "PreservationError",
@@ -66,6 +67,7 @@ _HOMES = {
     "Img2Img": "editkit.ops.img2img",
     "Inpaint": "editkit.ops.inpaint",
     "Mask": "editkit.masks.value",
+    "Masks": "editkit.masks.value",
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",

@@ -16,6 +16,11 @@ Rgb = UInt8[np.ndarray, "h w 3"]
 Coverage = Float[np.ndarray, "h w"]
 """A mask at photo resolution, float32 in [0, 1]: 1 may change, 0 stays."""
 
+SmallRgb = UInt8[np.ndarray, "small_h small_w 3"]
+"""A photo brought down to a size to be worked at."""
+
+SmallCoverage = Float[np.ndarray, "small_h small_w"]
+"""A mask of such a photo."""
 
 Stream = BytesIO | BufferedReader
 """A file to read from, in memory or on disk."""

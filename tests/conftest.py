@@ -1,6 +1,7 @@
 """Shapes are checked while tests run; models are built once for all of them."""
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ from editkit.models.registry import load_model
 
 # The models are tiny: a second thread costs more than it brings, and much more on a busy machine.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test uses or fills the user's cache of selections; processes inherit this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDITKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

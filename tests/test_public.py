@@ -24,6 +24,7 @@ NAMES = [
     "InputError",
     "Mask",
     "MaskError",
+    "Masks",
     "ModelError",
     "ModelLoadError",
     "PreservationError",

@@ -3,6 +3,7 @@
 Light until one is loaded.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ DEFAULTS: Mapping[str, Default] = {
     "text,best": Default("IDEA-Research/grounding-dino-tiny", "Apache-2.0"),
     "sam": Default("facebook/sam-vit-base", "Apache-2.0"),
     "subject": Default("tue-mps/coco_panoptic_eomt_large_640", "MIT"),
+    "matte": Default("hustvl/vitmatte-small-composition-1k", "Apache-2.0"),
 }
 """Checkpoints by the selection that uses them."""
 
@@ -62,20 +64,29 @@ MAPS = "a map for words"
 BOXES = "boxes for words"
 CUTS = "a map for points and boxes"
 OBJECTS = "all objects"
+ALPHAS = "the alpha of the main objects"
+MATTES = "an alpha where a rough mask leaves it open"
+ANSWERS = (MAPS, BOXES, CUTS, OBJECTS, ALPHAS, MATTES)
+"""All that models answer."""
 
 FAMILIES: Mapping[str, Kind] = {
     "clipseg": Kind("CLIPSegForImageSegmentation", MAPS),
     "grounding-dino": Kind("GroundingDinoForObjectDetection", BOXES),
     "mm-grounding-dino": Kind("MMGroundingDinoForObjectDetection", BOXES),
+    "owlv2": Kind("Owlv2ForObjectDetection", BOXES),
     "sam": Kind("SamModel", CUTS),
     "sam2": Kind("Sam2Model", CUTS),
     "eomt": Kind("EomtForUniversalSegmentation", OBJECTS),
     "mask2former": Kind("Mask2FormerForUniversalSegmentation", OBJECTS),
+    "sapiens2": Kind("Sapiens2ForImageMatting", ALPHAS),
+    "vitmatte": Kind("VitMatteForImageMatting", MATTES),
 }
 """Kinds of model by the `model_type` of their configuration."""
 
 # SAM 2's checkpoints serve pictures and videos, and are marked as the latter.
 _ALSO = {"sam2_video": "sam2"}
+# Kinds whose checkpoints serve many ends; the wrong one would load, and answer nonsense.
+_MANY = ("sapiens2",)
 
 
 @dataclass(frozen=True)
@@ -115,9 +126,32 @@ class Segmenter:
             return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
 
 
-def load_segmenter(
-    name: str, answers: tuple[str, ...], *, offline: bool | None = None
-) -> Segmenter:
+@dataclass(frozen=True)
+class Located:
+    """A model that is on this machine, not loaded yet."""
+
+    name: str
+    folder: Path
+    family: str
+
+    @property
+    def answers(self) -> str:
+        """What it answers: one of `ANSWERS`."""
+        return FAMILIES[self.family].answers
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the contents of all files that loading may read, in hexadecimal."""
+        whole = hashlib.sha256()
+        for file in sorted(self.folder.iterdir()):
+            if file.is_file() and file.suffix in (".json", ".txt", ".safetensors"):
+                with file.open("rb") as stream:
+                    part = hashlib.file_digest(stream, "sha256").hexdigest()
+                whole.update(f"{file.name}\0{part}\n".encode())
+        return whole.hexdigest()
+
+
+def find_segmenter(name: str, answers: tuple[str, ...], *, offline: bool | None = None) -> Located:
     """A segmentation model, from a folder or by a Hugging Face id, cache first.
 
     Args:
@@ -127,7 +161,7 @@ def load_segmenter(
 
     Raises:
         UnknownModelError: there is none of that name here (or, not `offline`, anywhere).
-        ModelLoadError: it is of another kind, incomplete or damaged, or holds no safetensors.
+        ModelLoadError: it is of another kind or incomplete, or holds no safetensors.
     """
     offline = _is_offline() if offline is None else offline
 
@@ -144,8 +178,38 @@ def load_segmenter(
     family = _family(name, folder, answers)
     if not any((folder / weights).is_file() for weights in _WEIGHTS):
         raise ModelLoadError(f"{name} has no safetensors; editkit loads nothing else")
+    return Located(name, folder, family)
+
+
+def load_segmenter(
+    name: str,
+    answers: tuple[str, ...],
+    *,
+    offline: bool | None = None,
+    device: str = "auto",
+) -> Segmenter:
+    """A segmentation model that `find_segmenter` finds, loaded.
+
+    It computes in float32 on any device: these models are small beside those that paint, and half
+    precision would move edges.
+
+    Args:
+        name: as there.
+        answers: as there.
+        offline: as there.
+        device: `auto` (cuda, then mps, then cpu), or a device of PyTorch's.
+
+    Raises:
+        UnknownModelError: there is none of that name.
+        ModelLoadError: it is of another kind, incomplete or damaged, or holds no safetensors.
+        DeviceError: the device is absent.
+        InputError: an unknown device.
+    """
+    found = find_segmenter(name, answers, offline=offline)
+    where = device_of(device)
     with load_errors(name), quiet_libraries():
-        return Segmenter(name, folder, family, _network(name, folder, family), _processor(folder))
+        network = _network(name, found.folder, found.family).to(where)
+        return Segmenter(name, found.folder, found.family, network, _processor(found.folder))
 
 
 def _is_offline() -> bool:
@@ -169,6 +233,9 @@ def _family(name: str, folder: Path, answers: tuple[str, ...]) -> str:
     if family not in FAMILIES or FAMILIES[family].answers not in answers:
         known = ", ".join(key for key, k in FAMILIES.items() if k.answers in answers)
         raise ModelLoadError(f"{name} is of type {kind}; this selection reads {known}")
+    made_for = read_table(folder / _TABLE).get("architectures") or [FAMILIES[family].network]
+    if family in _MANY and FAMILIES[family].network not in made_for:
+        raise ModelLoadError(f"{name} is a {made_for[0]}; this wants {FAMILIES[family].network}")
     return family
 
 
@@ -190,7 +257,7 @@ def _network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 - of 
     lacking = sorted(set(told["missing_keys"]) & {key for key, _ in model.named_parameters()})
     if lacking:
         raise ModelLoadError(f"{name} lacks weights: {lacking[0]} and {len(lacking) - 1} more")
-    return model.eval().to(device_of("auto"))
+    return model.eval()
 
 
 def _processor(folder: Path) -> Mapping[str, Any]:

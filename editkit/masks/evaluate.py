@@ -4,28 +4,38 @@
 `Mask`, and gives coverage.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from editkit.errors import EditkitError, InputError, MaskError
-from editkit.masks import refine, select, shapes
+from editkit.masks import refine, scenes, select, shapes
+from editkit.masks.cache import Cache, key_of, open_cache
+from editkit.masks.checkpoints import (
+    ANSWERS,
+    CUTS,
+    DEFAULTS,
+    MAPS,
+    MATTES,
+    find_segmenter,
+    load_segmenter,
+)
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
-from editkit.masks.read import read_mask, read_part
-from editkit.masks.value import Mask
+from editkit.masks.read import is_file, read_mask, read_part
+from editkit.masks.value import Mask, Masks
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
     from editkit.masks.checkpoints import Segmenter
 
-MaskLike = PhotoLike | Mask
+MaskLike = PhotoLike | Mask | Masks
 """What can be given as a mask: text that names no file is an expression."""
 
 
@@ -37,15 +47,20 @@ class View:
         photo: the photo.
         base: what a rule that begins with `~` refines.
         given: masks that have no text, by the name that a tree calls them.
+        device: where models run.
+        cache: where selections that take long are kept; None for nowhere.
     """
 
     photo: Photo
     base: Coverage | None = None
     given: Mapping[str, Coverage] = field(default_factory=dict[str, Coverage])
+    device: str = "auto"
+    cache: Cache | None = field(default_factory=open_cache)
     memo: dict[Node, Coverage] = field(default_factory=dict[Node, Coverage], repr=False)
     loaded: "dict[tuple[str, tuple[str, ...]], Segmenter]" = field(
         default_factory=dict[tuple[str, tuple[str, ...]], "Segmenter"], repr=False
     )
+    digests: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def size(self) -> Size:
@@ -59,11 +74,14 @@ class View:
 
     def load(self, name: str, answers: tuple[str, ...]) -> "Segmenter":
         """A segmentation model, loaded once for all parts of a tree."""
-        from editkit.masks.checkpoints import load_segmenter
-
         if (name, answers) not in self.loaded:
-            self.loaded[name, answers] = load_segmenter(name, answers)
+            self.loaded[name, answers] = load_segmenter(name, answers, device=self.device)
         return self.loaded[name, answers]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what selections see of the photo, in hexadecimal."""
+        return hashlib.sha256(np.ascontiguousarray(self.rgb).data).hexdigest()
 
     def length(self, value: Value | None, default: Length) -> float:
         """A distance in pixels; percent are of the short side."""
@@ -84,21 +102,37 @@ class View:
         return cast("Length", value).of(self.size.height)
 
 
-def coverage_of(mask: MaskLike, photo: Photo, *, source_name: str | None = None) -> Coverage:
+def view_of(mask: Mask, photo: Photo, base: Coverage | None = None, device: str = "auto") -> View:
+    """A photo as the selections of a mask see it."""
+    given = {name: read_part(source, photo.size) for name, source in mask.given}
+    return View(photo, base, given, device)
+
+
+def coverage_of(
+    mask: MaskLike, photo: Photo, *, source_name: str | None = None, device: str = "auto"
+) -> Coverage:
     """The mask as float32 coverage of the photo: 1 may change, 0 stays.
 
-    Text that names a file that exists is that file; any other text is an expression.
+    Text that names a file that exists is that file; any other text is an expression. Of `Masks`, it
+    is what reaches the photo.
+
+    Args:
+        mask: anything that can be given as a mask.
+        photo: the photo.
+        source_name: how messages call the mask, instead of its path.
+        device: where models run that an expression asks for.
 
     Raises:
         MaskError: no mask of the photo's size, an expression that is wrong, or nothing selected.
         ImageError: a file that is no image.
         ModelError: a selection wants a model that is not there.
     """
-    if isinstance(mask, str) and not Path(mask).is_file():
-        mask = Mask.parse(mask) if not _is_path(mask) else mask
+    if isinstance(mask, str) and not is_file(mask) and not _is_path(mask):
+        mask = Mask.parse(mask)
     if not isinstance(mask, Mask):
-        return read_mask(mask, photo.size, source_name=source_name)
-    coverage = evaluate(mask.node, View(photo, given=_read(mask, photo.size)))
+        source = mask.composite if isinstance(mask, Masks) else mask
+        return read_mask(source, photo.size, source_name=source_name)
+    coverage = evaluate(mask.node, view_of(mask, photo, device=device))
     if not coverage.any():
         raise MaskError(
             f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
@@ -106,10 +140,12 @@ def coverage_of(mask: MaskLike, photo: Photo, *, source_name: str | None = None)
     return coverage
 
 
-def select_in(mask: Mask | str, photo: Photo, base: Coverage | None = None) -> Coverage:
+def select_in(
+    mask: Mask | str, photo: Photo, base: Coverage | None = None, *, device: str = "auto"
+) -> Coverage:
     """A mask's coverage of a photo, which may be empty; `base` is what a leading `~` refines."""
     chosen = Mask(parse(mask, rule=base is not None)) if isinstance(mask, str) else mask
-    return evaluate(chosen.node, View(photo, base, _read(chosen, photo.size)))
+    return evaluate(chosen.node, view_of(chosen, photo, base, device))
 
 
 def evaluate(node: Node, view: View) -> Coverage:
@@ -120,7 +156,7 @@ def evaluate(node: Node, view: View) -> Coverage:
     """
     if node not in view.memo:
         try:
-            view.memo[node] = _evaluate(node, view)
+            view.memo[node] = _kept(node, view) if _is_slow(node) else _evaluate(node, view)
         except EditkitError as error:
             raise _placed(error, node) from error
     return view.memo[node]
@@ -150,14 +186,71 @@ def _is_path(text: str) -> bool:
         return False
 
 
-def _read(mask: Mask, size: Size) -> dict[str, Coverage]:
-    return {name: read_part(given, size) for name, given in mask.given}
-
-
 def _placed(error: EditkitError, node: Node) -> EditkitError:
     if not node.at or not isinstance(error, InputError) or str(error).startswith("mask expr"):
         return error
     return type(error)(f"mask expression, column {node.at}: {error}")
+
+
+def _is_slow(node: Node) -> bool:
+    """Whether a part is worth keeping on disk: models, and GrabCut."""
+    if isinstance(node, Refine):
+        return node.name == "matte" or ("method", "grabcut") in node.args
+    return isinstance(node, Pick) and node.name in _SLOW
+
+
+def _kept(node: Node, view: View) -> Coverage:
+    """A slow part, from the cache if it was evaluated before."""
+    if view.cache is None:
+        return _evaluate(node, view)
+    before = evaluate(node.of, view) if isinstance(node, Refine) else None
+    key = _key(node, view, before)
+    found = view.cache.read(key, view.size) if key is not None else None
+    if found is not None:
+        return found
+    made = _evaluate(node, view)
+    # A model that was not here before may have come by now.
+    key = key or _key(node, view, before)
+    if key is not None:
+        view.cache.write(key, made)
+    return made
+
+
+def _key(node: Node, view: View, before: Coverage | None) -> str | None:
+    """A key of all that a slow part depends on; None where a model is not on this machine."""
+    parts = [str(view.size), view.digest]
+    if isinstance(node, Refine) and before is not None:
+        seen = hashlib.sha256(np.ascontiguousarray(before).data).hexdigest()
+        parts += [str(Refine(node.name, Base(), node.args)), seen]
+    else:
+        parts.append(str(node))
+    models = _models(node)
+    try:
+        for number, (name, answers) in enumerate(models):
+            found = find_segmenter(name, answers, offline=True)
+            if name not in view.digests:
+                view.digests[name] = found.digest
+            parts.append(f"{view.device} {view.digests[name]}")
+            if number == 0 and found.answers == MAPS:  # which needs no second one
+                break
+    except EditkitError:
+        return None
+    return key_of(parts)
+
+
+def _models(node: Node) -> list[tuple[str, tuple[str, ...]]]:
+    """The models that a part may ask, by what they answer."""
+    if not isinstance(node, Pick | Refine) or node.name in _BY_GRABCUT:
+        return []
+    args = {name: str(value) for name, value in node.args}
+    best, words = args.get("quality") == "best", node.name in ("text", "person")
+    way = ("text,best" if best else "text") if words else node.name
+    wanted: list[tuple[str, tuple[str, ...]]] = [(args.get("model") or DEFAULTS[way].name, ANSWERS)]
+    if words and (best or "model" in args):
+        wanted.append((args.get("sam") or DEFAULTS["sam"].name, (CUTS,)))
+    if node.name == "subject" and best:
+        wanted.append((args.get("matte") or DEFAULTS["matte"].name, (MATTES,)))
+    return wanted
 
 
 def _evaluate(node: Node, view: View) -> Coverage:
@@ -283,7 +376,7 @@ def _text(view: View, args: _Given) -> Coverage:
 
     return segment.words(
         view.rgb,
-        str(args["words"]),
+        str(args.get("words", args.pick.name)),  # of `person`, its name
         best=args.get("quality") == "best",
         threshold=args.get("threshold"),
         model=args.get("model"),
@@ -310,7 +403,22 @@ def _sam(view: View, args: _Given) -> Coverage:
 def _subject(view: View, args: _Given) -> Coverage:
     from editkit.masks import segment
 
-    return segment.subject(view.rgb, model=args.get("model"), load=view.load)
+    return segment.subject(
+        view.rgb,
+        best=args.get("quality") == "best",
+        model=args.get("model"),
+        matte=args.get("matte"),
+        load=view.load,
+    )
+
+
+def _matte(view: View, mask: Coverage, args: dict[str, Value]) -> Coverage:
+    from editkit.masks import segment
+
+    by = view.length(args.get("by"), Length(100 * segment.MATTE_SHARE, percent=True))
+    model = args.get("model")
+    name = None if model is None else str(model)
+    return segment.matted(view.rgb, mask, by, model=name, load=view.load)
 
 
 _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
@@ -331,13 +439,17 @@ _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
         view.rgb, shapes.box(view.size, *args.box(view))
     ),
     "superpixels": _superpixels,
-    "saliency": lambda view, _: select.saliency(view.rgb),
-    "sky": lambda view, _: select.sky(view.rgb),
-    "face": lambda view, _: select.face(view.rgb),
+    "saliency": lambda view, _: scenes.saliency(view.rgb),
+    "sky": lambda view, _: scenes.sky(view.rgb),
+    "face": lambda view, _: scenes.face(view.rgb),
     "text": _text,
+    "person": _text,
     "sam": _sam,
     "subject": _subject,
 }
+
+_BY_GRABCUT = ("grabcut", "saliency", "sky", "snap")
+_SLOW = (*_BY_GRABCUT, "text", "person", "sam", "subject")
 
 Refinement = Callable[[View, Coverage, dict[str, Value]], Coverage]
 _NO = Length(0)
@@ -363,5 +475,6 @@ _REFINE: Mapping[str, Refinement] = {
         view.length(args.get("by"), Length(1, percent=True)),
         str(args.get("method", "guided")),
     ),
+    "matte": _matte,
     "invert": lambda _, mask, __: refine.invert(mask),
 }

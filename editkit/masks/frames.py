@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
-_SIDE = {"clipseg": 352, "sam": 1024, "sam2": 1024, "eomt": 640}
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+_SIDE = {"clipseg": 352, "sam": 1024, "sam2": 1024, "eomt": 640, "owlv2": 960}
+_ALPHA_SIZE = Size(1024, 768)
+_MATTED_AT = 1024
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,15 @@ def frame_of(photo: Size, family: str, table: Mapping[str, Any]) -> Frame:
         longest = _side(given, "longest_edge", _SIDE["sam"])
         pad = table.get("pad_size")
         return Frame(photo, _longest(photo, longest), _square(pad, longest))
-    if family in ("clipseg", "sam2"):
-        size = _square(given, _SIDE[family])
+    if family in ("clipseg", "sam2", "sapiens2"):
+        size = _ALPHA_SIZE if family == "sapiens2" and given is None else None
+        size = size or _square(given, _SIDE.get(family, 0))
         return Frame(photo, size, size)
+    if family == "owlv2":
+        outer = _square(given, _SIDE[family])
+        return Frame(photo, _longest(photo, max(outer)), outer)
+    if family == "vitmatte":
+        return _open_frame(photo, table)
     if family == "eomt":
         shortest = _side(given, "shortest_edge", _SIDE["eomt"])
         longest = _side(given, "longest_edge", shortest)
@@ -78,8 +88,8 @@ def frame_of(photo: Size, family: str, table: Mapping[str, Any]) -> Frame:
 
 def pixels(rgb: Rgb, frame: Frame, family: str, table: Mapping[str, Any]) -> "torch.Tensor":
     """The photo as the model sees it: float32 (1, 3, H, W) of the frame, normalised."""
-    import torch
-
+    if family == "owlv2":
+        return _padded(rgb, frame, table)
     size = (frame.inner.width, frame.inner.height)
     resample = Image.Resampling(int(table.get("resample") or Image.Resampling.BILINEAR))
     small = np.asarray(Image.fromarray(rgb).resize(size, resample), np.float32)
@@ -87,13 +97,55 @@ def pixels(rgb: Rgb, frame: Frame, family: str, table: Mapping[str, Any]) -> "to
     # EoMT's padding is black; that of the others is the mean colour.
     if family == "eomt":
         small = np.pad(small, ((0, pad[0]), (0, pad[1]), (0, 0)))
-    scaled = small * np.float32(table.get("rescale_factor") or 1 / 255)
-    mean = np.asarray(table.get("image_mean") or _MEAN, np.float32)
-    deviation = np.asarray(table.get("image_std") or _DEVIATION, np.float32)
-    normal = (scaled - mean) / deviation
+    usual = ((0.5,) * 3, (0.5,) * 3) if family == "vitmatte" else (_MEAN, _DEVIATION)
+    normal = _normal(small * np.float32(table.get("rescale_factor") or 1 / 255), table, usual)
     if family != "eomt":
         normal = np.pad(normal, ((0, pad[0]), (0, pad[1]), (0, 0)))
-    return torch.from_numpy(np.ascontiguousarray(normal.transpose(2, 0, 1)))[None]
+    return as_seen(normal)
+
+
+def as_seen(values: NDArray[np.float32]) -> "torch.Tensor":
+    """Channels last, (H, W, C), as a batch of one with channels first."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
+
+
+def _normal(
+    scaled: NDArray[np.float32],
+    table: Mapping[str, Any],
+    usual: tuple[tuple[float, ...], tuple[float, ...]],
+) -> NDArray[np.float32]:
+    mean = np.asarray(table.get("image_mean") or usual[0], np.float32)
+    return (scaled - mean) / np.asarray(table.get("image_std") or usual[1], np.float32)
+
+
+def _padded(rgb: Rgb, frame: Frame, table: Mapping[str, Any]) -> "torch.Tensor":
+    """OWLv2's way: made square by black at the right and below, then brought to size.
+
+    It blurs before it picks, as scikit-image does, in floating point; a photo much larger than the
+    frame is first brought nearer to it by averaging.
+    """
+    from skimage.transform import resize
+
+    step = max(frame.photo) // (2 * max(frame.outer))
+    if step > 1:
+        image = Image.fromarray(rgb).reduce(step)
+        rgb = np.asarray(image)
+    side = max(rgb.shape[:2])
+    square = np.zeros((side, side, 3), np.float32)
+    scale = np.float32(table.get("rescale_factor") or 1 / 255)
+    square[: rgb.shape[0], : rgb.shape[1]] = rgb * scale
+    small = resize(square, tuple(frame.outer), order=1, anti_aliasing=True)
+    usual = (_CLIP_MEAN, _CLIP_DEVIATION)
+    return as_seen(_normal(np.asarray(small, np.float32), table, usual))
+
+
+def _open_frame(photo: Size, table: Mapping[str, Any]) -> Frame:
+    """A frame of the photo's own size, unless that is too much to attend to, in whole patches."""
+    step = int(table.get("size_divisor") or table.get("size_divisibility") or 32)
+    inner = photo if max(photo) <= _MATTED_AT else _longest(photo, _MATTED_AT)
+    return Frame(photo, inner, Size(*(math.ceil(side / step) * step for side in inner)))
 
 
 def in_frame(logits: "torch.Tensor", frame: Frame) -> "torch.Tensor":

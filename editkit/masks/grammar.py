@@ -259,6 +259,12 @@ WORDS = Kind('what to look for, such as dog or "red car"', _words)
 FILE = Kind("the name of a file", _file)
 MODEL = Kind("a folder or an id such as owner/name", _words)
 
+_WANTED = (
+    Param("quality", Kind("fast or best", _word("fast", "best"))),
+    Param("threshold", SHARE),
+    Param("model", MODEL),
+    Param("sam", MODEL),
+)
 _BOX = tuple(Param(name, PLACE, needed=True) for name in ("left", "top", "right", "bottom"))
 _TOLERANCE = Param("tolerance", TOLERANCE)
 
@@ -345,14 +351,13 @@ SOURCES: Mapping[str, Spec] = {
     "face": Spec("Faces seen from the front, as ellipses (a cascade of local binary patterns)."),
     "text": Spec(
         "What words name, by a model: CLIPSeg, or with `best` a detector and SAM.",
-        (
-            Param("words", WORDS, needed=True),
-            Param("quality", Kind("fast or best", _word("fast", "best"))),
-            Param("threshold", SHARE),
-            Param("model", MODEL),
-            Param("sam", MODEL),
-        ),
+        (Param("words", WORDS, needed=True), *_WANTED),
         usage='"WORDS"[,best][,threshold=T][,model=ID][,sam=ID]',
+    ),
+    "person": Spec(
+        'People, by a model: short for text:"person".',
+        _WANTED,
+        usage="[best][,threshold=T][,model=ID][,sam=ID]",
     ),
     "sam": Spec(
         "The object at points, or in a box, by a model (SAM, SAM 2); not=X/Y lies outside.",
@@ -365,9 +370,13 @@ SOURCES: Mapping[str, Spec] = {
         usage="X,Y[,X,Y...][,not=X/Y][,box=L/T/R/B][,model=ID]",
     ),
     "subject": Spec(
-        "The main objects of the photo, by a model (universal segmentation).",
-        (Param("model", MODEL),),
-        usage="[model=ID]",
+        "The main objects of the photo, by a model; with `best` a second one softens their edges.",
+        (
+            Param("quality", Kind("fast or best", _word("fast", "best"))),
+            Param("model", MODEL),
+            Param("matte", MODEL),
+        ),
+        usage="[best][,model=ID][,matte=ID]",
     ),
 }
 """Selections by name."""
@@ -416,6 +425,12 @@ REFINEMENTS: Mapping[str, Spec] = {
             Param("method", Kind("guided or grabcut", _word("guided", "grabcut"))),
         ),
         usage="[BY][,guided|grabcut]",
+    ),
+    "matte": Spec(
+        "Gives the edge its true softness, hair included, within a distance, 2% unless said; by a "
+        "model (matting).",
+        (Param("by", DISTANCE), Param("model", MODEL)),
+        usage="[BY][,model=ID]",
     ),
     "invert": Spec("Selects what was not selected."),
 }

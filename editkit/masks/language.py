@@ -25,7 +25,6 @@ _BARE = re.compile(r"""[^\s()|&+!~,"'=]+""")
 _KEY = re.compile(r"([A-Za-z_]+)\s*=")
 _SPACE = re.compile(r"\s*")
 _PLAIN_FILE = re.compile(r"[A-Za-z0-9_/.](?:[\w/.-]*[A-Za-z0-9_])?")
-_PLAIN_WORDS = re.compile(r"[A-Za-z]+")
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ class _Parser:
         return inside
 
     def selection(self, at: int) -> Node:
-        """A file in quotes or by its plain name, a named selection, or a word to look for."""
+        """A file in quotes or by its plain name, or a named selection."""
         if self.peek() in ('"', "'"):
             name = self.string()
             if self.text[self.pos : self.pos + 1] == ":":
@@ -235,9 +234,7 @@ class _Parser:
             return self.bound(word, SOURCES[word], [], at)
         if "." in word or "/" in word:
             return self.bound("file", SOURCES["file"], [(None, word, at)], at)
-        if not _PLAIN_WORDS.fullmatch(word) or get_close_matches(word, SOURCES, 1, 0.8):
-            raise problem(at, self.unknown(word, SOURCES, "selection"))
-        return self.bound("text", SOURCES["text"], [(None, word, at)], at)
+        raise problem(at, self.unknown(word, SOURCES, "selection"))
 
     def refinement(self, left: Node, at: int) -> Node:
         self.skip()
@@ -324,7 +321,9 @@ class _Parser:
         else:
             hint = f"there are {', '.join(known)}"
         if what == "selection":
-            hint += f' (for what a picture shows write text:"{word}")'
+            hint += (
+                f"; for what a picture shows write text:{quoted(word)}, for a file {quoted(word)}"
+            )
         return f"no {what} {word!r}; {hint}"
 
     def missing(self) -> str:

@@ -1,5 +1,6 @@
 """Masks from files, arrays and images, as coverage: 1 may change, 0 stays."""
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,11 @@ def read_part(source: PhotoLike, size: Size, *, source_name: str | None = None) 
     coverage = _coverage(source, name)
     _check_size(coverage, size, name)
     return coverage
+
+
+def is_file(name: str) -> bool:
+    """Whether a text names a file; text that can name none, such as a long expression, does not."""
+    return os.path.isfile(name)  # noqa: PTH113 - pathlib's raises where a name is too long
 
 
 def bounding_box(coverage: Coverage) -> Box:

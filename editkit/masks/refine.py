@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.types import Coverage, Rgb, Size
+from editkit.types import Coverage, Rgb, Size, SmallCoverage
 
 _SHARPEST_BLUR = 12.0
-_CUT_AT = 448
+_CUT_AT = 384
+_STEEP = 3
+_COARSE = 32
 
 
 def grow(coverage: Coverage, by: float) -> Coverage:
@@ -34,8 +36,11 @@ def feather(coverage: Coverage, width: float) -> Coverage:
     """The coverage times `clip(d / (width + 1), 0, 1)`, d the distance to where it is 0."""
     if not width or coverage.all():
         return coverage.copy()
-    ramp = np.minimum(_distance(coverage > 0) / np.float32(width + 1), 1)
-    return (coverage * ramp).astype(np.float32)
+    ramp = _distance(coverage > 0)
+    ramp /= np.float32(width + 1)
+    np.minimum(ramp, 1, out=ramp)
+    ramp *= coverage
+    return ramp
 
 
 def blur(coverage: Coverage, sigma: float) -> Coverage:
@@ -50,7 +55,7 @@ def blur(coverage: Coverage, sigma: float) -> Coverage:
         small = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)
     out = cv2.resize(blurred, (shape.width, shape.height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(out, 0, 1).astype(np.float32)
+    return np.clip(out, 0, 1, dtype=np.float32)
 
 
 def holes(coverage: Coverage, most: float | None = None) -> Coverage:
@@ -108,19 +113,38 @@ def invert(coverage: Coverage) -> Coverage:
 def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Coverage:
     """The edge moved onto edges of the picture; farther than `by` from it nothing changes."""
     inside = coverage >= 0.5
-    if by < 1 or inside.all() or not inside.any():
-        return coverage.copy()
     out = coverage.copy()
-    part = _around_edge(inside, by)
-    mask, view = coverage[part], np.ascontiguousarray(rgb[part])
-    # Of these two one is 0 everywhere: a pixel's own side.
-    near = np.maximum(_distance(inside[part]), _distance(~inside[part])) <= by
-    found = _cut(mask, view, ~near) if method == "grabcut" else _guided(mask, view, by)
+    if by < 1 or inside.all() or not inside.any():
+        return out
+    part = around_edge(inside, by)
+    mask, view, side = coverage[part], np.ascontiguousarray(rgb[part]), inside[part]
+    near = near_edge(side, by)
+    found = _cut(mask, view, ~near) if method == "grabcut" else guided(mask, view, by, steep=_STEEP)
     np.copyto(out[part], found, where=near, casting="same_kind")
     return out
 
 
-def _around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
+def near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
+    """Whether the nearest pixel of the other side is at most so far away; wide ones never farther.
+
+    Distances of many pixels are measured between squares of 2x2, which may leave out the outermost
+    5 pixels of those that are near.
+    """
+    if by < _COARSE:
+        near = _distance(inside) <= by
+        near &= _distance(~inside) <= by  # the other side is at 0
+        return near
+    height, width = inside.shape
+    odd = np.zeros((height + height % 2, width + width % 2), np.bool_)
+    odd[: height - 1, :width] |= inside[1:] != inside[:-1]
+    odd[:height, : width - 1] |= inside[:, 1:] != inside[:, :-1]
+    squares = odd[::2, ::2] | odd[1::2, ::2] | odd[::2, 1::2] | odd[1::2, 1::2]
+    near = (_distance(~squares) <= (by - 5) / 2).view(np.uint8)
+    wide = cv2.resize(near, odd.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(wide)[:height, :width] > 0
+
+
+def around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
     """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
     reach = int(2 * by) + 32
 
@@ -137,10 +161,13 @@ def _around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
     return span(rows, height), span(columns, width)
 
 
-def guided(source: Coverage, rgb: Rgb, radius: float, epsilon: float = 1e-3) -> Coverage:
+def guided(
+    source: SmallCoverage, rgb: Rgb, radius: float, epsilon: float = 1e-3, *, steep: float = 1
+) -> Coverage:
     """The guided filter with a grey guide (arXiv 1505.00996: coefficients at a reduced size).
 
     The source may be smaller than the picture: it is brought to its size along the picture's edges.
+    The filter leaves a wide ramp; `steep` makes it steeper by that factor, through the same half.
     """
     height, width = rgb.shape[:2]
     grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
@@ -159,14 +186,12 @@ def guided(source: Coverage, rgb: Rgb, radius: float, epsilon: float = 1e-3) -> 
         mean(guide * guide) - of_guide**2 + epsilon
     )
     offset = of_source - slope * of_guide
-    wide = [cv2.resize(mean(part), (width, height)) for part in (slope, offset)]
-    return np.clip(wide[0] * (grey * np.float32(1 / 255)) + wide[1], 0, 1).astype(np.float32)
-
-
-def _guided(coverage: Coverage, rgb: Rgb, by: float) -> Coverage:
-    soft = guided(coverage, rgb, by)
-    # The filter leaves a wide ramp; a steeper one through the same half keeps the edge it found.
-    return np.clip((soft - 0.5) * 3 + 0.5, 0, 1)
+    # What is linear is done while it is small; at the picture's size each pass costs.
+    parts = (mean(slope) * np.float32(steep / 255), mean(offset) * steep - (steep - 1) / 2)
+    wide = [np.asarray(cv2.resize(p.astype(np.float32), (width, height))) for p in parts]
+    wide[0] *= grey
+    wide[0] += wide[1]
+    return np.clip(wide[0], 0, 1, out=wide[0])
 
 
 def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
@@ -176,7 +201,7 @@ def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA) >= 0.5
-    known = cv2.resize(sure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    known = cv2.resize(sure.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels = np.where(known, np.where(inside, cv2.GC_FGD, cv2.GC_BGD), labels).astype(np.uint8)
     return enlarged(grabcut(np.asarray(small), labels, 2), rgb, factor)
@@ -200,16 +225,27 @@ def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
     return (np.asarray(found) % 2 == 1).astype(np.float32)
 
 
-def enlarged(small: Coverage, rgb: Rgb, factor: float) -> Coverage:
+def enlarged(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
     """A small mask at the picture's size, its edge along the picture's edges."""
     height, width = rgb.shape[:2]
     if small.shape == (height, width):
         return small
     wide = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
-    soft = guided(wide, rgb, 2 * factor)
-    return np.where((wide > 0) & (wide < 1), np.clip((soft - 0.5) * 3 + 0.5, 0, 1), wide).astype(
-        np.float32
+    hard = small >= 0.5
+    if hard.all() or not hard.any():
+        return wide
+    # Soft is only what lies between pixels of the small mask that differ.
+    scales = (height / small.shape[0], width / small.shape[1])
+    around = around_edge(hard, 0)
+    rows, columns = (
+        slice(round(span.start * scale), round(span.stop * scale))
+        for span, scale in zip(around, scales, strict=True)
     )
+    soft = wide[rows, columns]
+    edge = (soft > 0) & (soft < 1)
+    found = guided(small[around], rgb[rows, columns], 2 * factor, steep=_STEEP)
+    np.copyto(soft, found, where=edge)
+    return wide
 
 
 def _is_hard(coverage: Coverage) -> bool:

@@ -1,9 +1,12 @@
 """Selections by models: for words, for points and boxes, and of all objects.
 
 - words, fast: CLIPSeg (Lüddecke & Ecker 2022, arXiv 2112.10003): a map of 352x352.
-- words, best: Grounding DINO (Liu et al. 2023, arXiv 2303.05499) finds boxes, SAM cuts them out.
+- words, best: Grounding DINO (Liu et al. 2023, arXiv 2303.05499) or OWLv2 (Minderer et al. 2023,
+  arXiv 2306.09683) finds boxes, SAM cuts them out.
 - points and boxes: SAM (Kirillov et al. 2023, arXiv 2304.02643), SAM 2 (arXiv 2408.00714).
-- objects: EoMT (Kerssies et al. 2025, arXiv 2503.19108), Mask2Former (arXiv 2112.01527).
+- objects: EoMT (Kerssies et al. 2025, arXiv 2503.19108), Mask2Former (arXiv 2112.01527); people
+  with their alpha: Sapiens2 (arXiv 2604.21681).
+- soft edges: ViTMatte (Yao et al. 2023, arXiv 2305.15272), from a rough mask.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,18 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from editkit.errors import MaskError
 from editkit.masks.checkpoints import (
+    ALPHAS,
     BOXES,
     CUTS,
     DEFAULTS,
     MAPS,
+    MATTES,
     OBJECTS,
     Segmenter,
     load_segmenter,
 )
-from editkit.masks.frames import Frame, frame_of, in_frame, pixels, restored
+from editkit.masks.frames import Frame, as_seen, frame_of, in_frame, pixels, restored
+from editkit.masks.refine import around_edge, guided, near_edge
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
@@ -36,10 +43,14 @@ Box = tuple[float, float, float, float]
 
 MAP_THRESHOLD = 0.4
 BOX_THRESHOLD = 0.3
+OWL_THRESHOLD = 0.2
 _COCO_PANOPTIC = 133
 _COCO_THINGS = 80
 _SURE = 0.8
 _MAIN = 0.1
+_OPEN = 128
+MATTE_SHARE = 0.02
+"""How wide an edge is left open to a matting model unless said, as a share of the short side."""
 
 
 def words(
@@ -59,7 +70,7 @@ def words(
         text: such as `red car` or `dog, cat`.
         best: a detector and SAM, unless `model` says.
         threshold: of the probability, from 0 to 1. A map's is 0.4 unless said, and 0 keeps its
-            soft values; a detector's is 0.3.
+            soft values; a detector's is 0.3, OWLv2's 0.2.
         model: a checkpoint; its kind decides the way.
         sam: the checkpoint that cuts out what a detector finds.
         load: loads a model.
@@ -75,7 +86,8 @@ def words(
     finder = load(name, (BOXES,) if best else (MAPS, BOXES))
     if finder.family == "clipseg":
         return _mapped(rgb, phrases, finder, MAP_THRESHOLD if threshold is None else threshold)
-    boxes = detect(rgb, phrases, finder, BOX_THRESHOLD if threshold is None else threshold)
+    usual = OWL_THRESHOLD if finder.family == "owlv2" else BOX_THRESHOLD
+    boxes = detect(rgb, phrases, finder, usual if threshold is None else threshold)
     if not boxes:
         return np.zeros(rgb.shape[:2], np.float32)
     return prompted(rgb, boxes=boxes, model=sam, load=load)
@@ -102,26 +114,45 @@ def _mapped(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) ->
 
 
 def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> list[Box]:
-    """The boxes of what phrases name, by Grounding DINO, in pixels of the photo."""
+    """The boxes of what phrases name, by Grounding DINO or OWLv2, in pixels of the photo."""
     import torch
 
     frame, seen = _seen(rgb, model)
-    # It was trained on phrases in small letters that end in full stops.
-    text = " ".join(f"{phrase.lower().rstrip('.')}." for phrase in phrases)
-    tokens = model.tokenizer()(text, truncation=True, return_tensors="pt").to(model.device)
+    owl = model.family == "owlv2"
+    given = _owl_words(phrases, model) if owl else _dino_words(phrases, model, frame)
     with torch.inference_mode():
-        told = model.network(
-            pixel_values=seen,
-            pixel_mask=torch.ones((1, *frame.outer), dtype=torch.int64, device=model.device),
-            **{k: v for k, v in tokens.items() if k in ("input_ids", "token_type_ids")},
-            attention_mask=tokens["attention_mask"],
-        )
+        told = model.network(pixel_values=seen, **given)
     scores = told.logits[0].sigmoid().amax(-1)
     centres = told.pred_boxes[0][scores > threshold].double().cpu().numpy()
     half = centres[:, 2:] / 2
     corners = np.concatenate((centres[:, :2] - half, centres[:, :2] + half), axis=1)
     height, width = rgb.shape[:2]
-    return [_box(row) for row in corners * np.array((width, height, width, height))]
+    # OWLv2 counts in sides of the padded square.
+    scale = (max(height, width),) * 4 if owl else (width, height, width, height)
+    return [_box(row) for row in corners * np.array(scale)]
+
+
+def _dino_words(phrases: list[str], model: Segmenter, frame: Frame) -> "dict[str, torch.Tensor]":
+    import torch
+
+    # It was trained on phrases in small letters that end in full stops.
+    text = " ".join(f"{phrase.lower().rstrip('.')}." for phrase in phrases)
+    tokens = model.tokenizer()(text, truncation=True, return_tensors="pt").to(model.device)
+    names = ("input_ids", "token_type_ids", "attention_mask")
+    shape = (1, *frame.outer)
+    return {
+        "pixel_mask": torch.ones(shape, dtype=torch.int64, device=model.device),
+        **{name: tokens[name] for name in names if name in tokens},
+    }
+
+
+def _owl_words(phrases: list[str], model: Segmenter) -> "dict[str, torch.Tensor]":
+    words = [f"a photo of a {phrase.lower().rstrip('.')}" for phrase in phrases]
+    length = int(model.network.config.text_config.max_position_embeddings)
+    tokens = model.tokenizer()(
+        words, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    ).to(model.device)
+    return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
 
 def _box(row: NDArray[np.float64]) -> Box:
@@ -196,18 +227,48 @@ def _cut(
         yield restored(logits[choice : choice + 1], frame)[0] > 0
 
 
-def subject(rgb: Rgb, *, model: str | None = None, load: Load = load_segmenter) -> Coverage:
+def subject(
+    rgb: Rgb,
+    *,
+    best: bool = False,
+    model: str | None = None,
+    matte: str | None = None,
+    load: Load = load_segmenter,
+) -> Coverage:
     """The main objects: those that cover at least a tenth of what the largest does.
 
     Of models that know COCO's 133 panoptic classes the first 80, things, count as objects; of
-    others all classes do.
+    others all classes do. A model that gives an alpha itself is taken at its word.
+
+    Args:
+        rgb: the photo.
+        best: give the edges their true softness by `matted`.
+        model: a checkpoint; its kind decides the way.
+        matte: the checkpoint for the edges.
+        load: loads a model.
 
     Raises:
-        ModelError: the model is not there, or of another kind.
+        ModelError: a model is not there, or of another kind.
     """
+    main = load(model or DEFAULTS["subject"].name, (OBJECTS, ALPHAS))
+    found = _alpha(rgb, main) if main.family == "sapiens2" else _main_objects(rgb, main)
+    if not best:
+        return found
+    return matted(rgb, found, MATTE_SHARE * min(rgb.shape[:2]), model=matte, load=load)
+
+
+def _alpha(rgb: Rgb, model: Segmenter) -> Coverage:
     import torch
 
-    universal = load(model or DEFAULTS["subject"].name, (OBJECTS,))
+    frame, seen = _seen(rgb, model)
+    with torch.inference_mode():
+        alphas = model.network(pixel_values=seen).alphas
+    return np.clip(restored(alphas[0], frame)[0], 0, 1)
+
+
+def _main_objects(rgb: Rgb, universal: Segmenter) -> Coverage:
+    import torch
+
     frame, seen = _seen(rgb, universal)
     with torch.inference_mode():
         told = universal.network(pixel_values=seen)
@@ -220,6 +281,49 @@ def subject(rgb: Rgb, *, model: str | None = None, load: Load = load_segmenter) 
             main[thing] = 1
     whole = Frame(frame.photo, frame.inner, frame.inner)
     return (restored(main[None], whole)[0] >= 0.5).astype(np.float32)
+
+
+def matted(
+    rgb: Rgb, mask: Coverage, by: float, *, model: str | None = None, load: Load = load_segmenter
+) -> Coverage:
+    """A mask with the true softness of its edge, hair included, by ViTMatte.
+
+    What is farther than `by` from the edge is taken as known and stays as it is; the rest is open.
+    Only what lies around the edge is looked at, at 1024 pixels along its longer side at most; from
+    there the alpha is brought to the photo's size along the photo's edges.
+
+    Raises:
+        ModelError: the model is not there, or of another kind.
+    """
+    matting = load(model or DEFAULTS["matte"].name, (MATTES,))
+    inside = mask >= 0.5
+    if by < 1 or inside.all() or not inside.any():
+        return mask.copy()
+    part = around_edge(inside, by)
+    view = np.ascontiguousarray(rgb[part])
+    unknown = near_edge(inside[part], by)
+    trimap = np.where(unknown, np.uint8(_OPEN), inside[part].astype(np.uint8) * np.uint8(255))
+    out = mask.copy()
+    np.copyto(out[part], _alpha_of(view, trimap, matting), where=unknown)
+    return out
+
+
+def _alpha_of(rgb: Rgb, trimap: NDArray[np.uint8], model: Segmenter) -> Coverage:
+    """Alpha of a picture and its trimap: 0 is outside, 255 inside, 128 open."""
+    import torch
+
+    frame, seen = _seen(rgb, model)
+    size = (frame.inner.width, frame.inner.height)
+    small = np.asarray(Image.fromarray(trimap).resize(size, Image.Resampling.NEAREST))
+    scale = np.float32(model.table.get("rescale_factor") or 1 / 255)
+    pad = [(0, outer - inner) for outer, inner in zip(frame.outer, frame.inner, strict=True)]
+    known = as_seen(np.pad(small * scale, pad)[..., None]).to(model.device)
+    with torch.inference_mode():
+        alphas = model.network(pixel_values=torch.cat((seen, known), dim=1)).alphas
+    alpha = alphas[0, 0, : frame.inner.height, : frame.inner.width].float().cpu().numpy()
+    if frame.inner == frame.photo:
+        return alpha
+    return guided(alpha, rgb, 2 * max(frame.photo) / max(frame.inner))
 
 
 def objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor"]:

@@ -1,8 +1,12 @@
-"""`Mask`: a selection as an immutable value, evaluated when a photo is there."""
+"""`Mask`: a selection as an immutable value, evaluated when a photo is there; and `Masks`."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import MaskError
@@ -41,10 +45,20 @@ class Mask:
         return cls(parse(text))
 
     @classmethod
-    def of(cls, source: PhotoLike) -> "Mask":
-        """A mask from a file, an image or an array of the photo's size."""
-        if isinstance(source, str):
-            return cls(pick("file", source))
+    def of(cls, source: PhotoLike, part: str | None = None) -> "Mask":
+        """A mask from a file, an image or an array of the photo's size.
+
+        Args:
+            source: white is selected.
+            part: of a file, only its `alpha` or its `luma`.
+
+        Raises:
+            MaskError: no such part, or of what is no file.
+        """
+        if isinstance(source, str | os.PathLike):
+            return cls(pick("file", os.fspath(source), part=part))
+        if part is not None:
+            raise MaskError(f"part={part!r} is of files only; give the {part} itself")
         name = f"given {id(source):x}"
         return cls(pick("file", name), ((name, source),))
 
@@ -109,8 +123,10 @@ class Mask:
         return cls.select("color", colour, to=to, tolerance=tolerance, soft=soft)
 
     @classmethod
-    def luma(cls, low: float, high: float, soft: float = 0) -> "Mask":
-        """Lightness (CIELAB L) in a range."""
+    def luma(cls, low: float | None = None, high: float = 100, soft: float = 0) -> "Mask":
+        """Lightness (CIELAB L) in a range; without one the lightness itself, as a soft mask."""
+        if low is None:
+            return cls.select("luma")
         return cls.select("luma", (float(low), float(high)), soft=soft)
 
     @classmethod
@@ -127,6 +143,17 @@ class Mask:
     def grabcut(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> "Mask":
         """The object in a box, cut out by its colours."""
         return cls.select("grabcut", left, top, right, bottom)
+
+    @classmethod
+    def superpixels(
+        cls,
+        *points: tuple[Distance, Distance],
+        width: Distance | None = None,
+        size: Distance | None = None,
+    ) -> "Mask":
+        """The superpixels that a stroke through points (x, y) touches."""
+        flat = (part for point in points for part in point)
+        return cls.select("superpixels", *flat, width=width, size=size)
 
     @classmethod
     def saliency(cls) -> "Mask":
@@ -155,6 +182,11 @@ class Mask:
         return cls.select("text", words, quality="best" if best else None, **options)
 
     @classmethod
+    def person(cls, *, best: bool = False, **options: float | str) -> "Mask":
+        """People, by a model: `Mask.text("person")`, and the same options."""
+        return cls.select("person", quality="best" if best else None, **options)
+
+    @classmethod
     def sam(cls, *points: tuple[Distance, Distance], **options: Value) -> "Mask":
         """The object at points (x, y), by a model.
 
@@ -166,9 +198,12 @@ class Mask:
         return cls.select("sam", *(part for point in points for part in point), **options)
 
     @classmethod
-    def subject(cls, model: str | None = None) -> "Mask":
-        """The main objects, by a model."""
-        return cls.select("subject", model=model)
+    def subject(
+        cls, model: str | None = None, *, best: bool = False, matte: str | None = None
+    ) -> "Mask":
+        """The main objects, by a model; `best` softens their edges by another one, `matte`."""
+        quality = "best" if best else None
+        return cls.select("subject", quality=quality, model=model, matte=matte)
 
     def __or__(self, other: "Mask") -> "Mask":
         return self._joined("|", other)
@@ -227,28 +262,106 @@ class Mask:
         """With its edge moved onto edges of the photo."""
         return Mask(refine("snap", self.node, by, method=method), self.given)
 
+    def matte(self, by: Distance | None = None, model: str | None = None) -> "Mask":
+        """With the true softness of its edge, by a model."""
+        return Mask(refine("matte", self.node, by, model=model), self.given)
+
     def invert(self) -> "Mask":
         """What was not selected."""
         return self._refined("invert")
 
-    def on(self, photo: PhotoLike | Photo) -> Coverage:
+    def on(self, photo: PhotoLike | Photo, *, device: str = "auto") -> Coverage:
         """Coverage of a photo, float32 (H, W) in [0, 1]; may be empty.
+
+        Args:
+            photo: a path, an image, an array, or a photo that was read.
+            device: where models run that the mask asks for, as `load_model` takes it.
 
         Raises:
             InputError: the photo cannot be read, or a part cannot be evaluated on it.
+            ModelError: a model that the mask asks for is not there.
         """
         from editkit.masks.evaluate import select_in
 
-        return select_in(self, photo if isinstance(photo, Photo) else read_photo(photo))
+        read = photo if isinstance(photo, Photo) else read_photo(photo)
+        return select_in(self, read, device=device)
 
-    def image(self, photo: PhotoLike | Photo) -> Image.Image:
-        """The mask of a photo as a grey Pillow image, white where it selects."""
-        import numpy as np
-
-        return Image.fromarray(np.rint(self.on(photo) * 255).astype(np.uint8))
+    def image(self, photo: PhotoLike | Photo, *, device: str = "auto") -> Image.Image:
+        """The mask of a photo as a grey Pillow image, white where it selects; see `on`."""
+        return Image.fromarray(np.rint(self.on(photo, device=device) * 255).astype(np.uint8))
 
     def _joined(self, op: str, other: "Mask") -> "Mask":
         return Mask(Join(op, self.node, other.node), (*self.given, *other.given))
 
     def _refined(self, name: str, value: Value | None = None) -> "Mask":
         return Mask(refine(name, self.node, value), self.given)
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """The three jobs of a mask, each as it is: what an edit takes in place of one mask.
+
+    Attributes:
+        denoise: how much the sampler may change; values between are a strength for each pixel.
+        condition: the hole that an inpainting model is told of: all above 0.
+        composite: how much of the outcome reaches the photo.
+    """
+
+    denoise: Coverage
+    condition: Coverage
+    composite: Coverage
+
+    @classmethod
+    def of(
+        cls,
+        photo: PhotoLike | Photo,
+        mask: "PhotoLike | Mask",
+        *,
+        denoise: "PhotoLike | Mask | None" = None,
+        condition: "PhotoLike | Mask | None" = None,
+        composite: "PhotoLike | Mask | None" = None,
+        device: str = "auto",
+    ) -> "Masks":
+        """The three masks of a photo: each `mask`, or one of its own.
+
+        Args:
+            photo: the photo.
+            mask: anything that an edit takes as a mask.
+            denoise: the same, for one of the jobs; text that begins with `~` refines `mask`.
+            condition: the same.
+            composite: the same.
+            device: where models run that a mask asks for.
+
+        Raises:
+            MaskError: one is of another size, wrong, or selects nothing.
+        """
+        from editkit.masks.derive import derive
+
+        read = photo if isinstance(photo, Photo) else read_photo(photo)
+        rules = {"denoise": denoise, "condition": condition, "composite": composite}
+        return derive(mask, read, device=device, **rules)
+
+    def __iter__(self) -> Iterator[Coverage]:
+        return iter((self.denoise, self.condition, self.composite))
+
+    def copied(self) -> "Masks":
+        """Masks of the same values to write to; what is one array here is one array there."""
+        copies = {id(mask): mask.copy() for mask in self}
+        return Masks(*(copies[id(mask)] for mask in self))
+
+    def clear(self, here: tuple[slice, slice], where: NDArray[np.bool_]) -> None:
+        """Writes 0 into all three, `where` in the rectangle `here`."""
+        for mask in self:
+            mask[here][where] = 0
+
+    @property
+    def union(self) -> Coverage:
+        """All that is repainted or replaced: what the worked region must hold."""
+        if self.denoise is self.composite:
+            return self.denoise
+        return np.maximum(self.denoise, self.composite)
+
+    @property
+    def soft(self) -> bool:
+        """Whether the sampler is asked for anything between none and all."""
+        return bool(((self.denoise > 0) & (self.denoise < 1)).any())

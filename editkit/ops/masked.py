@@ -185,9 +185,10 @@ class MaskedEdit(Edit):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        coverage = coverage_of(mask, photo)
+        coverage = coverage_of(mask, photo, device=str(model.device))
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
-        masks = derive(coverage, photo, **rules)
+        given = mask if isinstance(mask, Masks) else coverage
+        masks = derive(given, photo, device=str(model.device), **rules)
         work = [self._work(model, photo, part) for part in self._parts(model, masks.union)]
         edited = self._painted(model, photo, masks, work, progress)
         report = self._report(model, photo, edited, masks, work)

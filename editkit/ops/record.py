@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from editkit.errors import InputError
+from editkit.masks.read import is_file
 from editkit.models.base import Model
 from editkit.ops.edit import Edit
 from editkit.photo.files import Photo
@@ -53,7 +54,7 @@ def mask_told(mask: object) -> dict[str, str]:
     if not isinstance(mask, str | os.PathLike):
         return {}
     text = os.fspath(mask)
-    return {"path": text} if Path(text).is_file() else {"expression": text}
+    return {"path": text} if is_file(text) else {"expression": text}
 
 
 def digest_of(array: np.ndarray) -> str:

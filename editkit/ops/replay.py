@@ -60,13 +60,20 @@ class Replay:
         return result.encoded(before.format, saving, self.file.parent).data
 
 
-def find_replay(file: Path, *, original: str | None = None, mask: str | None = None) -> Replay:
+def find_replay(
+    file: Path,
+    *,
+    original: str | None = None,
+    mask: str | None = None,
+    device: str = "auto",
+) -> Replay:
     """The edit that a file tells of, its original and its mask looked for where it says.
 
     Args:
         file: an edited file with its provenance.
         original: another place of the original.
         mask: another place of the mask.
+        device: where models run that the mask asks for.
 
     Raises:
         InputError: the file tells of no edit, or what it was applied to is not found.
@@ -84,7 +91,7 @@ def find_replay(file: Path, *, original: str | None = None, mask: str | None = N
     if "mask" in record:
         told = record["mask"].get("expression") if mask is None else None
         where = _found(file, record, "mask", mask) if told is None else told
-        coverage = coverage_of(where, photo)
+        coverage = coverage_of(where, photo, device=device)
         if digest_of(coverage) != record["mask"]["sha256"]:
             differences.append("the mask is another one")
     return Replay(file, record, photo, coverage, tuple(differences))

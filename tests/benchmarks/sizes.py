@@ -87,7 +87,7 @@ def main() -> None:
             for megapixels in asked.megapixels:
                 file, mask = Path(folder, f"photo.{suffix}"), Path(folder, "mask.png")
                 photo = enlarged(asked.photo, megapixels)
-                photo.save(file, **({"quality": 92} if suffix == "jpg" else {"compress_level": 1}))
+                photo.save(file, quality=92, compress_level=1)
                 for width in asked.holes:
                     if width > min(photo.size):
                         continue

@@ -72,3 +72,46 @@ def test_what_needs_a_model_says_so_in_one_line(
     said = shell.call("mask", "photo.png", "person & !face").refused()
     assert said.startswith("mask expression, column 1: CIDAS/clipseg-rd64-refined is not in the")
     assert not (folder / "photo.mask.png").exists()
+
+
+def test_an_expression_from_standard_input(folder: Path, quick: tuple[str, ...]) -> None:
+    text = b"box:10,10,30,30\n  ~grow:2\n"
+    assert shell.call("mask", "photo.png", "-", "-o", "a.png", stdin=text).code == 0
+    assert shell.call("mask", "photo.png", text.decode(), "-o", "b.png").code == 0
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+    # A picture on standard input is a mask; so is the name of a file, as anywhere.
+    for number, given in enumerate((text, (folder / "a.png").read_bytes(), b"a.png\n")):
+        done = shell.call("mask", "photo.png", "-", "-o", f"c{number}.png", stdin=given)
+        assert done.code == 0, done
+        assert (folder / f"c{number}.png").read_bytes() == (folder / "a.png").read_bytes()
+        args = ("inpaint", "photo.png", "-", *quick, "-o", f"d{number}.png")
+        done = shell.call(*args, "--no-provenance", "--json", "-q", stdin=given)
+        assert json.loads(done.out)["samples_changed_outside"] == 0
+    assert (folder / "d0.png").read_bytes() == (folder / "d1.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (b"skky ~grow:3", "column 1: no selection 'skky'; did you mean sky?"),
+        (b"\x89PNG\r\n\x1a\n", "mask"),
+        (b"", ""),
+        (b"box:1,2\0", ""),
+        ("sky ä".encode("latin-1"), ""),
+    ],
+)
+def test_what_is_neither_a_picture_nor_an_expression(folder: Path, given: bytes, said: str) -> None:
+    before = shell.listing(folder)
+    for command in ("mask", "inpaint"):
+        done = shell.call(command, "photo.png", "-", "-o", "x.png", stdin=given)
+        assert said in done.refused()
+    assert shell.listing(folder) == before
+    assert "cannot both be -" in shell.call("mask", "-", "-", stdin=given).refused()
+
+
+def test_a_misspelt_name_asks_no_model(folder: Path) -> None:
+    del folder
+    for command in ("mask", "inpaint"):
+        said = shell.call(command, "photo.png", "msk - face").refused()
+        assert said.startswith("mask expression, column 1: no selection 'msk'")
+        assert 'text:"msk", for a file "msk"' in said

@@ -1,5 +1,6 @@
 """Masks on photos: the laws of the algebra, refinements against scipy and scikit-image."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from skimage.draw import polygon2mask
 from skimage.morphology import convex_hull_image
 
 import editkit
-from editkit import Mask, MaskError
+from editkit import Mask, MaskError, Masks
 from editkit.errors import InputError
 from editkit.masks import refine, select, shapes
 from editkit.masks.derive import derive
@@ -56,6 +57,49 @@ def test_laws_of_the_algebra(one: np.ndarray, two: np.ndarray) -> None:
     for left, right in same:
         assert np.array_equal(on(left), on(right)), (left, right)
     assert np.allclose(on(~~a), one, atol=1e-7)
+
+
+@settings(deadline=None, max_examples=20)
+@given(soft, soft, soft)
+def test_more_laws_of_the_algebra(one: np.ndarray, two: np.ndarray, three: np.ndarray) -> None:
+    a, b, c = Mask.of(one), Mask.of(two.copy()), Mask.of(three.copy())
+    same = [
+        ((a | b) | c, a | (b | c)),
+        ((a & b) & c, a & (b & c)),
+        (a & (b | c), (a & b) | (a & c)),
+        (a | (b & c), (a | b) & (a | c)),
+        (a & (a | b), a),
+        (a & b, b & a),
+        (a & a, a),
+        (a - (b | c), (a - b) - c),
+        ((a | b) - c, (a - c) | (b - c)),
+        (a & Mask.none(), Mask.none()),
+        (a | Mask.all(), Mask.all()),
+        (a - Mask.all(), Mask.none()),
+    ]
+    for left, right in same:
+        assert np.array_equal(on(left), on(right)), (left, right)
+
+
+@settings(deadline=None, max_examples=15)
+@given(hard, st.floats(1, 6), st.integers(1, 40))
+def test_what_is_done_twice_is_done(mask: np.ndarray, by: float, area: int) -> None:
+    one = Mask.of(mask)
+    twice: list[Callable[[Mask], Mask]] = [
+        Mask.holes,
+        lambda m: m.holes(area),
+        lambda m: m.islands(area),
+        Mask.threshold,
+        lambda m: m.grow(by).shrink(by),
+        lambda m: m.shrink(by).grow(by),
+    ]
+    for done in twice:
+        assert np.array_equal(on(done(done(one))), on(done(one)))
+    assert np.array_equal(on(one.invert().invert()), mask)
+    # Growing and shrinking enclose what was there, and mirror each other.
+    assert (on(one.grow(by)) >= mask).all()
+    assert (on(one.shrink(by)) <= mask).all()
+    assert np.array_equal(on((~one).grow(by)), on(~one.shrink(by)))
 
 
 @settings(deadline=None, max_examples=40)
@@ -214,6 +258,36 @@ def test_sky_and_edges() -> None:
     assert not select_in("sky", read_photo(scene()[80:])).any()
 
 
+def test_dark_skies_with_clouds() -> None:
+    """Deep blue, lighter towards the horizon, with textured clouds, over dark blue hills."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:240, :320]
+    depth = np.clip(rows / 170, 0, 1)[..., None]
+    image = np.array([8, 14, 60]) * (1 - depth) + np.array([70, 100, 190]) * depth
+    cloud = ((rows - 70) / 18.0) ** 2 + ((columns - 120) / 50.0) ** 2 <= 1
+    image[cloud] = 200 + 12 * rng.standard_normal((int(cloud.sum()), 1))
+    hills = rows > 150 + 25 * np.sin(columns / 60)
+    image[hills] = np.array([18, 26, 48])
+    image += rng.normal(0, 1.2, image.shape)
+    photo = read_photo(np.clip(image, 0, 255).astype(np.uint8))
+    found = select_in("sky", photo)
+    assert overlap(found, (~hills).astype(np.float32)) > 0.95
+    assert found[cloud].mean() > 0.95
+
+
+def test_what_stands_out_of_a_sky_that_fades() -> None:
+    """Its colours differ from the border's, but only by small steps."""
+    rows, columns = np.mgrid[:200, :300]
+    ramp = np.linspace(30, 220, 300)[None, :, None] * np.array([0.4, 0.6, 1.0])
+    image = np.tile(ramp, (200, 1, 1)) + np.random.default_rng(2).normal(0, 1, (200, 300, 3))
+    object_ = (np.abs(rows - 100) < 40) & (np.abs(columns - 170) < 25)
+    image[object_] = (215, 120, 40)
+    found = select_in("saliency", read_photo(np.clip(image, 0, 255).astype(np.uint8)))
+    assert overlap(found, object_.astype(np.float32)) > 0.9
+    grain = np.random.default_rng(3).normal(120, 12, (200, 300, 3))
+    assert not select_in("saliency", read_photo(np.clip(grain, 0, 255).astype(np.uint8))).any()
+
+
 def test_faces() -> None:
     from skimage.data import astronaut
 
@@ -223,6 +297,12 @@ def test_faces() -> None:
     assert 60 < rows.mean() < 170
     assert 170 < columns.mean() < 280
     assert 0.01 < found.mean() < 0.1
+    # Without colour, too; and where a face would be blue it is none.
+    head = np.ascontiguousarray(astronaut()[:256, 96:352])
+    grey = read_photo(np.asarray(Image.fromarray(head).convert("L")))
+    assert select_in("face", grey)[110, 129] == 1
+    blue = np.ascontiguousarray(head[..., ::-1])
+    assert not select_in("face", read_photo(blue)).any()
 
 
 def test_files_and_alphas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +367,36 @@ def test_an_edit_keeps_what_its_composite_mask_does_not_hold(tiny4: Model) -> No
         editkit.Inpaint(denoise="~grow:x")
 
 
+def test_three_masks_in_place_of_one(tiny4: Model) -> None:
+    photo = shell.noise(48, 64)
+    read = read_photo(photo)
+    where = Mask.box(20, 10, 40, 30)
+    masks = Masks.of(photo, where, denoise="~grow:6", composite=where.shrink(2))
+    ruled = editkit.inpaint(
+        photo, where, model=tiny4, steps=2, denoise="~grow:6", composite="~shrink:2"
+    )
+    given = editkit.inpaint(photo, masks, model=tiny4, steps=2)
+    assert np.array_equal(np.asarray(given.image), np.asarray(ruled.image))
+    assert given.report["samples_changed_outside"] == 0
+    assert np.array_equal(coverage_of(masks, read), masks.composite)
+    # A rule refines the one that it is for.
+    again = derive(masks, read, composite="~shrink:1")
+    assert np.array_equal(again.composite, refine.shrink(masks.composite, 1))
+    assert np.array_equal(again.denoise, masks.denoise)
+    wrong = Masks(*[np.ones((40, 64), np.float32)] * 3)
+    with pytest.raises(MaskError, match="is 64x40, the photo is 64x48"):
+        editkit.inpaint(photo, wrong, model=tiny4, steps=2)
+    none = np.zeros_like(masks.denoise)
+    with pytest.raises(MaskError, match="nothing"):
+        editkit.inpaint(photo, Masks(none, none, none), model=tiny4, steps=2)
+
+
+def test_a_long_expression_is_no_file_name() -> None:
+    text = " | ".join(["box:1,1,9,9"] * 40)
+    assert len(text) > 300
+    assert np.array_equal(coverage_of(text, PHOTO), on(Mask.box(1, 1, 9, 9)))
+
+
 def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> None:
     photo = shell.noise(64, 64)
 
@@ -321,6 +431,17 @@ def test_snapping_leaves_what_is_far(method: str) -> None:
     distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
     assert np.array_equal(near[distance > 5.01], mask[distance > 5.01])
     assert (near != mask).any()
+
+
+@pytest.mark.parametrize("method", ["guided", "grabcut"])
+def test_snapping_far_leaves_what_is_farther(method: str) -> None:
+    # Wide distances are measured coarsely, and must not reach beyond what was said.
+    wide = np.asarray(Image.fromarray(scene()).resize((601, 481)))
+    mask = shapes.ellipse(Size(481, 601), 300, 315, 100, 60)
+    snapped = refine.snap(mask, wide, 40, method)
+    distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
+    assert np.array_equal(snapped[distance > 40], mask[distance > 40])
+    assert (snapped != mask)[(distance > 25) & (distance < 35)].any()
 
 
 def test_snapping_looks_only_around_the_edge() -> None:

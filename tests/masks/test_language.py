@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shell
 from hypothesis import given, settings
@@ -36,6 +37,8 @@ picks: st.SearchStrategy[Node] = st.one_of(
     st.floats(0, 50).map(lambda t: pick("color", "red", to="#00f", tolerance=t)),
     st.floats(0, 50).map(lambda low: pick("luma", (low, low + 1), soft=3.0)),
     lengths.map(lambda x: pick("sam", x, x, box="1/2/3%/4", model="owner/name")),
+    st.booleans().map(lambda best: pick("person", quality="best" if best else None, sam="a/b")),
+    words.map(lambda name: pick("subject", quality="best", matte=name)),
 )
 
 
@@ -76,6 +79,8 @@ def refusal(text: str) -> str:
         ("sky)", 4, "never opened"),
         ("gril:3", 1, "no selection 'gril'"),
         ("skyy", 1, "did you mean sky"),
+        ("all - dog", 7, 'write text:"dog", for a file "dog"'),
+        ("dog ~grow:3", 1, "no selection 'dog'"),
         ("sky ~gorw:3", 6, "did you mean grow"),
         ("sky ~grow:-2", 11, "'-2' is not a distance"),
         ("sky ~grow:1,2", 13, "more than it takes"),
@@ -108,7 +113,7 @@ def test_how_operators_bind() -> None:
         "!all & sky": "(!all) & sky",
         "all | sky ~hull": "(all | sky) ~hull",
         "all ~hull | sky": "(all ~hull) | sky",
-        "dog": 'text:"dog"',
+        "person:best": "person:quality=best",
         "my-mask.png - b.png": 'file:"my-mask.png" - file:"b.png"',
         "box: 1, 2px, 3%, 4 -all": "box:1,2,3%,4 - all",
         "luma:20-60": "luma:20..60",
@@ -148,6 +153,27 @@ def test_python_gives_the_same_trees() -> None:
     for wrong in (float("nan"), True, "x"):
         with pytest.raises(MaskError):
             Mask.all().grow(wrong)
+
+
+def test_python_has_a_method_for_every_word_of_the_language() -> None:
+    names = {"file": "of"}
+    for table in (SOURCES, REFINEMENTS):
+        for name in table:
+            assert callable(getattr(Mask, names.get(name, name))), name
+    made = {
+        Mask.of("a b.png", "alpha"): 'file:"a b.png",alpha',
+        Mask.luma(): "luma",
+        Mask.luma(20, 60): "luma:20..60,soft=0",
+        Mask.superpixels((1, 2), (3, 4), size="5%"): "superpixels:1,2,3,4,size=5%",
+        Mask.person(best=True): "person:best",
+        Mask.subject(best=True, matte="a/b"): "subject:best,matte=a/b",
+        Mask.sky().matte("3%", model="a/b"): "sky ~matte:3%,a/b",
+        Mask.sky().snap(method="grabcut"): "sky ~snap:method=grabcut",
+    }
+    for mask, text in made.items():
+        assert Mask.parse(text) == mask, text
+    with pytest.raises(MaskError, match="of files only"):
+        Mask.of(np.ones((2, 2), np.float32), "alpha")
 
 
 README = Path(editkit.__file__).parent / "masks" / "README.md"

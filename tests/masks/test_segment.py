@@ -7,20 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import shell
 import tiny_segmenters as tiny
 import torch
 import transformers
 from PIL import Image
 
-from editkit import Mask, MaskError, ModelLoadError, UnknownModelError
-from editkit.masks.checkpoints import CUTS, DEFAULTS, FAMILIES, load_segmenter
+import editkit
+from editkit import InputError, Mask, MaskError, ModelLoadError, UnknownModelError
+from editkit.masks import shapes
+from editkit.masks.checkpoints import BOXES, CUTS, DEFAULTS, FAMILIES, load_segmenter
 from editkit.masks.evaluate import select_in
 from editkit.masks.frames import frame_of, pixels
-from editkit.masks.segment import objects
+from editkit.masks.segment import detect, objects
+from editkit.models.base import Model
 from editkit.photo.files import read_photo
 from editkit.types import Coverage, Size
 
+ndi: Any = scipy.ndimage  # whose stubs know no overloads
 tf: Any = transformers  # whose signatures pyright reads by halves
 SHA = "0123456789abcdef0123456789abcdef01234567"
 MAKERS: dict[str, Callable[[Path], Path]] = {
@@ -31,6 +36,10 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "eomt": lambda folder: tiny.eomt(folder, 6),
     "eomt133": lambda folder: tiny.eomt(folder, 133),
     "mask2former": tiny.mask2former,
+    "owlv2": tiny.owlv2,
+    "vitmatte": tiny.vitmatte,
+    "sapiens2": tiny.sapiens2,
+    "sapiens2-parts": lambda folder: tiny.sapiens2(folder, matting=False),
 }
 
 
@@ -42,6 +51,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 WIDE = np.asarray(shell.noise(9, 12).resize((84, 60), Image.Resampling.BICUBIC))
+LARGE = np.asarray(shell.noise(9, 12).resize((168, 120), Image.Resampling.BICUBIC))
 TALL = np.ascontiguousarray(np.rot90(WIDE))
 PHOTOS = pytest.mark.parametrize("rgb", [WIDE, TALL], ids=["wide", "tall"])
 
@@ -235,6 +245,125 @@ def test_objects_have_the_photos_size(
     segmenters: dict[str, Path], name: str, rgb: np.ndarray
 ) -> None:
     is_a_mask(on(f"subject:model={segmenters[name]}", rgb), rgb)
+
+
+CLIP = {
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+}
+
+
+@PHOTOS
+def test_owlv2_sees_a_padded_square(rgb: np.ndarray) -> None:
+    wanted = tiny.processor("Owlv2", **CLIP, **tiny.OWL_SIZE)(images=rgb, return_tensors="pt")
+    frame = frame_of(Size(*rgb.shape[:2]), "owlv2", tiny.OWL_SIZE)
+    found = pixels(rgb, frame, "owlv2", tiny.OWL_SIZE)
+    assert found.shape == wanted["pixel_values"].shape
+    assert torch.allclose(found, wanted["pixel_values"].float(), atol=1e-4)
+    # Of a large photo an average is blurred, which comes out alike.
+    large = np.asarray(Image.fromarray(rgb).resize((700, 500), Image.Resampling.BICUBIC))
+    wanted = tiny.processor("Owlv2", **CLIP, **tiny.OWL_SIZE)(images=large, return_tensors="pt")
+    near = pixels(large, frame_of(Size(500, 700), "owlv2", tiny.OWL_SIZE), "owlv2", tiny.OWL_SIZE)
+    assert float((near - wanted["pixel_values"]).abs().mean()) < 0.05
+
+
+@PHOTOS
+def test_owlv2_finds_boxes_too(segmenters: dict[str, Path], rgb: np.ndarray) -> None:
+    folder = segmenters["owlv2"]
+    model = tf.Owlv2ForObjectDetection.from_pretrained(folder).eval()
+    words = tf.CLIPTokenizer.from_pretrained(folder)
+    processor = tf.Owlv2Processor(tiny.processor("Owlv2", **CLIP, **tiny.OWL_SIZE), words)
+    asked = [["a photo of a red dog", "a photo of a cat"]]
+    seen = processor(text=asked, images=rgb, return_tensors="pt", max_length=32)
+    with torch.inference_mode():
+        told = model(**{**seen, "pixel_values": seen["pixel_values"].float()})
+    scores = told.logits[0].sigmoid().amax(-1)
+    threshold = float(scores.sort().values[-3:-1].mean())
+    found = processor.post_process_grounded_object_detection(
+        told, threshold=threshold, target_sizes=[rgb.shape[:2]]
+    )[0]["boxes"]
+    assert len(found) == 2
+    ours = detect(rgb, ["Red dog", "cat."], load_segmenter(str(folder), (BOXES,)), threshold)
+    assert np.allclose(ours, found.numpy(), atol=0.05)
+    wanted = by_hand(segmenters["sam"], rgb, {"input_boxes": [found.tolist()]}, many=False)
+    options = f"threshold={threshold},model={folder},sam={segmenters['sam']}"
+    mask = on(f'text:"Red dog, cat",best,{options}', rgb)
+    is_a_mask(mask, rgb)
+    assert (mask != wanted).mean() < 5e-3
+
+
+@PHOTOS
+def test_edges_are_softened_by_vitmatte(segmenters: dict[str, Path], rgb: np.ndarray) -> None:
+    height, width = rgb.shape[:2]
+    folder, size = segmenters["vitmatte"], Size(height, width)
+    mask = shapes.ellipse(size, width / 2, height / 2, 20, 16)
+    distance = np.maximum(ndi.distance_transform_edt(mask), ndi.distance_transform_edt(mask == 0))
+    trimap = np.where(distance <= 6, 128, mask * 255).astype(np.uint8)
+    processor = tiny.processor("VitMatte", size_divisor=32)
+    seen = processor(images=rgb, trimaps=Image.fromarray(trimap), return_tensors="pt")
+    model = tf.VitMatteForImageMatting.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        alpha = model(seen["pixel_values"].float()).alphas[0, 0, :height, :width].numpy()
+    found = on(f"ellipse:50%,50%,20,16 ~matte:6,{folder}", rgb)
+    assert np.array_equal(found[distance > 6], mask[distance > 6])
+    assert np.allclose(found[distance <= 6], alpha[distance <= 6], atol=1e-4)
+    assert found[distance <= 6].std() > 0.05
+
+
+def test_a_large_edge_is_softened_at_a_reduced_size(segmenters: dict[str, Path]) -> None:
+    rgb = np.asarray(Image.fromarray(WIDE).resize((1400, 1000), Image.Resampling.BICUBIC))
+    found = on(f"box:100,100,1300,900 ~matte:20,{segmenters['vitmatte']}", rgb)
+    assert found.shape == (1000, 1400)
+    assert found[130:870, 130:1270].all()
+    assert not found[:79].any()
+    assert 0 < found[95:105, 200:1200].mean() < 1
+
+
+@PHOTOS
+def test_people_come_with_their_alpha(segmenters: dict[str, Path], rgb: np.ndarray) -> None:
+    folder = segmenters["sapiens2"]
+    small = np.asarray(Image.fromarray(rgb).resize((48, 64), Image.Resampling.BILINEAR)) / 255
+    seen = torch.tensor((small - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225])
+    model = tf.Sapiens2ForImageMatting.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        told = model(seen.permute(2, 0, 1)[None].float())
+    wanted = torch_map(told.alphas[0, 0], rgb.shape[:2])
+    found = on(f"subject:model={folder}", rgb)
+    is_a_mask(found, rgb)
+    assert np.allclose(found, wanted, atol=1e-5)
+    with pytest.raises(ModelLoadError, match="is a Sapiens2ForSemanticSegmentation; this wants"):
+        on(f"subject:model={segmenters['sapiens2-parts']}", rgb)
+
+
+def test_the_best_subject_is_matted(segmenters: dict[str, Path]) -> None:
+    main, matte = segmenters["eomt"], segmenters["vitmatte"]
+    best = on(f"subject:best,model={main},matte={matte}", LARGE)
+    assert np.array_equal(best, on(f"subject:model={main} ~matte:2%,{matte}", LARGE))
+    assert not np.array_equal(best, on(f"subject:model={main}", LARGE))
+
+
+def test_people_by_their_name(segmenters: dict[str, Path]) -> None:
+    given = f"threshold=0,model={segmenters['clipseg']}"
+    assert np.array_equal(on(f"person:{given}", WIDE), on(f'text:"person",{given}', WIDE))
+
+
+def test_a_device_reaches_the_models(
+    segmenters: dict[str, Path], tmp_path: Path, tiny4: Model
+) -> None:
+    words = f'text:"dog",model={segmenters["clipseg"]}'
+    mask = Mask.parse(words)
+    assert np.array_equal(mask.on(WIDE, device="cpu"), mask.on(WIDE))
+    with pytest.raises(InputError, match="column 1: unknown device 'abacus'"):
+        mask.on(WIDE, device="abacus")
+    Image.fromarray(WIDE).save(tmp_path / "p.png")
+    photo = str(tmp_path / "p.png")
+    for command in (("mask", photo), ("inpaint", photo), ("resample", photo), ("verify", photo)):
+        more = (photo,) if command[0] == "verify" else ()
+        done = shell.call(*command, *more, words, "--device", "abacus")
+        assert "unknown device 'abacus'" in done.refused()
+    # An edit runs them where its own model is.
+    result = editkit.inpaint(WIDE, f"{words} ~threshold:0", model=tiny4, steps=1)
+    assert result.report["samples_changed_outside"] == 0
 
 
 def test_nothing_is_drawn_at_random(segmenters: dict[str, Path]) -> None:

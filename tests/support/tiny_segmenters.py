@@ -133,6 +133,90 @@ def grounding_dino(folder: Path) -> Path:
     return folder
 
 
+OWL_SIZE: dict[str, Any] = {"size": {"height": 64, "width": 64}}
+
+
+def owlv2(folder: Path) -> Path:
+    """OWLv2 with letters as words, numbered as CLIP's: what pads comes first, what ends last."""
+    folder.mkdir()
+    letters = [chr(c) for c in range(33, 127)]
+    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocab = {word: k for k, word in enumerate(words)}
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    padding: Any = {"pad_token": "!"}
+    tf.CLIPTokenizer.from_pretrained(folder, **padding).save_pretrained(folder)
+    shared = {"intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = tf.Owlv2Config(
+        text_config={
+            **shared,
+            "hidden_size": 16,
+            "vocab_size": len(words),
+            "max_position_embeddings": 32,
+            "bos_token_id": len(words) - 2,
+            "eos_token_id": len(words) - 1,
+        },
+        vision_config={**shared, "hidden_size": 16, "image_size": 64, "patch_size": 16},
+        projection_dim=16,
+    )
+    lively(tf.Owlv2ForObjectDetection, config, 2).save_pretrained(folder)
+    write_processor(folder, **OWL_SIZE)
+    return folder
+
+
+def vitmatte(folder: Path) -> Path:
+    """ViTMatte on a tiny ViT."""
+    config = tf.VitMatteConfig(
+        backbone_config=tf.VitDetConfig(
+            num_channels=4,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=64,
+            pretrain_image_size=64,
+            patch_size=16,
+            window_size=2,
+            window_block_indices=[0],
+            residual_block_indices=[1],
+            out_features=["stage2"],
+        ),
+        hidden_size=16,
+        convstream_hidden_sizes=[8, 8, 8],
+        fusion_hidden_sizes=[16, 8, 8, 8],
+    )
+    model = lively(tf.VitMatteForImageMatting, config, 4)
+    with torch.no_grad():
+        for name, weight in model.decoder.named_parameters():
+            if weight.ndim == 1 and name.endswith("weight"):
+                weight.fill_(2)  # norms drawn about 0 would let nothing through
+        model.decoder.matting_head.matting_convs[-1].weight.mul_(8)
+    model.save_pretrained(folder)
+    write_processor(folder, size_divisor=32)
+    return folder
+
+
+SAPIENS_SIZE: dict[str, Any] = {"size": {"height": 64, "width": 48}}
+
+
+def sapiens2(folder: Path, *, matting: bool = True) -> Path:
+    """Sapiens2 for matting, or for what its checkpoints are for, too."""
+    config = tf.Sapiens2Config(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_attention_heads=2,
+        num_register_tokens=1,
+        image_size=[64, 48],
+        num_labels=4,
+        head_config={"upsample_out_channels": [8, 8], "conv_out_channels": [8]},
+    )
+    kind = tf.Sapiens2ForImageMatting if matting else tf.Sapiens2ForSemanticSegmentation
+    lively(kind, config, 5).save_pretrained(folder)
+    write_processor(folder, **SAPIENS_SIZE)
+    return folder
+
+
 SAM_SIZE: dict[str, Any] = {
     "size": {"longest_edge": 64},
     "pad_size": {"height": 64, "width": 64},

@@ -1,0 +1,154 @@
+"""Selections that took long, kept on disk for the next time.
+
+A file holds one coverage, bit for bit, under a key of all that it was made of; what does not match
+its key and its checksum counts as missing. Nothing here ever fails: without a folder to write to
+there is no cache.
+"""
+
+import contextlib
+import hashlib
+import os
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from editkit._version import __version__
+from editkit.types import Coverage, Size
+
+FOLDER, OFF = "EDITKIT_CACHE", "EDITKIT_NO_CACHE"
+"""Variables of the environment: another folder; and, set to 1, none."""
+
+MOST = 512 << 20
+_HEAD = struct.Struct("<8s32sIIc")
+_MARK = b"editmsk1"
+_DAY = 86400.0
+_COMPUTE = (
+    *("numpy", "opencv-python", "pillow", "scikit-image", "scipy"),
+    *("tokenizers", "torch", "transformers"),
+)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Coverages on disk, those longest unused dropped beyond a size.
+
+    Attributes:
+        folder: where they are.
+        most: bytes that all of them may take.
+    """
+
+    folder: Path
+    most: int = MOST
+
+    def read(self, key: str, size: Size) -> Coverage | None:
+        """The coverage of a key, if it is there and whole."""
+        file = self._file(key)
+        try:
+            found = _decoded(file.read_bytes(), key, size)
+            os.utime(file)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, zlib.error, struct.error):
+            with contextlib.suppress(OSError):
+                file.unlink()
+            return None
+        return found
+
+    def write(self, key: str, coverage: Coverage) -> None:
+        """Keeps a coverage, if there is room for it and a folder to write to."""
+        data = _encoded(coverage, key)
+        if len(data) > self.most:
+            return
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                Path(name).replace(self._file(key))
+            finally:
+                Path(name).unlink(missing_ok=True)
+            self._trim()
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.mask"
+
+    def _trim(self) -> None:
+        """Drops what was longest unused, and what a killed process left half written."""
+        for part in self.folder.glob("*.part"):
+            if time.time() - part.stat().st_mtime > _DAY:
+                part.unlink(missing_ok=True)
+        files = [(file.stat(), file) for file in self.folder.glob("*.mask")]
+        total = sum(stat.st_size for stat, _ in files)
+        for stat, file in sorted(files, key=lambda one: one[0].st_mtime_ns):
+            if total <= self.most:
+                return
+            file.unlink(missing_ok=True)
+            total -= stat.st_size
+
+
+def open_cache() -> Cache | None:
+    """The user's cache, or None where it is switched off."""
+    if os.environ.get(OFF, "").upper() in ("1", "ON", "YES", "TRUE"):
+        return None
+    given = os.environ.get(FOLDER)
+    if given:
+        return Cache(Path(given).expanduser() / "masks")
+    from platformdirs import user_cache_path
+
+    return Cache(user_cache_path("editkit", appauthor=False) / "masks")
+
+
+def key_of(parts: Iterable[str]) -> str:
+    """A key of all that a coverage depends on, and of the code that makes it."""
+    whole = hashlib.sha256()
+    for part in (*_code(), *parts):
+        whole.update(f"{len(part)}:{part}".encode())
+    return whole.hexdigest()
+
+
+def _code() -> tuple[str, ...]:
+    """Versions of what computes, and our own code, which may change without its version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = [__version__]
+    for package in _COMPUTE:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        found.append(hashlib.sha256(file.read_bytes()).hexdigest())
+    return tuple(found)
+
+
+def _encoded(coverage: Coverage, key: str) -> bytes:
+    """A head, and the values: a bit each where all are 0 or 1, else float32."""
+    hard = bool(((coverage == 0) | (coverage == 1)).all())
+    values = np.packbits(coverage > 0) if hard else np.ascontiguousarray(coverage, "<f4")
+    raw = values.tobytes()
+    kind = b"b" if hard else b"f"
+    return _HEAD.pack(_MARK, _checksum(key, raw), *coverage.shape, kind) + zlib.compress(raw, 1)
+
+
+def _decoded(data: bytes, key: str, size: Size) -> Coverage:
+    mark, checksum, height, width, kind = _HEAD.unpack_from(data)
+    if mark != _MARK or (height, width) != size or kind not in (b"b", b"f"):
+        raise ValueError("not this mask")
+    length = -(-size.area // 8) if kind == b"b" else size.area * 4
+    # No more than is wanted is unpacked, whatever the file says.
+    raw = zlib.decompressobj().decompress(data[_HEAD.size :], length + 1)
+    if len(raw) != length or _checksum(key, raw) != checksum:
+        raise ValueError("damaged")
+    if kind == b"f":
+        return np.frombuffer(raw, "<f4").reshape(size).astype(np.float32)
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=size.area)
+    return bits.reshape(size).astype(np.float32)
+
+
+def _checksum(key: str, raw: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + raw).digest()
