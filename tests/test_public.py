@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = [
     "DeviceError",
     "EditkitError",
+    "Erase",
     "Generate",
     "ImageError",
     "Img2Img",
@@ -26,6 +27,7 @@ NAMES = [
     "MaskError",
     "ModelError",
     "ModelLoadError",
+    "Outpaint",
     "PreservationError",
     "Resample",
     "Result",
@@ -33,10 +35,12 @@ NAMES = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "erase",
     "generate",
     "img2img",
     "inpaint",
     "load_model",
+    "outpaint",
     "resample",
 ]
 

@@ -1,9 +1,9 @@
 """Filling a hole with pieces of what surrounds it.
 
-Each patch that touches the hole is given the most similar patch of what is known (PatchMatch, Barnes
-et al. 2009), and each missing sample the weighted mean of what those patches say of it (Wexler et
-al., Space-Time Completion of Video, 2007). Both are repeated, on a pyramid from coarse to fine.
-Patches are compared by the low frequencies of their cosine transform (after He and Sun, Computing
+Each patch that touches the hole is given the most similar patch of what is known (PatchMatch,
+Barnes et al. 2009), and each missing sample the weighted mean of what those patches say of it
+(Wexler et al., Space-Time Completion of Video, 2007). Both are repeated, on a pyramid from coarse
+to fine. What the outcome is off by at the hole's edge is carried smoothly into the hole. Patches are compared by the low frequencies of their cosine transform (after He and Sun, Computing
 Nearest-Neighbor Fields via Propagation-Assisted KD-Trees, 2012) and by how busy they are (after
 Newson et al., Video Inpainting of Complex Scenes, 2014): a blurred first guess still finds a sharp
 patch.
@@ -29,6 +29,7 @@ _BUSY = 2.0
 _FEWEST_SOURCES = 64
 _MOST_TARGETS, _MOST_PIXELS = 300_000, 4_000_000
 _MOST_LEVELS = 10
+_MOST_PEELED = 3000
 _ROUNDS_COARSEST, _ROUNDS = 12, (2, 3, 4)
 _JUMPS = (4, 1)
 _CHUNK = 1 << 17
@@ -90,9 +91,9 @@ def patchmatch(
     level = _solved(levels, rng)
     channels = samples.reshape(*hole.shape, -1).astype(np.float32)
     out = channels.copy()
-    _vote(level, channels, out, sharp=True)
+    _finish(level, channels, out)
     if np.issubdtype(samples.dtype, np.integer):
-        out = np.rint(out)
+        out = np.rint(np.clip(out, 0, np.iinfo(samples.dtype).max))
     filled = out.astype(samples.dtype).reshape(samples.shape)
     keep = ~hole if samples.ndim == 2 else ~hole[..., None]
     return np.where(keep, samples, filled)
@@ -135,7 +136,10 @@ def _pyramid(image: Rgb, hole: Hole) -> list[_Level]:
 def _whole(known: Hole) -> Hole:
     """Where a patch is inside the picture and known as a whole."""
     return cv2.erode(
-        known.astype(np.uint8), np.ones((_SIDE, _SIDE)), borderType=cv2.BORDER_CONSTANT, borderValue=0
+        known.astype(np.uint8),
+        np.ones((_SIDE, _SIDE)),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=0,
     ).astype(np.bool_)
 
 
@@ -180,9 +184,7 @@ def _solved(levels: list[_Level], rng: np.random.Generator) -> _Level:
     for number in reversed(range(len(levels))):
         level = levels[number]
         if coarse is None:
-            halves = (level.guide[..., :3], level.guide[..., 3:])
-            spanned = [membrane(np.ascontiguousarray(half), ~level.hole) for half in halves]
-            level.guide = np.concatenate(spanned, axis=2)
+            _peel(level, rng)
             level.found = _any_source(level, len(level.targets), rng)
         else:
             _inherit(level, coarse, rng)
@@ -192,6 +194,38 @@ def _solved(levels: list[_Level], rng: np.random.Generator) -> _Level:
             _improve(level, rounds, rng, voted=coarse is not None)
         coarse = level
     return levels[0]
+
+
+def _peel(level: _Level, rng: np.random.Generator) -> None:
+    """A first guess: the hole is filled from its edge inward, as an onion is peeled.
+
+    Each pixel of a layer becomes the middle of the patch that is most similar where both are known.
+    """
+    places = np.flatnonzero(level.sources)
+    if len(places) > _MOST_PEELED:
+        places = np.sort(rng.choice(places, _MOST_PEELED, replace=False))
+    pool = _patches(level.guide, places)
+    known = ~level.hole
+    while not known.all():
+        ring = ~known & cv2.dilate(known.astype(np.uint8), np.ones((3, 3))).astype(np.bool_)
+        layer = np.flatnonzero(ring)
+        told = _patches(known[..., None].astype(np.float32), layer)
+        told = np.tile(told, level.guide.shape[2])
+        seen = _patches(level.guide, layer) * told
+        # The squared distance but for what is the same for all sources.
+        distances = told @ (pool**2).T - 2 * (seen @ pool.T)
+        best = places[distances.argmin(axis=1)]
+        rows = level.guide.reshape(level.hole.size, -1)
+        rows[layer] = rows[best]
+        known |= ring
+
+
+def _patches(values: Real, places: NDArray[np.intp]) -> Real:
+    """The patches around flat places, a row each, channel by channel; zeros outside."""
+    padded = np.pad(values, ((_R, _R), (_R, _R), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (_SIDE, _SIDE), axis=(0, 1))
+    y, x = np.divmod(places, values.shape[1])
+    return windows[y, x].reshape(len(places), -1)
 
 
 def _inherit(level: _Level, coarse: _Level, rng: np.random.Generator) -> None:
@@ -231,7 +265,7 @@ def _improve(level: _Level, rounds: int, rng: np.random.Generator, *, voted: boo
 
 
 def _search(level: _Level, features: Real, rng: np.random.Generator, *, fresh: bool) -> None:
-    """PatchMatch: what the neighbours found, moved along, and random places around what is found."""
+    """PatchMatch: what the neighbours found, moved along, and places around what is found."""
     wanted = features[level.targets]
     level.distances = _distance(features, level.found, wanted)
     owner = np.full(level.hole.size, -1, np.int32)
@@ -284,7 +318,13 @@ def _distance(features: Real, places: Places, wanted: Real) -> Real:
 
 
 def _vote(
-    level: _Level, values: Real, out: Real, *, even: bool = False, sharp: bool = False
+    level: _Level,
+    values: Real,
+    out: Real,
+    *,
+    even: bool = False,
+    sharp: bool = False,
+    where: Hole | None = None,
 ) -> None:
     """Writes into the hole of `out` the weighted mean of what the sources of all patches say.
 
@@ -294,17 +334,35 @@ def _vote(
         out: the same; may be `values` itself.
         even: all patches count the same.
         sharp: the most similar patches count for more.
+        where: what is written instead of the hole; beside the hole, at most.
     """
     owner = np.full(level.hole.size, -1, np.int32)
     owner[level.targets] = np.arange(len(level.targets), dtype=np.int32)
     weights = np.ones(len(level.targets), np.float32) if even else _weights(level, sharp=sharp)
     rows = values.reshape(level.hole.size, -1)
-    missing = np.flatnonzero(level.hole)
+    missing = np.flatnonzero(level.hole if where is None else where)
     made = np.empty((len(missing), rows.shape[1]), np.float32)
     for start in range(0, len(missing), _CHUNK):
         part = missing[start : start + _CHUNK]
         made[start : start + _CHUNK] = _voted(level, rows, owner, weights, part)
     out.reshape(rows.shape)[missing] = made
+
+
+def _finish(level: _Level, values: Real, out: Real) -> None:
+    """Writes the outcome into the hole of `out`: the vote, made to join what surrounds it.
+
+    What the sources are off by on the hole's edge, where the truth is known, is carried smoothly
+    into the hole.
+    """
+    _vote(level, values, out, sharp=True)
+    edge = cv2.dilate(level.hole.astype(np.uint8), np.ones((3, 3))).astype(np.bool_) & ~level.hole
+    off = np.zeros_like(values)
+    _vote(level, values, off, sharp=True, where=edge)
+    off[edge] = values[edge] - off[edge]
+    here = _around(np.flatnonzero(edge | level.hole), level.hole.shape).slices
+    for c in range(values.shape[2]):
+        step = membrane(np.ascontiguousarray(off[here][..., c : c + 1]), edge[here])
+        out[here][..., c] += np.where(level.hole[here], step[..., 0], 0)
 
 
 def _voted(
@@ -337,9 +395,7 @@ def _weights(level: _Level, *, sharp: bool) -> Real:
 
 def _describe(level: _Level, features: Real, box: Box) -> None:
     """Writes the features of all patches in a box."""
-    outer = Box(
-        max(box.top - _R, 0), max(box.left - _R, 0), box.bottom + _R, box.right + _R
-    )
+    outer = Box(max(box.top - _R, 0), max(box.left - _R, 0), box.bottom + _R, box.right + _R)
     guide = level.guide[outer.slices]
     top, left = box.top - outer.top, box.left - outer.left
     inner = (slice(top, top + box.size.height), slice(left, left + box.size.width))

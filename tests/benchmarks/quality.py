@@ -113,11 +113,18 @@ def by_editkit(edit: Any) -> Fill:
     return lambda case: np.asarray(edit(model, case.photo, case.hole).image)
 
 
+def patchmatch(case: Case) -> Rgb:
+    """editkit's own, which needs no model."""
+    return np.asarray(editkit.erase(case.photo, case.hole, method="patchmatch").image)
+
+
 METHODS: Mapping[str, Callable[[], Fill]] = {
     "telea": lambda: classical(cv2.INPAINT_TELEA),
     "ns": lambda: classical(cv2.INPAINT_NS),
     "biharmonic": lambda: biharmonic,
+    "patchmatch": lambda: patchmatch,
     "inpaint": lambda: by_editkit(editkit.Inpaint()),
+    "inpaint-patchmatch": lambda: by_editkit(editkit.Inpaint(prefill="patchmatch")),
     "inpaint-noise": lambda: by_editkit(editkit.Inpaint(prefill="none", strength=1.0)),
     "resample": lambda: by_editkit(editkit.Resample(repeats=3)),
 }
