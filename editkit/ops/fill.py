@@ -82,7 +82,7 @@ class Fill:
         edited = self._filled(photo, coverage, parts, boxes, progress)
         report = self._report(photo, edited, coverage, boxes)
         report["seconds"] = round(time.perf_counter() - started, 2)
-        record = {**record_of(self, None, photo, given), "edit": "Erase"}
+        record: dict[str, Any] = {**record_of(self, None, photo, given), "edit": "Erase"}
         record["mask"] |= mask_told(mask)
         return Result(edited, report, photo, coverage, record)
 

@@ -3,7 +3,9 @@
 Each patch that touches the hole is given the most similar patch of what is known (PatchMatch,
 Barnes et al. 2009), and each missing sample the weighted mean of what those patches say of it
 (Wexler et al., Space-Time Completion of Video, 2007). Both are repeated, on a pyramid from coarse
-to fine. What the outcome is off by at the hole's edge is carried smoothly into the hole. Patches are compared by the low frequencies of their cosine transform (after He and Sun, Computing
+to fine. What the outcome is off by at the hole's edge is carried smoothly into the hole.
+
+Patches are compared by the low frequencies of their cosine transform (after He and Sun, Computing
 Nearest-Neighbor Fields via Propagation-Assisted KD-Trees, 2012) and by how busy they are (after
 Newson et al., Video Inpainting of Complex Scenes, 2014): a blurred first guess still finds a sharp
 patch.
@@ -34,9 +36,9 @@ _ROUNDS_COARSEST, _ROUNDS = 12, (2, 3, 4)
 _JUMPS = (4, 1)
 _CHUNK = 1 << 17
 _TRUST = 1.3
-_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
-    np.array([[3], [2], [6]], np.float32)
-)
+_OPPONENT: NDArray[np.float32] = (
+    np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+).astype(np.float32)
 
 Hole = NDArray[np.bool_]
 Real = NDArray[np.float32]
@@ -51,7 +53,7 @@ class _Level:
         guide: (H, W, 5): three opponent colours and how busy the surroundings are in x and y.
         hole: (H, W).
         sources: (H, W), true where a whole patch is known.
-        targets: flat places of the patches that touch the hole.
+        targets: flat places of the patches that touch the hole and are inside the picture.
         found: for each of them the flat place of its source.
         distances: for each of them the distance to its source.
     """
@@ -83,6 +85,8 @@ def patchmatch(
         seed: of the search.
         guide: what is compared, (H, W, 3) in [0, 255]; the samples themselves unless given.
     """
+    if not hole.any():
+        return samples.copy()
     seen = _as_guide(samples) if guide is None else guide
     levels = _pyramid(seen, hole)
     if not levels:
@@ -114,15 +118,16 @@ def _as_guide(samples: NDArray[Any]) -> Rgb:
 
 def _pyramid(image: Rgb, hole: Hole) -> list[_Level]:
     """Levels from fine to coarse, until the hole is as thin as a patch; none without a source."""
-    known = image.astype(np.float32) @ _OPPONENT.T
+    known: Real = image.astype(np.float32) @ _OPPONENT.T
     known[hole] = 0
-    guide = np.concatenate([known, _busyness(known[..., 0], hole)], axis=2)
+    guide: Real = np.concatenate([known, _busyness(known[..., 0], hole)], axis=2)
     levels = list[_Level]()
     while len(levels) < _MOST_LEVELS:
         sources = _whole(~hole)
         if not sources.any() or (levels and sources.sum() < _FEWEST_SOURCES):
             break
-        targets = np.flatnonzero(cv2.dilate(hole.astype(np.uint8), np.ones((_SIDE, _SIDE))))
+        touching = cv2.dilate(hole.astype(np.uint8), np.ones((_SIDE, _SIDE))).astype(np.bool_)
+        targets = np.flatnonzero(touching & _whole(np.ones_like(hole)))
         blank = np.zeros(len(targets), np.int32)
         levels.append(
             _Level(guide, hole, sources, targets.astype(np.int32), blank, blank.astype(np.float32))
@@ -172,7 +177,8 @@ def _halved(guide: Real, hole: Hole) -> tuple[Real, Hole]:
     values = np.pad(guide, (*pad, (0, 0)), mode="edge") * known[..., None]
     share = known.reshape(height, 2, width, 2).sum((1, 3))
     total = values.reshape(height, 2, width, 2, -1).sum((1, 3))
-    return total / np.maximum(share, 1)[..., None], share < 4
+    mean = total / np.maximum(share, 1)[..., None]
+    return mean.astype(np.float32), share < 4
 
 
 # Searching and voting.
@@ -233,11 +239,14 @@ def _inherit(level: _Level, coarse: _Level, rng: np.random.Generator) -> None:
     owner = np.full(coarse.hole.size, -1, np.int32)
     owner[coarse.targets] = np.arange(len(coarse.targets), dtype=np.int32)
     y, x = np.divmod(level.targets, level.width)
-    parent = owner[(y >> 1) * coarse.width + (x >> 1)]
+    # At the picture's border the patch of half the size may hang over; that beside it does not.
+    near_y = np.clip(y >> 1, _R, coarse.hole.shape[0] - 1 - _R)
+    near_x = np.clip(x >> 1, _R, coarse.hole.shape[1] - 1 - _R)
+    parent = owner[near_y * coarse.width + near_x]
     from_y, from_x = np.divmod(coarse.found[parent], coarse.width)
-    from_y, from_x = 2 * from_y + (y & 1), 2 * from_x + (x & 1)
+    from_y, from_x = 2 * (from_y - near_y) + y, 2 * (from_x - near_x) + x
     height, width = level.hole.shape
-    inside = (from_y < height) & (from_x < width)
+    inside = (from_y >= 0) & (from_x >= 0) & (from_y < height) & (from_x < width)
     flat = np.where(inside, from_y * width + from_x, 0).astype(np.int32)
     good = inside & level.sources.ravel()[flat]
     level.found = np.where(good, flat, _any_source(level, len(flat), rng)).astype(np.int32)
@@ -424,6 +433,6 @@ def _wave(order: int) -> Real:
     return (wave / np.linalg.norm(wave)).astype(np.float32)
 
 
-def _around(places: Places, shape: tuple[int, ...]) -> Box:
+def _around(places: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Box:
     y, x = np.divmod(places, shape[1])
     return Box(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
