@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from editkit.errors import InputError
+
 from .generate import SizeType
 from .params import Words, masked_options
 from .running import Job, read_source
@@ -56,6 +58,8 @@ def check_outpaint(size: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 
     """Finds what is wrong with a frame before a model is loaded."""
     from editkit.photo.frame import plan_frame
 
+    if options["composite"] is not None:
+        raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")
     sides = (options["left"], options["right"], options["top"], options["bottom"])
     named = {name: options[name] for name in ("size", "aspect", "anchor")}
     plan_frame(size, sides=sides, **named)
