@@ -149,7 +149,7 @@ def test_large_holes_are_searched_at_a_reduced_size(monkeypatch: pytest.MonkeyPa
     image, hole = tiles(144, 208), box(144, 208, 40, 50, 100, 150)
     monkeypatch.setattr(module, "_MOST_TARGETS", 2500)
     searched: list[int] = []
-    whole = module._search
+    whole = module._search  # pyright: ignore[reportPrivateUsage]
 
     def watched(level: Any, *more: Any, **options: Any) -> None:
         searched.append(len(level.targets))
