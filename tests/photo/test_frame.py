@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shell
+from editkit_cli.outpaint import outpaint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,3 +140,8 @@ def test_a_photo_in_its_frame_is_itself(mode: str, size: tuple[int, int]) -> Non
     # Mirrored: what lies beside the photo's edge is like it.
     outer, inner = (read_photo(made.image).rgb()[:, column] for column in (6, 7))
     assert np.array_equal(outer, inner)
+
+
+def test_the_command_knows_every_anchor() -> None:
+    (option,) = [option for option in outpaint.params if option.name == "anchor"]
+    assert tuple(getattr(option.type, "choices", ())) == ANCHORS
