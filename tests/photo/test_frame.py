@@ -1,12 +1,12 @@
 """Frames: sizes and places are exact, contradictions are told, the photo in its frame is itself."""
 
+import importlib
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import shell
-from editkit_cli.outpaint import outpaint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,5 +143,6 @@ def test_a_photo_in_its_frame_is_itself(mode: str, size: tuple[int, int]) -> Non
 
 
 def test_the_command_knows_every_anchor() -> None:
-    (option,) = [option for option in outpaint.params if option.name == "anchor"]
+    command = importlib.import_module("editkit_cli.outpaint").outpaint
+    (option,) = [option for option in command.params if option.name == "anchor"]
     assert tuple(getattr(option.type, "choices", ())) == ANCHORS
