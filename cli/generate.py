@@ -19,6 +19,9 @@ class SizeType(click.ParamType["Size"]):
 
     name = "WxH"
 
+    def __init__(self, least: int = _LEAST, most: int = _MOST) -> None:
+        self.least, self.most = least, most
+
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> "Size":
@@ -30,8 +33,9 @@ class SizeType(click.ParamType["Size"]):
             self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 640x480", param, ctx)
         width, height = found.groups()
         size = Size(int(height or width), int(width))
-        if not all(_LEAST <= side <= _MOST for side in size):
-            self.fail(f"{size} is out of range; give sides from {_LEAST} to {_MOST}", param, ctx)
+        if not all(self.least <= side <= self.most for side in size):
+            sides = f"sides from {self.least} to {self.most}"
+            self.fail(f"{size} is out of range; give {sides}", param, ctx)
         return size
 
 

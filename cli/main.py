@@ -13,11 +13,13 @@ import click
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
 
+from .erase import erase
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
 from .mask import mask
 from .models import models
+from .outpaint import outpaint
 from .resample import resample
 from .verify import info, replay, verify
 
@@ -28,7 +30,19 @@ def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
 
 
-_COMMANDS = (inpaint, img2img, resample, generate, mask, verify, info, replay, models)
+_COMMANDS = (
+    inpaint,
+    erase,
+    outpaint,
+    img2img,
+    resample,
+    generate,
+    mask,
+    verify,
+    info,
+    replay,
+    models,
+)
 for _command in _COMMANDS:
     cli.add_command(_command)
 

@@ -7,7 +7,7 @@ is imported.
 import json
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -113,11 +113,46 @@ class Job:
         from editkit.models.registry import load_model
 
         model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
+
+        def make(seed: int, progress: "Progress | None") -> "Result":
+            made = getattr(editkit, edit)(prompt, seed=seed, **options)
+            return made(model, *inputs, progress=progress)
+
+        self._write_all(make, targets, signer, mask)
+
+    def fill(
+        self,
+        method: str,
+        options: Mapping[str, Any],
+        pair: "tuple[Photo, Coverage]",
+        source: str,
+        mask: str,
+    ) -> None:
+        """Erases by a classical method, which wants no model: as `run`."""
+        from editkit.ops.fill import Fill, varies
+
+        if self.num > 1 and not varies(method):
+            raise InputError(f"-n {self.num}: {method} gives the same picture for every seed")
+        signer = self._signer()
+        targets = self.targets(source, pair[0])
+
+        def make(seed: int, progress: "Progress | None") -> "Result":
+            return Fill(method, seed, **options)(*pair, progress=progress)
+
+        self._write_all(make, targets, signer, mask)
+
+    def _write_all(
+        self,
+        make: "Callable[[int, Progress | None], Result]",
+        targets: Mapping[int, str],
+        signer: "Signer | None",
+        mask: str | None,
+    ) -> None:
+        """Makes the picture of each seed, and writes it."""
         saving = self._saving(signer)
         for seed, target in targets.items():
-            made = getattr(editkit, edit)(prompt, seed=seed, **options)
             with self._progress() as progress:
-                result = made(model, *inputs, progress=progress)
+                result = make(seed, progress)
             evidence = _write(_named(result, mask), target, saving, force=self.force)
             self._tell(result, target, evidence)
 
@@ -179,6 +214,12 @@ def _kept(report: Mapping[str, Any]) -> str:
         return f"{report['file_samples_changed_outside']} samples of them changed"
     changed = report["samples_changed_outside"]
     return f"{changed} samples of them changed, before all was encoded again"
+
+
+def given(option: str) -> bool:
+    """Whether an option of the running command was given, rather than left at its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 @hushed()

@@ -13,7 +13,7 @@ from editkit.errors import EditkitError
 from .hush import hushed
 from .offline import forbid_network
 from .params import cache_option, mask_options, model_options
-from .running import read_pair, read_source
+from .running import given, read_pair, read_source
 
 
 @click.command()
@@ -102,19 +102,17 @@ def replay(
 
     if output is not None:
         check_target(None, output, force=force)
-    chosen = model if _given("model") else found.record["model"]
-    made = found.run(load_model(chosen, device=device, dtype=dtype, offline=offline))
+    chosen = model if given("model") else found.record["model"]
+    loaded = None  # of classical edits, which name no model
+    if chosen is not None:
+        loaded = load_model(chosen, device=device, dtype=dtype, offline=offline)
+    made = found.run(loaded)
     if output is not None:
         write_bytes(found.original, made["data"], output, force=force)
     report = {"file": str(file), "same": made["same"], "differences": made["differences"]}
     _tell(report, as_json=as_json)
     if not made["same"]:
         raise EditkitError(f"{file} comes out otherwise: {'; '.join(made['differences']) or '?'}")
-
-
-def _given(option: str) -> bool:
-    source = click.get_current_context().get_parameter_source(option)
-    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:

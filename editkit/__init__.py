@@ -27,10 +27,13 @@ from editkit.errors import (
 if TYPE_CHECKING:
     from editkit.masks.value import Mask, Masks
     from editkit.models.registry import load_model
-    from editkit.ops.api import generate, img2img, inpaint, resample
+    from editkit.ops.api import generate, img2img, inpaint, outpaint, resample
+    from editkit.ops.erase import Erase
+    from editkit.ops.fill import erase
     from editkit.ops.generate import Generate
     from editkit.ops.img2img import Img2Img
     from editkit.ops.inpaint import Inpaint
+    from editkit.ops.outpaint import Outpaint
     from editkit.ops.resample import Resample
     from editkit.ops.result import Result
     from editkit.types import Size
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeviceError",
     "EditkitError",
+    "Erase",
     "Generate",
     "ImageError",
     "Img2Img",
@@ -48,6 +52,7 @@ __all__ = [
     "Masks",
     "ModelError",
     "ModelLoadError",
+    "Outpaint",
     "PreservationError",
     "Resample",
     "Result",
@@ -55,26 +60,32 @@ __all__ = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "erase",
     "generate",
     "img2img",
     "inpaint",
     "load_model",
+    "outpaint",
     "resample",
 ]
 
 _HOMES = {
+    "Erase": "editkit.ops.erase",
     "Generate": "editkit.ops.generate",
     "Img2Img": "editkit.ops.img2img",
     "Inpaint": "editkit.ops.inpaint",
     "Mask": "editkit.masks.value",
     "Masks": "editkit.masks.value",
+    "Outpaint": "editkit.ops.outpaint",
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",
+    "erase": "editkit.ops.fill",
     "generate": "editkit.ops.api",
     "img2img": "editkit.ops.api",
     "inpaint": "editkit.ops.api",
     "load_model": "editkit.models.registry",
+    "outpaint": "editkit.ops.api",
     "resample": "editkit.ops.api",
 }
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = [
     "DeviceError",
     "EditkitError",
+    "Erase",
     "Generate",
     "ImageError",
     "Img2Img",
@@ -27,6 +28,7 @@ NAMES = [
     "Masks",
     "ModelError",
     "ModelLoadError",
+    "Outpaint",
     "PreservationError",
     "Resample",
     "Result",
@@ -34,10 +36,12 @@ NAMES = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "erase",
     "generate",
     "img2img",
     "inpaint",
     "load_model",
+    "outpaint",
     "resample",
 ]
 

@@ -29,7 +29,10 @@ SOLVERS = (
     "unipc_karras",
 )
 
-PREFILLS = ("none", "telea", "ns", "biharmonic")
+PREFILLS = ("none", "telea", "ns", "biharmonic", "patchmatch")
+
+ERASERS = ("diffusion", *PREFILLS[1:])
+"""What `erase` can remove things by."""
 
 REGIONS = ("auto", "each", "together")
 

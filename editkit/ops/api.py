@@ -14,6 +14,7 @@ from editkit.ops.edit import Progress
 from editkit.ops.generate import Generate
 from editkit.ops.img2img import Img2Img
 from editkit.ops.inpaint import Inpaint
+from editkit.ops.outpaint import Outpaint
 from editkit.ops.resample import Resample
 from editkit.ops.result import Result
 from editkit.photo.files import Photo, PhotoLike
@@ -56,6 +57,24 @@ class InpaintOptions(MaskedOptions, total=False):
     """Options of `Inpaint`."""
 
     blend: bool
+
+
+class EraseOptions(InpaintOptions, total=False):
+    """Options of `Erase`."""
+
+    method: str
+
+
+class OutpaintOptions(InpaintOptions, total=False):
+    """Options of `Outpaint`."""
+
+    left: int | str
+    right: int | str
+    top: int | str
+    bottom: int | str
+    size: Size | None
+    aspect: str | None
+    anchor: str | None
 
 
 class ResampleOptions(MaskedOptions, total=False):
@@ -103,6 +122,32 @@ def inpaint(
     """
     edit = Inpaint(prompt, **options)
     return edit(_loaded(model), photo, mask, progress=progress)
+
+
+def outpaint(
+    photo: PhotoLike | Photo,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[OutpaintOptions],
+) -> Result:
+    """The photo as it was in a larger frame, with new content around it.
+
+    Args:
+        photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        prompt: what to paint.
+        model: a loaded model, or the name of one.
+        progress: told of every step.
+        options: fields of `Outpaint`: what to add, and how.
+
+    Raises:
+        InputError: an option or the photo cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Outpaint(prompt, **options)
+    return edit(_loaded(model), photo, progress=progress)
 
 
 def resample(

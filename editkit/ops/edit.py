@@ -7,8 +7,6 @@ left at None are the model's recommendation.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from numbers import Integral, Real
-from typing import cast
 
 import torch
 
@@ -24,6 +22,7 @@ from editkit.errors import InputError
 from editkit.models.base import Hole, Model, Text
 from editkit.models.settings import SOLVERS, Settings
 from editkit.ops.canvas import reduce_mask, sample_mask
+from editkit.ops.checks import readable, whole, within
 from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
 from editkit.types import Size
 
@@ -81,44 +80,6 @@ class Edit:
     def recommended_solver(self, settings: Settings) -> str:
         """The solver to use where none was named."""
         return settings.solver
-
-
-def readable(name: str, value: object) -> None:
-    """Checks a text that was given.
-
-    Raises:
-        InputError: it is no text, or holds halves of characters, which no tokenizer reads.
-    """
-    if not isinstance(value, str):
-        raise InputError(f"{name} is {value!r}; give text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{name} is {value!r}; give text that UTF-8 can hold") from error
-
-
-def within(name: str, value: object, low: float, high: float) -> None:
-    """Checks a number that was given.
-
-    Raises:
-        InputError: it is outside [low, high], or not a number.
-    """
-    if value is None:
-        return
-    odd = isinstance(value, bool) or not isinstance(value, Real)
-    if odd or not low <= cast("float", value) <= high:
-        raise InputError(f"{name} is {value!r}; give a number from {low} to {high}")
-
-
-def whole(name: str, value: object, low: int, high: int) -> None:
-    """Checks a count that was given.
-
-    Raises:
-        InputError: it is outside [low, high], or not a whole number.
-    """
-    if value is not None and not isinstance(value, Integral):
-        raise InputError(f"{name} is {value!r}; give a whole number from {low} to {high}")
-    within(name, value, low, high)
 
 
 def _pair(name: str, value: object) -> tuple[float, float]:

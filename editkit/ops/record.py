@@ -5,16 +5,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.read import is_file
-from editkit.models.base import Model
-from editkit.ops.edit import Edit
 from editkit.photo.files import Photo
 from editkit.types import Coverage, Size
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
 
 Record = Mapping[str, Any]
 """A table of plain values, as JSON holds it."""
@@ -23,17 +24,23 @@ FORMAT = 1
 
 
 def record_of(
-    edit: Edit, model: Model, photo: Photo | None = None, mask: Coverage | None = None
+    edit: Any,  # noqa: ANN401 - a dataclass: an `Edit`, or a `Fill`
+    model: "Model | None",
+    photo: Photo | None = None,
+    mask: Coverage | None = None,
 ) -> dict[str, Any]:
-    """The edit as it was asked for, and what it was applied to, by fingerprints."""
+    """The edit as it was asked for, and what it was applied to, by fingerprints.
+
+    Without a model, `model` and `weights` are None.
+    """
     from editkit.ops.result import plain, versions
 
     record: dict[str, Any] = {
         "format": FORMAT,
         "edit": type(edit).__name__,
         "options": {f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
-        "model": model.name if not Path(model.name).is_dir() else Path(model.name).name,
-        "weights": model.weights,
+        "model": None if model is None else _name_of(model),
+        "weights": None if model is None else model.weights,
         "versions": versions(),
     }
     if photo is not None:
@@ -43,6 +50,10 @@ def record_of(
     if mask is not None:
         record["mask"] = {"sha256": digest_of(mask)}
     return record
+
+
+def _name_of(model: "Model") -> str:
+    return model.name if not Path(model.name).is_dir() else Path(model.name).name
 
 
 def mask_told(mask: object) -> dict[str, str]:
@@ -76,7 +87,7 @@ def with_paths_from(record: Record, folder: Path | None) -> dict[str, Any]:
     return out
 
 
-def edit_of(record: Record) -> Edit:
+def edit_of(record: Record) -> Any:  # noqa: ANN401 - each kind is called with inputs of its own
     """The edit that a record tells of.
 
     Raises:

@@ -34,13 +34,16 @@ class Replay:
     mask: Coverage | None
     differences: tuple[str, ...]
 
-    def run(self, model: Model, *, progress: Progress | None = None) -> dict[str, Any]:
-        """The edit made again, as `data`, and whether it is the file, byte by byte: `same`."""
+    def run(self, model: Model | None, *, progress: Progress | None = None) -> dict[str, Any]:
+        """The edit made again, as `data`, and whether it is the file, byte by byte: `same`.
+
+        The model may be None where the record names none.
+        """
         differences = list(self.differences)
-        if model.weights != self.record["weights"]:
+        if (None if model is None else model.weights) != self.record["weights"]:
             differences.append("the model's weights are others")
         inputs = [given for given in (self.original, self.mask) if given is not None]
-        edit: Any = edit_of(self.record)  # each kind is called with inputs of its own
+        edit = edit_of(self.record)
         result = edit(model, *inputs, progress=progress)
         record = {**result.record, "model": self.record["model"]}
         for part in ("original", "mask"):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from editkit._version import __version__
-from editkit.models.base import Model
-from editkit.ops.edit import Edit
+from editkit.photo import xmp
 from editkit.photo.files import Photo, format_of, write_bytes
 from editkit.types import Coverage
 
 if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.edit import Edit
     from editkit.ops.output import Encoded, Saving
 
 Report = dict[str, Any]
@@ -46,6 +47,14 @@ class Result:
     def image(self) -> Image.Image:
         """The photo as a Pillow image, in the mode of the original (colours of 16 bits in 8)."""
         return self.photo.image
+
+    @property
+    def source(self) -> str:
+        """Where the picture comes from: the IPTC DigitalSourceType by its short name."""
+        if self.original is None:
+            return xmp.GENERATED
+        by_model = self.record is None or self.record["model"] is not None
+        return xmp.COMPOSITE if by_model else xmp.HUMAN_EDITS
 
     def encoded(
         self,
@@ -87,7 +96,7 @@ class Result:
         return target
 
 
-def describe(edit: Edit, model: Model) -> Report:
+def describe(edit: "Edit", model: "Model") -> Report:
     """What an edit was asked to do, with the model's recommendation for what was left open."""
     settings = model.settings
     return {

@@ -67,7 +67,7 @@ def composite(
         new = colour.from_rgb(patch[rows], photo.mode, photo.profile)
         if samples.dtype == np.uint16:
             new += (noise.random(new.shape, np.float32) - np.float32(0.5)) * 257
-        _blend(samples[here], new, alpha[rows])
+        blend_into(samples[here], new, alpha[rows])
     return photo.with_samples(samples)
 
 
@@ -109,8 +109,14 @@ def compared(before: Photo, after: Photo, alpha: Coverage) -> Count:
     return Count(kept, kept_changed, before.samples.size - kept, edited_changed, largest)
 
 
-def _blend(old: colour.Samples, new: NDArray[np.float32], alpha: Coverage) -> None:
-    """Blends into `old` in place; where alpha is 0 nothing is written."""
+def blend_into(old: colour.Samples, new: NDArray[np.float32], alpha: Coverage) -> None:
+    """Writes `round(old + alpha * (new - old))` into `old`; where alpha is 0 nothing is written.
+
+    Args:
+        old: (H, W) or (H, W, C), a photo's own samples.
+        new: (H, W, colours), in the same units; an alpha channel of `old` is left as it is.
+        alpha: (H, W) in [0, 1].
+    """
     colours = new.shape[2]
     target = old.reshape(*old.shape[:2], -1)
     edited = alpha > 0

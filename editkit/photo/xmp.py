@@ -17,6 +17,11 @@ COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 GENERATED = "trainedAlgorithmicMedia"
 """A picture made by a trained model as a whole."""
 
+HUMAN_EDITS = "humanEdits"
+"""A photo that a person changed by means that no model was trained for."""
+
+_TRAINED = (COMPOSITE, GENERATED, "compositeSynthetic")
+
 _CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _X = "adobe:ns:meta/"
@@ -47,7 +52,8 @@ def stamped(
 
     Args:
         packet: what there was; a packet that is no XML is replaced.
-        source: `COMPOSITE` or `GENERATED`.
+        source: `COMPOSITE`, `GENERATED` or `HUMAN_EDITS`. What a model made stays said: the last
+            does not replace the others.
         event: fields of stEvt for `xmpMM:History`.
         record: what an edit needs to be repeated, as JSON can hold it.
     """
@@ -58,7 +64,8 @@ def stamped(
     if root is None or home is None:
         root = etree.fromstring(_EMPTY)
         home = root[0]
-    _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
+    if source != HUMAN_EDITS or source_of(packet) not in _TRAINED:
+        _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
     _set(
         home,
         f"{{{_OURS}}}Record",

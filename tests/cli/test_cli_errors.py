@@ -90,7 +90,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "no mask": (["inpaint", "photo.png"], "Missing argument 'MASK'"),
     "no prompt": (["generate"], "Missing argument 'PROMPT'"),
     "option": (["generate", "x", "--sead", "3"], "--sead"),
-    "command": (["outpaint"], "outpaint"),
+    "command": (["upscale"], "upscale"),
     "too many": (["generate", "a", "b"], "b"),
     "info": (["models", "info", "nowhere"], "no model 'nowhere'"),
     "bytes": (["generate", "x\udcff"], "not UTF-8"),

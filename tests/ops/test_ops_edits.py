@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import editkit
-from editkit import Generate, Img2Img, Inpaint, InputError, MaskError, Resample, Result
+from editkit import Generate, Img2Img, Inpaint, InputError, MaskError, Outpaint, Resample, Result
 from editkit.models.base import Model
 from editkit.models.settings import SOLVERS, Settings
 from editkit.ops import api
@@ -108,7 +108,7 @@ def test_a_soft_mask_never_leaks(tiny9: Model) -> None:
     check_kept(photo, editkit.inpaint(photo, ramp, model=tiny9, steps=1), ramp)
 
 
-@pytest.mark.parametrize("prefill", ["none", "telea", "ns", "biharmonic"])
+@pytest.mark.parametrize("prefill", ["none", "telea", "ns", "biharmonic", "patchmatch"])
 @pytest.mark.parametrize("strength", [0.01, 0.5, 1.0])
 def test_prefills_and_strengths(tiny9: Model, prefill: str, strength: float) -> None:
     photo, mask = shell.noise(40, 40), np.asarray(shell.block(40, 40))
@@ -236,6 +236,7 @@ def test_the_instance_is_the_call(tiny4: Model) -> None:
     ("options", "edit"),
     [
         (api.InpaintOptions, Inpaint),
+        (api.OutpaintOptions, Outpaint),
         (api.ResampleOptions, Resample),
         (api.Img2ImgOptions, Img2Img),
         (api.GenerateOptions, Generate),

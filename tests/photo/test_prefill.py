@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from editkit.errors import InputError
-from editkit.photo.prefill import PREFILLS, prefill
+from editkit.photo.prefill import PREFILLS, fill, prefill
 
 FILLING = [method for method in PREFILLS if method != "none"]
 SHAPES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 50), (50, 1), (4, 30), (40, 40)]
@@ -53,7 +53,30 @@ def test_a_hole_in_a_flat_image_gets_its_colour(method: str) -> None:
 
 def test_unknown_methods_name_the_known_ones() -> None:
     image, hole = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.bool_)
-    with pytest.raises(InputError, match="'magic'; use one of none, telea, ns, biharmonic"):
+    with pytest.raises(
+        InputError, match="'magic'; use one of none, telea, ns, biharmonic, patchmatch"
+    ):
         prefill(image, hole, "magic")
     with pytest.raises(InputError, match="shape"):
         prefill(image, hole[:3], "telea")
+
+
+@pytest.mark.parametrize("method", FILLING)
+@pytest.mark.parametrize("shape", [(40, 36), (40, 36, 1), (40, 36, 3), (40, 36, 4)])
+def test_samples_of_any_channels_and_16_bits_are_filled_as_they_are(
+    method: str, shape: tuple[int, ...]
+) -> None:
+    """A fill of 16 bits is that of 8 bits, finer: not rounded to 8 bits on the way."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    plane = 300 * rows + 371 * columns + 1000
+    deep = (plane if len(shape) == 2 else plane[..., None].repeat(shape[2], 2)).astype(np.uint16)
+    hole = np.zeros(shape[:2], np.bool_)
+    hole[15:22, 12:20] = True
+    broken = deep.copy()
+    broken[hole] = 65535
+    guide = (plane[..., None].repeat(3, 2) // 257).astype(np.uint8)
+    filled = fill(broken, hole, method, guide=guide)
+    assert (filled.shape, filled.dtype) == (deep.shape, np.uint16)
+    assert np.array_equal(filled[~hole], deep[~hole])
+    assert np.abs(filled.astype(int) - deep)[hole].mean() < 12 * 257
+    assert (filled[hole] % 257 != 0).any()

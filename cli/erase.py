@@ -1,0 +1,51 @@
+"""`editkit erase`."""
+
+from typing import Any
+
+import click
+
+from editkit.errors import InputError
+from editkit.models.settings import ERASERS
+
+from .params import masked_options
+from .running import Job, given, read_pair
+
+_CLASSICAL = ("composite", "regions")
+
+
+@click.command()
+@click.argument("image")
+@click.argument("mask")
+@click.option(
+    "--method",
+    type=click.Choice(ERASERS),
+    default="diffusion",
+    show_default=True,
+    help="All but diffusion are classical: quick, and without a model.",
+)
+@masked_options
+def erase(
+    image: str,
+    mask: str,
+    method: str,
+    frame: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Replace what MASK covers of IMAGE by what might be behind it.
+
+    IMAGE and MASK are as `editkit inpaint` takes them: white is erased. Of the classical methods,
+    `telea`, `ns` and `biharmonic` suit scratches and thin strokes; `patchmatch`, which copies
+    pieces of the rest of the photo, suits textures and larger holes.
+    """
+    job = Job.take(options)
+    if method == "diffusion":
+        pair = read_pair(image, mask, frame, offline=job.offline)
+        job.run("Erase", "", options, pair, image, mask)
+        return
+    idle = [name for name in options if name not in _CLASSICAL and given(name)]
+    if idle:
+        option = f"--{idle[0].replace('_', '-')}"
+        raise InputError(f"{option} is for diffusion, not for {method}; leave it out")
+    kept = {name: options[name] for name in _CLASSICAL}
+    pair = read_pair(image, mask, frame, offline=job.offline)
+    job.fill(method, kept, pair, image, mask)

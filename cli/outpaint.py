@@ -1,0 +1,65 @@
+"""`editkit outpaint`."""
+
+from typing import Any
+
+import click
+
+from editkit.errors import InputError
+
+from .generate import SizeType
+from .params import Words, masked_options
+from .running import Job, read_source
+
+_ANCHORS = (
+    "center",
+    "left",
+    "right",
+    "top",
+    "bottom",
+    "top-left",
+    "top-right",
+    "bottom-left",
+    "bottom-right",
+)
+
+
+@click.command()
+@click.argument("image")
+@click.argument("prompt", type=Words(), default="")
+@click.option("--left", default="0", metavar="N", help="Add there: pixels, or N% of the width.")
+@click.option("--right", default="0", metavar="N", help="The same.")
+@click.option("--top", default="0", metavar="N", help="Pixels, or N% of the height.")
+@click.option("--bottom", default="0", metavar="N", help="The same.")
+@click.option("--size", type=SizeType(least=1, most=99_999), help="The whole picture's, in pixels.")
+@click.option("--aspect", metavar="W:H", help="The whole picture's, such as 16:9.")
+@click.option(
+    "--anchor",
+    type=click.Choice(_ANCHORS),
+    help="Where in a size or an aspect the photo stays.  [center]",
+)
+@masked_options
+def outpaint(
+    image: str,
+    prompt: str,
+    frame: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Paint around IMAGE as PROMPT says, in a larger frame; IMAGE itself stays as it is.
+
+    Give some of the sides (of the upright picture), or a size, or an aspect.
+    """
+    job = Job.take(options)
+    photo = read_source(image, frame)
+    check_outpaint(photo.size, options)
+    job.run("Outpaint", prompt, options, (photo,), image)
+
+
+def check_outpaint(size: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - a Size
+    """Finds what is wrong with a frame before a model is loaded."""
+    from editkit.photo.frame import plan_frame
+
+    if options["composite"] is not None:
+        raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")
+    sides = (options["left"], options["right"], options["top"], options["bottom"])
+    named = {name: options[name] for name in ("size", "aspect", "anchor")}
+    plan_frame(size, sides=sides, **named)

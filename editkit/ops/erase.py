@@ -1,0 +1,59 @@
+"""Erasing by diffusion, or by a classical method."""
+
+from dataclasses import dataclass
+
+from editkit.errors import InputError
+from editkit.masks.evaluate import MaskLike
+from editkit.models.base import Model
+from editkit.ops.edit import Progress
+from editkit.ops.fill import Fill, check_eraser
+from editkit.ops.inpaint import Inpaint
+from editkit.ops.result import Result
+from editkit.photo.files import Photo, PhotoLike
+
+
+@dataclass(frozen=True)
+class Erase(Inpaint):
+    """Replace what the mask covers by what might be behind it: `Inpaint` without a prompt.
+
+    Attributes:
+        method: one of `editkit.models.settings.ERASERS`. All but `diffusion` are classical: they
+            need no model, and of the other parameters take `seed`, `composite` and `regions`.
+    """
+
+    method: str = "diffusion"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_eraser(self.method)
+        if self.prompt:
+            raise InputError("erase takes no prompt; to paint something there, use inpaint")
+
+    def __call__(
+        self,
+        model: Model | None,
+        photo: PhotoLike | Photo,
+        mask: MaskLike,
+        *,
+        progress: Progress | None = None,
+    ) -> Result:
+        """The photo with what the mask covers replaced, with a report.
+
+        Args:
+            model: from `load_model`; may be None for classical methods.
+            photo: as `Inpaint` takes it.
+            mask: the same, of the photo's size; white is erased, black stays.
+            progress: told of every step.
+
+        Raises:
+            ImageError: the photo cannot be read.
+            MaskError: the mask has another size, or selects nothing.
+            InputError: diffusion without a model.
+            DeviceError: the device is out of memory.
+        """
+        if self.method != "diffusion":
+            edit = Fill(self.method, self.seed, self.composite, self.regions)
+            return edit(photo, mask, progress=progress)
+        if model is None:
+            raise InputError("erasing by diffusion needs a model; give one, or another method")
+        return super().__call__(model, photo, mask, progress=progress)

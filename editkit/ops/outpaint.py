@@ -1,0 +1,93 @@
+"""Outpainting: a photo in a larger frame, with new content around it."""
+
+from dataclasses import dataclass, replace
+
+from editkit.errors import InputError
+from editkit.models.base import Model
+from editkit.models.settings import Settings
+from editkit.ops.edit import Progress
+from editkit.ops.inpaint import Inpaint
+from editkit.ops.result import Result
+from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.frame import Frame, border_of, check_frame, framed, plan_frame
+from editkit.types import Size
+
+
+@dataclass(frozen=True)
+class Outpaint(Inpaint):
+    """Paint around a photo, which stays as it is: `Inpaint` in a larger frame.
+
+    Give some sides, or a size, or an aspect; sides are those of the upright photo. How they are
+    rounded: `editkit.photo.frame.plan_frame`. The start is the photo mirrored into the frame, at
+    the model's recommended strength; with a prefill it is that.
+
+    Attributes:
+        left: what to add there, in pixels, or as text such as `25%` of the photo's width.
+        right: the same.
+        top: the same, in pixels or percent of the photo's height.
+        bottom: the same.
+        size: of the whole picture.
+        aspect: of the whole picture, such as `16:9`: width to height.
+        anchor: where the photo stays in a size or an aspect: one of
+            `editkit.photo.frame.ANCHORS`; the centre unless given.
+    """
+
+    left: int | str = 0
+    right: int | str = 0
+    top: int | str = 0
+    bottom: int | str = 0
+    size: Size | None = None
+    aspect: str | None = None
+    anchor: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.composite is not None:
+            raise InputError("outpaint leaves all of the photo as it was; leave composite out")
+        sides = (self.left, self.right, self.top, self.bottom)
+        check_frame(sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor)
+
+    def frame(self, photo: Size) -> Frame:
+        """The frame around a photo of a size.
+
+        Raises:
+            InputError: it would cut the photo, add nothing or be too large.
+        """
+        sides = (self.left, self.right, self.top, self.bottom)
+        return plan_frame(
+            photo, sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor
+        )
+
+    def begins(self, settings: Settings) -> tuple[str, float]:
+        """Prefill and strength of the start; without a prefill, from what the frame holds."""
+        method, strength = super().begins(settings)
+        return (method if self.prefill is not None else "none"), strength
+
+    # The mask that other edits are given is the frame here.
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, model: Model, photo: PhotoLike | Photo, *, progress: Progress | None = None
+    ) -> Result:
+        """The photo in its frame, with a report.
+
+        Args:
+            model: from `load_model`.
+            photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+            progress: told of every step.
+
+        Raises:
+            ImageError: the photo cannot be read.
+            InputError: the frame cannot be.
+            DeviceError: the device is out of memory.
+        """
+        photo = photo if isinstance(photo, Photo) else read_photo(photo)
+        frame = self.frame(photo.size)
+        result = super().__call__(model, framed(photo, frame), border_of(frame), progress=progress)
+        report = {
+            **result.report,
+            "prefill": self.prefill or "mirror",
+            "pixels_before": photo.size.area,
+            "photo_at": frame.box._asdict(),
+            "frame": str(frame.size),
+        }
+        record = {key: told for key, told in (result.record or {}).items() if key != "mask"}
+        return replace(result, report=report, record=record)
