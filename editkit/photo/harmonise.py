@@ -7,7 +7,8 @@ import numpy as np
 from editkit.errors import InputError
 from editkit.masks.read import bounding_box
 from editkit.photo import blend
-from editkit.photo.field import recoloured
+from editkit.photo.field import recoloured, ring_of
+from editkit.photo.grain import regrained
 from editkit.photo.membrane import Hole, Values
 from editkit.types import Box, Rgb
 
@@ -81,7 +82,13 @@ def harmonised(
         return out
     box = _nearby(hole)
     here, mine = out[box.slices], hole[box.slices]
-    done = _passed(_fitted(patch[box.slices], here, mine, harmony), here, mine, harmony)
+    fitted = _fitted(patch[box.slices], here, mine, harmony)
+    done = _passed(fitted, here, mine, harmony)
+    if harmony.grain:
+        ring = ring_of(mine, _AROUND)
+        noise = regrained(fitted, here, mine, ring, seed)
+        if noise is not None:
+            done = done + np.float32(harmony.grain) * noise
     here[mine] = np.clip(done[mine], 0, 255)
     return out
 
