@@ -2,12 +2,14 @@
 
 Noise is described by its power at each frequency of a cosine transform of 16x16 pixels, as a 3x3
 covariance of the channels: so it has a level and a spectrum for each channel, and the colour that
-channels moving together give it. Texture is not grain: only those blocks count that are about as
-quiet as the quietest, at their own brightness.
+channels moving together give it. Its power is a straight line over brightness, for a sensor's is
+the sum of what it reads and what light brings. Texture is not grain: only those blocks count that
+are about as quiet as the quietest of their own brightness.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -20,6 +22,10 @@ _BLOCK = 16
 _STRIDE = 8
 _MOST, _FEWEST = 4096, 8
 _FLOOR = 10
+_SHADES, _SHADE = 8, 24
+_LOW_SIDE = 0.3
+_DOUBT = 0.6
+_LEAST_POWER = 0.25
 _ABOVE = 1.6
 _OUTLYING = 4.0
 _LOWEST = 4
@@ -33,10 +39,24 @@ class Grain:
 
     Attributes:
         power: (16, 16, 3, 3): at the vertical and horizontal frequencies pi u / 16 a sample, the
-            covariance of the channels, in squared levels a sample.
+            covariance of the channels, in squared levels a sample; at one brightness.
+        brightness: that brightness, the mean of the channels, in [0, 255].
+        slope: by how much of itself the power grows with each level of brightness.
     """
 
     power: NDArray[np.float64]
+    brightness: float = 128.0
+    slope: float = 0.0
+
+    def relative(self, brightness: Values) -> Values:
+        """The power at other brightnesses, as a share; from a quarter to four times."""
+        share = 1 + np.float32(self.slope) * (brightness - np.float32(self.brightness))
+        return np.clip(share, _LEAST_POWER, 1 / _LEAST_POWER)
+
+    def at(self, brightness: float) -> "Grain":
+        """The same noise, told at another brightness."""
+        share = float(self.relative(np.asarray([brightness], np.float32))[0])
+        return Grain(self.power * share, brightness, self.slope / share)
 
     @property
     def level(self) -> NDArray[np.float64]:
@@ -49,7 +69,8 @@ class Grain:
         Nothing where the other has more: noise can be added, not taken away.
         """
         values, vectors = np.linalg.eigh(self.power - other.power)
-        return Grain((vectors * np.maximum(values, 0)[..., None, :]) @ vectors.swapaxes(-1, -2))
+        more = (vectors * np.maximum(values, 0)[..., None, :]) @ vectors.swapaxes(-1, -2)
+        return replace(self, power=more)
 
     @cached_property
     def kernels(self) -> Values:
@@ -77,8 +98,16 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     if len(blocks) < _FEWEST:
         return None
     spectra = dctn(blocks, axes=(1, 2), norm="ortho")
-    chosen = spectra[_quiet(spectra)]
-    return Grain(_tamed(_covariance(chosen)))
+    shades = blocks.mean(axis=(1, 2, 3), dtype=np.float64)
+    energy = (spectra[:, _radius() >= _LOWEST] ** 2).mean(axis=(1, 2), dtype=np.float64)
+    base, rise = _line(shades, energy)
+    expected = np.maximum(base + rise * shades, 1e-6)
+    share = energy / expected
+    quiet = share <= max(_ABOVE, float(np.sort(share)[_FEWEST - 1]))
+    middle = float(shades[quiet].mean())
+    there = max(base + rise * middle, 1e-6)
+    alike = spectra[quiet] * np.sqrt(there / expected[quiet]).astype(np.float32)[:, None, None, None]
+    return Grain(_tamed(_covariance(alike)), middle, rise / there)
 
 
 def synthesised(grain: Grain, where: Hole, seed: int) -> Values:
@@ -111,15 +140,16 @@ def regrained(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -
     has = grain_of(patch, hole, whole=0.5) or grain_of(patch, hole, whole=1 / _BLOCK**2)
     if wanted is None or has is None:
         return None
-    lacking = wanted.beyond(has)
+    lacking = wanted.at(has.brightness).beyond(has)
     noise = synthesised(lacking, hole, seed)
-    noise *= _room(patch, lacking.level)
+    low = np.asarray(cv2.GaussianBlur(patch, (0, 0), 1.5), np.float32)
+    noise *= np.sqrt(lacking.relative(low.mean(axis=2)))[..., None]
+    noise *= _room(low, lacking.level)
     return noise
 
 
-def _room(patch: Values, level: NDArray[np.float64]) -> Values:
-    """From 0 where the patch is clipped to 1 where its noise would not be."""
-    low = np.asarray(cv2.GaussianBlur(patch, (0, 0), 1.5), np.float32)
+def _room(low: Values, level: NDArray[np.float64]) -> Values:
+    """From 0 where a picture is clipped to 1 where its noise would not be."""
     nearest = np.minimum(low - _BLACK, _WHITE - low)
     return np.clip(nearest / np.maximum(3 * level, 1).astype(np.float32), 0, 1)
 
@@ -155,12 +185,36 @@ def _window_means(values: Values) -> Values:
     return np.asarray(means, np.float32)[: last[0] : _STRIDE, : last[1] : _STRIDE]
 
 
-def _quiet(spectra: Values) -> NDArray[np.bool_]:
-    """Which blocks hold little but noise."""
-    fine = _radius() >= _LOWEST
-    energy = (spectra[:, fine] ** 2).mean(axis=(1, 2))
-    floor = np.percentile(energy, _FLOOR)
-    return energy <= max(_ABOVE * floor, np.sort(energy)[_FEWEST - 1])
+def _line(shades: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[float, float]:
+    """The energy of noise alone as a line over brightness: its value at 0 and its slope.
+
+    The floor of each of some shades, as many as there are blocks for, and through two of these
+    floors the line that leaves three tenths below (quantile regression): a shade that is textured
+    throughout lies above it, and does not count. A line that falls below 0 is not taken.
+    """
+    count = min(_SHADES, len(shades) // _SHADE)
+    if count < 3:
+        return float(np.percentile(energy, _FLOOR)), 0.0
+    groups = np.array_split(np.argsort(shades, kind="stable"), count)
+    x = np.array([shades[group].mean() for group in groups])
+    y = np.array([np.percentile(energy[group], _FLOOR) for group in groups])
+    lines = [(float(np.percentile(y, 100 * _LOW_SIDE)), 0.0)]
+    lines += [_through(x, y, i, j) for i, j in combinations(range(count), 2)]
+    lines = [(a, b) for a, b in lines if min(a + b * x[0], a + b * x[-1]) > 0] or lines[:1]
+    losses = np.array([_loss(y - a - b * x) for a, b in lines])
+    losses[0] *= _DOUBT
+    return lines[int(np.argmin(losses))]
+
+
+def _through(
+    x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int
+) -> tuple[float, float]:
+    slope = float((y[j] - y[i]) / max(x[j] - x[i], 1e-6))
+    return float(y[i] - slope * x[i]), slope
+
+
+def _loss(off: NDArray[np.float64]) -> float:
+    return float(np.where(off > 0, _LOW_SIDE * off, (_LOW_SIDE - 1) * off).sum())
 
 
 def _covariance(spectra: Values) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from editkit.photo import blend
 from editkit.photo.field import recoloured, ring_of
 from editkit.photo.grain import regrained
 from editkit.photo.membrane import Hole, Values
+from editkit.photo.sharpness import sharpened
 from editkit.types import Box, Rgb
 
 BLENDS = ("feather", "multiband", "poisson", "none")
@@ -82,10 +83,10 @@ def harmonised(
         return out
     box = _nearby(hole)
     here, mine = out[box.slices], hole[box.slices]
-    fitted = _fitted(patch[box.slices], here, mine, harmony)
+    ring = ring_of(mine, _AROUND)
+    fitted = _fitted(patch[box.slices], here, mine, ring, harmony)
     done = _passed(fitted, here, mine, harmony)
     if harmony.grain:
-        ring = ring_of(mine, _AROUND)
         noise = regrained(fitted, here, mine, ring, seed)
         if noise is not None:
             done = done + np.float32(harmony.grain) * noise
@@ -93,7 +94,9 @@ def harmonised(
     return out
 
 
-def _fitted(patch: Values, photo: Values, hole: Hole, harmony: Harmony) -> Values:
+def _fitted(patch: Values, photo: Values, hole: Hole, ring: Hole, harmony: Harmony) -> Values:
+    if harmony.sharpen:
+        patch = sharpened(patch, photo, hole, ring)
     if harmony.colour:
         patch = recoloured(patch, photo, hole)
     return patch

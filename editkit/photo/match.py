@@ -20,7 +20,8 @@ def matched(patch: Values, photo: Rgb, hole: NDArray[np.bool_]) -> Values:
         hole: (H, W), true where the photo is not to be looked at.
 
     Returns:
-        (H, W, 3) in [0, 255], not rounded; outside the hole the photo.
+        (H, W, 3) in [0, 255], not rounded; outside the hole as it was, for what was painted there
+        tells of what painting costs.
     """
-    off = photo.astype(np.float32) - patch
-    return np.clip(patch + membrane(off, ~hole), 0, 255)
+    off = membrane(photo.astype(np.float32) - patch, ~hole)
+    return np.where(hole[..., None], np.clip(patch + off, 0, 255), patch)

@@ -26,7 +26,7 @@ from editkit.masks.read import bounding_box
 from editkit.models.base import Model
 from editkit.ops.canvas import make_canvas, to_values
 from editkit.photo.files import read_photo
-from editkit.photo.harmonise import Harmony, harmonised
+from editkit.photo.harmonise import BLENDS, Harmony, harmonised
 from editkit.photo.match import matched
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import scores
@@ -72,22 +72,19 @@ class Way:
 
 
 def ways() -> Mapping[str, Way]:
-    """Each step alone on top of nothing, then all of them but one."""
-    default = editkit.Inpaint().harmony()
-    field = replace(OFF, colour=True)
+    """Nothing, and each step on top of those that go before it."""
+    feather, multiband, poisson = (replace(OFF, blend=name) for name in BLENDS[:3])
     return {
         "nothing": Way(OFF),
-        "match, where the model works": Way(OFF, match=True),
-        "colour field, in the photo": Way(field),
-        "both": Way(field, match=True),
-        "match + feather": Way(replace(OFF, blend="feather"), match=True),
-        "match + multiband": Way(replace(OFF, blend="multiband"), match=True),
-        "match + poisson": Way(replace(OFF, blend="poisson"), match=True),
-        "match + sharpen": Way(replace(OFF, sharpen=True), match=True),
-        "match + grain": Way(replace(OFF, grain=1.0), match=True),
-        "the default": Way(default, match=True),
-        "the default, no grain": Way(replace(default, grain=0.0), match=True),
-        "the default, no sharpening": Way(replace(default, sharpen=False), match=True),
+        "colour, where the model works": Way(OFF, match=True),
+        "colour, in the photo": Way(replace(OFF, colour=True)),
+        "colour + feather": Way(feather, match=True),
+        "colour + poisson": Way(poisson, match=True),
+        "colour + multiband": Way(multiband, match=True),
+        "colour in the photo + multiband": Way(replace(multiband, colour=True)),
+        "colour + multiband + sharpen": Way(replace(multiband, sharpen=True), match=True),
+        "colour + multiband + grain": Way(replace(multiband, grain=1.0), match=True),
+        "all": Way(replace(multiband, grain=1.0, sharpen=True), match=True),
     }
 
 
