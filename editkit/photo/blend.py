@@ -46,7 +46,9 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     weights = transitions(hole)
     left = [
         band * (1 - weight)[..., None]
-        for band, weight in zip(_bands(membrane(photo - patch, ~hole), weights), weights, strict=True)
+        for band, weight in zip(
+            _bands(membrane(photo - patch, ~hole), weights), weights, strict=True
+        )
     ]
     out = left.pop()
     while left:

@@ -106,7 +106,9 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     quiet = share <= max(_ABOVE, float(np.sort(share)[_FEWEST - 1]))
     middle = float(shades[quiet].mean())
     there = max(base + rise * middle, 1e-6)
-    alike = spectra[quiet] * np.sqrt(there / expected[quiet]).astype(np.float32)[:, None, None, None]
+    alike = (
+        spectra[quiet] * np.sqrt(there / expected[quiet]).astype(np.float32)[:, None, None, None]
+    )
     return Grain(_tamed(_covariance(alike)), middle, rise / there)
 
 
@@ -206,9 +208,7 @@ def _line(shades: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[flo
     return lines[int(np.argmin(losses))]
 
 
-def _through(
-    x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int
-) -> tuple[float, float]:
+def _through(x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int) -> tuple[float, float]:
     slope = float((y[j] - y[i]) / max(x[j] - x[i], 1e-6))
     return float(y[i] - slope * x[i]), slope
 

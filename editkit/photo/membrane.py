@@ -55,9 +55,8 @@ def _parts(free: Hole) -> Iterator[tuple[Box, Hole]]:
 
     Parts are told apart by blocks of 64 pixels: thousands of specks are not solved one by one.
     """
-    height, width = free.shape
-    short = [(0, -side % _BLOCK) for side in free.shape]
-    blocks = np.pad(free, short).reshape(-(-height // _BLOCK), _BLOCK, -1, _BLOCK).any(axis=(1, 3))
+    whole = np.pad(free, [(0, -side % _BLOCK) for side in free.shape])
+    blocks = whole.reshape(len(whole) // _BLOCK, _BLOCK, -1, _BLOCK).any(axis=(1, 3))
     count, labels = cv2.connectedComponents(blocks.astype(np.uint8), connectivity=8)
     for part in range(1, count):
         rows, columns = np.nonzero(np.asarray(labels) == part)

@@ -130,7 +130,7 @@ def detail(rgb: Rgb, hole: NDArray[np.bool_]) -> float | None:
     """
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     band = cv2.GaussianBlur(grey, (0, 0), 0.8) - cv2.GaussianBlur(grey, (0, 0), 1.6)
-    energy = cv2.boxFilter(band * band, -1, (8, 8))
+    energy = np.asarray(cv2.boxFilter(band * band, -1, (8, 8)))
     sides: list[float] = []
     for side in (hole, ~hole):
         depth = cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5)
@@ -185,7 +185,8 @@ def main() -> None:
     asked = parser.parse_args()
     model, perception = editkit.load_model(device="cpu"), Perception()
     chosen = {
-        name: way for name, way in ways().items()
+        name: way
+        for name, way in ways().items()
         if not asked.only or name.startswith(tuple(asked.only))
     }
     for kind in asked.kinds:

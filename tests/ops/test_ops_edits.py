@@ -405,7 +405,9 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "work_size": [31, 8193, True],
     "strength": [0.0, 1.01, -1.0, math.nan],
     "context": [-1.0, 11.0, math.nan],
+    "seam": ["magic", ""],
     "feather": [-1.0, 1001.0, math.nan],
+    "grain": [-1.0, 4.1, math.nan],
     "jump": [0, 1001],
     "repeats": [0, 1001],
     "solver": ["magic", "DDIM", ""],
@@ -471,6 +473,24 @@ def test_unknown_options_are_refused_before_anything_is_read(form: Any) -> None:
     given = {editkit.generate: ["x"], editkit.img2img: ["nowhere.png"]}
     with pytest.raises(TypeError, match="stepps"):
         form(*given.get(form, ["nowhere.png", "nowhere.png"]), stepps=3)
+
+
+def test_a_feather_asks_for_the_seam_of_that_name() -> None:
+    for given, blend, width in (
+        ({}, "multiband", 2.0),
+        ({"feather": 5.0}, "feather", 5.0),
+        ({"seam": "feather"}, "feather", 2.0),
+        ({"seam": "poisson"}, "poisson", 2.0),
+    ):
+        harmony = Inpaint("x", **given).harmony()
+        assert (harmony.blend, harmony.feather) == (blend, width)
+    with pytest.raises(InputError, match="feather of 5"):
+        Inpaint("x", seam="poisson", feather=5)
+
+
+def test_compat_adds_nothing_that_the_pipelines_do_not() -> None:
+    harmony = Inpaint("x", compat=True, grain=1, sharpen=True).harmony()
+    assert (harmony.grain, harmony.sharpen) == (0, False)
 
 
 def test_edits_are_frozen() -> None:
