@@ -125,7 +125,7 @@ def test_what_the_hole_covers_does_not_count(step: str) -> None:
     other = photo.copy()
     other[hole] = np.random.default_rng(3).integers(0, 256, other[hole].shape)
     out = [harmonised(patch, given, hole, STEPS[step], 1) for given in (photo, other)]
-    assert np.array_equal(*out)
+    assert np.array_equal(out[0], out[1])
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -179,7 +179,7 @@ def burt_and_adelson(one: Values, other: Values, weights: list[Values]) -> Value
         for _ in weights[:-1]:
             small = np.asarray(cv2.pyrDown(image))
             out.append(image - cv2.pyrUp(small, dstsize=image.shape[1::-1]))
-            image = small
+            image = np.asarray(small, np.float32)
         return [*out, image]
 
     pairs = zip(bands(one), bands(other), weights, strict=True)
