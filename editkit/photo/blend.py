@@ -46,7 +46,7 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     weights = transitions(hole)
     bands = _bands(membrane(photo - patch, ~hole), weights)
     for band, weight in zip(bands, weights, strict=True):
-        band *= (1 - weight)[..., None]
+        np.multiply(band, (1 - weight)[..., None], out=band)
     out = bands.pop()
     while bands:
         band = bands.pop()
