@@ -256,7 +256,7 @@ class MaskedEdit(Edit):
         regions: Sequence[Region],
     ) -> Report:
         """What was done and what it changed."""
-        prefill, strength = self.begins(model.settings)
+        (prefill, strength), harmony = self.begins(model.settings), self.harmony()
         mask = masks.composite
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
@@ -271,6 +271,8 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
+            "seam": harmony.blend,
+            "feather": harmony.feather,
             "region": _told(max(regions, key=lambda region: region.box.size.area)),
             "worked_regions": [_told(region) for region in regions],
             "pixels": mask.size,

@@ -532,5 +532,6 @@ def test_a_report_holds_every_option_as_plain_json(tiny4: Model) -> None:
     report = edit(tiny4, photo, mask).report
     assert set(report) >= {f.name for f in dataclasses.fields(edit)}
     assert (report["feather"], report["jump"], report["match"]) == (3, 2, True)
+    assert (report["seam"], report["grain"], report["sharpen"]) == ("feather", 1, False)
     assert report["guidance_interval"] == [0.3, "inf"]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
