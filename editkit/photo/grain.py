@@ -173,7 +173,7 @@ def _blocks(values: Values, where: Hole, whole: float) -> Values:
         return np.zeros((0, _BLOCK, _BLOCK, 3), np.float32)
     clipped = ((values <= _BLACK) | (values >= _WHITE)).any(axis=2)
     share = _window_means(where.astype(np.float32))
-    usable = (share >= whole - 1e-4) & (_window_means(clipped.astype(np.float32)) <= 1e-4)
+    usable = (share >= whole - 1e-4) & (_window_means(np.asarray(clipped, np.float32)) <= 1e-4)
     rows, columns = np.nonzero(usable)
     if len(rows) > _MOST:
         chosen = np.linspace(0, len(rows) - 1, _MOST).astype(np.intp)

@@ -476,12 +476,13 @@ def test_unknown_options_are_refused_before_anything_is_read(form: Any) -> None:
 
 
 def test_a_feather_asks_for_the_seam_of_that_name() -> None:
-    for given, blend, width in (
+    cases: list[tuple[dict[str, Any], str, float]] = [
         ({}, "multiband", 2.0),
         ({"feather": 5.0}, "feather", 5.0),
         ({"seam": "feather"}, "feather", 2.0),
         ({"seam": "poisson"}, "poisson", 2.0),
-    ):
+    ]
+    for given, blend, width in cases:
         harmony = Inpaint("x", **given).harmony()
         assert (harmony.blend, harmony.feather) == (blend, width)
     with pytest.raises(InputError, match="feather of 5"):

@@ -55,7 +55,7 @@ def test_level_and_spectrum_of_a_known_noise_come_back(softness: float) -> None:
 
 def test_noise_that_the_channels_share_is_shared() -> None:
     """As film has it: mostly of brightness, little of colour."""
-    values = noise(0, 1)[..., :1] + np.float32(0.1) * noise(0, 2)
+    values = (noise(0, 1)[..., :1] + 0.1 * noise(0, 2)).astype(np.float32)
     grain = grain_of(128 + values, EVERYWHERE)
     assert grain is not None
     given = np.corrcoef(values.reshape(-1, 3).T)
