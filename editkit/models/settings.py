@@ -36,6 +36,8 @@ ERASERS = ("diffusion", *PREFILLS[1:])
 
 REGIONS = ("auto", "each", "together")
 
+SEAMS = ("feather", "multiband", "poisson", "none")
+
 _NATIVE: Mapping[str, str] = MappingProxyType(
     {
         "DDIMScheduler": "ddim",

@@ -45,7 +45,10 @@ class MaskedOptions(EditOptions, total=False):
     prefill: str | None
     context: float
     match: bool
-    feather: float
+    seam: str | None
+    feather: float | None
+    grain: float
+    sharpen: bool
     denoise: str | None
     condition: str | None
     composite: str | None

@@ -63,6 +63,12 @@ def to_rgb(pixels: Pixels) -> Rgb:
     return samples.permute(1, 2, 0).cpu().numpy()
 
 
+def to_values(pixels: Pixels) -> NDArray[np.float32]:
+    """One picture in [-1, 1] as (H, W, 3) in [0, 255], not rounded."""
+    values = ((pixels[0].float() + 1) * 127.5).clamp(0, 255)
+    return values.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
 def reduce_mask(mask: PixelMask, cell: int, grow: int = 0) -> LatentMask:
     """A mask at latent size that holds every masked pixel, grown by `grow` latents.
 

@@ -29,8 +29,8 @@ from editkit.types import Size
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)`, in steps of the walk."""
 
-_RING = 2
-"""Latents around a hole that are decoded with it, to see how well the patch agrees there."""
+_RING = 64
+"""Pixels around a hole that are decoded with it, to see how well the patch agrees there."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Session:
             return model.decode(latents)
         parts = (
             (enlarged(seen, cell), [model.decode(latents[..., *seen]).cpu()])
-            for seen in views.near(_RING).windows()
+            for seen in views.near(_RING // cell).windows()
         )
         return blended(parts, [otherwise], views.overlap * cell)[0]
 

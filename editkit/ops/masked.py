@@ -17,14 +17,15 @@ from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
 from editkit.models.settings import PREFILLS, REGIONS, Settings
-from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_rgb
+from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_values
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, describe
 from editkit.ops.work import Meter, Work, seed_for
+from editkit.photo.blend import poisson
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.match import matched, softened
+from editkit.photo.harmonise import Harmony, blend_of, harmonised
 from editkit.photo.parts import Part, split
 from editkit.photo.regions import (
     Region,
@@ -66,15 +67,23 @@ class MaskedEdit(Edit):
         detail: in [0, 1], strength of the passes that paint what is larger than the model's own
             size once more, in tiles, at twice the scale each time until it is the photo's; 0 makes
             none, and leaves it soft.
-        feather: width in photo pixels over which what was painted begins, inside the mask; it
-            fades in from what surrounds the hole, not from what the hole covers.
+        seam: how what was painted passes into the photo, inside the mask, one of
+            `editkit.photo.harmonise.BLENDS`; never into what the hole covers. `multiband` unless a
+            feather is given.
+        feather: width in photo pixels over which it does so by `feather`.
+        grain: how much of the noise around the hole, that what was painted lacks, is added to it:
+            1 is all of it, 0 nothing. Not where `compat`.
+        sharpen: bring what was painted to the sharpness of what surrounds it. Not where `compat`.
     """
 
     strength: float | None = None
     prefill: str | None = None
     context: float = 0.3
     match: bool = True
-    feather: float = 2.0
+    seam: str | None = None
+    feather: float | None = None
+    grain: float = 1.0
+    sharpen: bool = False
     denoise: str | None = None
     condition: str | None = None
     composite: str | None = None
@@ -87,6 +96,8 @@ class MaskedEdit(Edit):
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
         within("detail", self.detail, 0, 1)
+        within("grain", self.grain, 0, 4)
+        self.harmony()
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:
@@ -109,6 +120,17 @@ class MaskedEdit(Edit):
     def refines(self, settings: Settings) -> float:
         """Strength of the passes in tiles, with the model's recommendation; 0 for none."""
         return settings.detail if self.detail is None else self.detail
+
+    def harmony(self) -> Harmony:
+        """What is done to what was painted, at the photo's own size."""
+        blend, feather = blend_of(self.seam, self.feather)
+        return Harmony(
+            colour=self.match,
+            blend=blend,
+            feather=feather,
+            grain=0.0 if self.compat else self.grain,
+            sharpen=self.sharpen and not self.compat,
+        )
 
     @abstractmethod
     def plan(self, steps: int, first: int) -> Plan:
@@ -248,48 +270,27 @@ class MaskedEdit(Edit):
     ) -> tuple[NDArray[np.float32], Box]:
         """What the model paints, at its size in the photo, and its place there."""
         region, method = work.region, self.begins(model.settings)[0]
-        seen, holes = cut_photo(photo, region), Masks(*(cut_mask(m, region) for m in masks))
+        seen, holes = _seen(photo, masks, region)
         canvas = make_canvas(seen, holes.denoise, method, holes.condition)
         with device_errors(model.device):
-            pixels = model.decode(self.latents(model, canvas, meter.next()))
-        patch = self._agreed(pixels, seen, holes, region, done=not work.finer)
+            values = to_values(model.decode(self.latents(model, canvas, meter.next())))
         for number, finer in enumerate(work.finer, 1):
-            edit = replace(self, seed=seed_for(self.seed, "detail", number))
-            start = cut(patch, replace(finer, box=finer.box.seen_from(region.box)))
-            region, done = finer, number == len(work.finer)
-            patch = edit._again(model, photo, masks, region, start, meter, done=done)  # noqa: SLF001
-        return patch, region.box
-
-    def _again(
-        self,
-        model: Model,
-        photo: Photo,
-        masks: Masks,
-        region: Region,
-        start: NDArray[np.float32],
-        meter: Meter,
-        *,
-        done: bool,
-    ) -> NDArray[np.float32]:
-        """A patch painted once more from itself, in tiles."""
-        seen, holes = cut_photo(photo, region), Masks(*(cut_mask(m, region) for m in masks))
-        start = np.where(holes.denoise[..., None] > 0, start, seen)
-        canvas = as_canvas(seen, holes.denoise, start, holes.condition)
-        with device_errors(model.device):
-            pixels = self.finely(model, canvas, meter.next())
-        return self._agreed(pixels, seen, holes, region, done=done)
+            start = self._agreed(values, seen, holes.composite > 0)
+            start = cut(paste(start, region), replace(finer, box=finer.box.seen_from(region.box)))
+            region, edit = finer, replace(self, seed=seed_for(self.seed, "detail", number))
+            seen, holes = _seen(photo, masks, region)
+            start = np.where(holes.denoise[..., None] > 0, start, seen)
+            canvas = as_canvas(seen, holes.denoise, start, holes.condition)
+            with device_errors(model.device):
+                values = to_values(edit.finely(model, canvas, meter.next()))
+        kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
+        return harmonised(paste(values, region), kept, hole, self.harmony(), self.seed), region.box
 
     def _agreed(
-        self, pixels: Pixels, seen: Rgb, holes: Masks, region: Region, *, done: bool
+        self, values: NDArray[np.float32], seen: Rgb, hole: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """What was painted, brought to agree with what is around the hole, in the photo's size."""
-        hole, patch = holes.composite > 0, to_rgb(pixels)
-        if self.match:
-            patch = matched(patch, seen, hole)
-        scale = region.scaled.width / region.box.size.width
-        if done:
-            patch = softened(patch, seen, hole, self.feather * scale)
-        return paste(patch.astype(np.float32), region)
+        """What was painted, in the colours of what is around the hole, to go on from."""
+        return poisson(values, seen.astype(np.float32), hole) if self.match else values
 
     def _report(
         self,
@@ -300,7 +301,7 @@ class MaskedEdit(Edit):
         work: Sequence[Work],
     ) -> Report:
         """What was done and what it changed."""
-        prefill, strength = self.begins(model.settings)
+        (prefill, strength), harmony = self.begins(model.settings), self.harmony()
         mask = masks.composite
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
@@ -316,6 +317,8 @@ class MaskedEdit(Edit):
             "prefill": prefill,
             "strength": strength,
             "detail": self.refines(model.settings),
+            "seam": harmony.blend,
+            "feather": harmony.feather,
             "region": max(work, key=lambda one: one.region.box.size.area).told(),
             "worked_regions": [one.told() for one in work],
             "pixels": mask.size,
@@ -326,6 +329,11 @@ class MaskedEdit(Edit):
             "scores": scores(after.rgb(near), mask[near.slices]),
             "notes": notes,
         }
+
+
+def _seen(photo: Photo, masks: Masks, region: Region) -> tuple[Rgb, Masks]:
+    """What a model sees in a region, and the masks there."""
+    return cut_photo(photo, region), Masks(*(cut_mask(mask, region) for mask in masks))
 
 
 def views_for(session: Session, wanted: LatentMask, side: int) -> Session:

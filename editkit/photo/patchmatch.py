@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.match import membrane
+from editkit.photo.membrane import membrane
 from editkit.types import Box, Rgb
 
 _R = 3
