@@ -102,12 +102,12 @@ def test_a_picture_goes_through_the_autoencoder_in_windows_as_well_as_whole(buil
 
 
 def test_pixels_that_no_window_shows_come_back_as_they_were(tiny9: Model) -> None:
-    rgb = smooth(256, 256)
-    cover = square(256, slice(100, 120)) / np.float32(255)
+    rgb = smooth(448, 448)
+    cover = square(448, slice(400, 420)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
     out = Inpaint(steps=1, detail=0.5).finely(tiny9, canvas)
-    assert torch.equal(out[..., :30, :30], canvas.pixels[..., :30, :30])
-    assert not torch.equal(out[..., 100:120, 100:120], canvas.pixels[..., 100:120, 100:120])
+    assert torch.equal(out[..., :200, :200], canvas.pixels[..., :200, :200])
+    assert not torch.equal(out[..., 400:420, 400:420], canvas.pixels[..., 400:420, 400:420])
 
 
 def peak(x: State, spacing: int) -> float:
