@@ -33,6 +33,8 @@ PREFILLS = ("none", "telea", "ns", "biharmonic")
 
 REGIONS = ("auto", "each", "together")
 
+SEAMS = ("feather", "multiband", "poisson", "none")
+
 _NATIVE: Mapping[str, str] = MappingProxyType(
     {
         "DDIMScheduler": "ddim",

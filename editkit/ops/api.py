@@ -44,7 +44,10 @@ class MaskedOptions(EditOptions, total=False):
     prefill: str | None
     context: float
     match: bool
+    seam: str
     feather: float
+    grain: float
+    sharpen: bool
     denoise: str | None
     condition: str | None
     composite: str | None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from numpy.typing import NDArray
 
 from editkit.photo.prefill import prefill
 from editkit.tensors import LatentMask, PixelMask, Pixels
@@ -55,6 +56,12 @@ def to_rgb(pixels: Pixels) -> Rgb:
     """One picture in [-1, 1] as samples in [0, 255], rounded: the inverse of `to_pixels`."""
     samples = ((pixels[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return samples.permute(1, 2, 0).cpu().numpy()
+
+
+def to_values(pixels: Pixels) -> NDArray[np.float32]:
+    """One picture in [-1, 1] as (H, W, 3) in [0, 255], not rounded."""
+    values = ((pixels[0].float() + 1) * 127.5).clamp(0, 255)
+    return values.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def reduce_mask(mask: PixelMask, cell: int, grow: int = 0) -> LatentMask:

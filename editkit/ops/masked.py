@@ -17,14 +17,15 @@ from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
-from editkit.models.settings import PREFILLS, REGIONS, Settings
-from editkit.ops.canvas import Canvas, make_canvas, to_rgb
+from editkit.models.settings import PREFILLS, REGIONS, SEAMS, Settings
+from editkit.ops.canvas import Canvas, make_canvas, to_values
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, describe
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.match import matched, softened
+from editkit.photo.harmonise import Harmony, harmonised
+from editkit.photo.match import matched
 from editkit.photo.parts import Part, split
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import nearby, scores
@@ -53,15 +54,22 @@ class MaskedEdit(Edit):
             for each pixel where the walk is held to the photo.
         condition: what an inpainting model is told is missing, in the same way.
         composite: what reaches the photo, in the same way; the rest stays bit for bit.
-        feather: width in photo pixels over which what was painted begins, inside the mask; it
-            fades in from what surrounds the hole, not from what the hole covers.
+        seam: how what was painted passes into the photo, inside the mask, one of
+            `editkit.photo.harmonise.BLENDS`; never into what the hole covers.
+        feather: width in photo pixels over which it does so, where `seam` is `feather`.
+        grain: how much of the noise around the hole, that what was painted lacks, is added to it:
+            1 is all of it, 0 nothing. Not where `compat`.
+        sharpen: bring what was painted to the sharpness of what surrounds it. Not where `compat`.
     """
 
     strength: float | None = None
     prefill: str | None = None
     context: float = 0.3
     match: bool = True
+    seam: str = "feather"
     feather: float = 2.0
+    grain: float = 1.0
+    sharpen: bool = True
     denoise: str | None = None
     condition: str | None = None
     composite: str | None = None
@@ -72,6 +80,9 @@ class MaskedEdit(Edit):
         within("strength", self.strength, 0.01, 1)
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
+        within("grain", self.grain, 0, 4)
+        if self.seam not in SEAMS:
+            raise InputError(f"unknown seam {self.seam!r}; choose one of {', '.join(SEAMS)}")
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:
@@ -90,6 +101,16 @@ class MaskedEdit(Edit):
         as_recommended = self.prefill in (None, settings.prefill)
         strength = settings.strength if as_recommended and settings.prefill != "none" else 1.0
         return self.prefill or settings.prefill, self.strength or strength
+
+    def harmony(self) -> Harmony:
+        """What is done to what was painted, at the photo's own size."""
+        return Harmony(
+            colour=False,  # that is done where the model works
+            blend=self.seam,
+            feather=self.feather,
+            grain=0.0 if self.compat else self.grain,
+            sharpen=self.sharpen and not self.compat,
+        )
 
     @abstractmethod
     def plan(self, steps: int, first: int) -> Plan:
@@ -216,18 +237,18 @@ class MaskedEdit(Edit):
         masks: Masks,
         region: Region,
         progress: Progress | None,
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[np.float32]:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
         seen, hole = cut_photo(photo, region), cut_mask(masks.composite, region) > 0
         told = cut_mask(masks.condition, region)
         canvas = make_canvas(seen, cut_mask(masks.denoise, region), method, told)
         with device_errors(model.device):
-            patch = to_rgb(model.decode(self.latents(model, canvas, progress)))
+            patch = to_values(model.decode(self.latents(model, canvas, progress)))
         if self.match:
             patch = matched(patch, seen, hole)
-        scale = region.scaled.width / region.box.size.width
-        return paste(softened(patch, seen, hole, self.feather * scale), region)
+        kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
+        return harmonised(paste(patch, region), kept, hole, self.harmony(), self.seed)
 
     def _report(
         self,

@@ -1,4 +1,8 @@
-"""How a patch fades into a photo."""
+"""How a patch passes into a photo at the edge of a hole.
+
+Each way takes the whole patch and the photo, (H, W, 3) float32 in [0, 255], and the hole; none
+looks at what the hole covers in the photo, for that is there to be replaced.
+"""
 
 import cv2
 import numpy as np
@@ -6,9 +10,78 @@ from numpy.typing import NDArray
 
 from editkit.errors import InputError
 from editkit.masks.read import bounding_box
+from editkit.photo.membrane import Hole, Values, membrane
 from editkit.types import Box, Coverage
 
 _SHARE = 8
+_MOST_BANDS = 8
+
+
+def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
+    """The patch, faded over `width` pixels inside the hole's edge into a membrane of the photo."""
+    if width <= 0:
+        return patch
+    around = membrane(photo, ~hole)
+    ramp = feathered(hole.astype(np.float32), width)[..., None]
+    return around + ramp * (patch - around)
+
+
+def poisson(patch: Values, photo: Values, hole: Hole) -> Values:
+    """What has the patch's gradients and the photo's values at the edge.
+
+    Seamless cloning (Perez et al., Poisson Image Editing, 2003): the patch, and a membrane of what
+    it is off by at the edge.
+    """
+    return patch + membrane(photo - patch, ~hole)
+
+
+def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
+    """The patch, each band of it passing into the photo over a width of the band's own scale.
+
+    Burt and Adelson, A Multiresolution Spline With Application to Image Mosaics (1983), with all
+    of each transition inside the hole: there the photo is the patch, brought to the photo's values
+    by a membrane (`poisson`). As bands add up, this leaves of that correction in each band what the
+    transition leaves: little detail, and only near the edge; broad differences reach further in.
+    """
+    left = membrane(photo - patch, ~hole)
+    distance = _distance(hole)
+    bands = _bands(left, float(distance.max()))
+    out = np.zeros_like(bands[-1])
+    for scale, band in reversed(list(enumerate(bands))):
+        size = band.shape[1::-1]
+        if out.shape != band.shape:
+            out = np.asarray(cv2.pyrUp(out, dstsize=size), np.float32)
+        far = cv2.resize(distance, size, interpolation=cv2.INTER_AREA)
+        reach = np.float32(2 << scale)
+        out += band * (1 - _eased((far - reach) / reach))[..., None]
+    return patch + out
+
+
+def _bands(values: Values, deepest: float) -> list[Values]:
+    """A Laplacian pyramid, as deep as the hole has room for; the last is what is left."""
+    bands = list[Values]()
+    for scale in range(_MOST_BANDS):
+        if (8 << scale) > deepest or min(values.shape[:2]) < 4:
+            break
+        small = np.asarray(cv2.pyrDown(values), np.float32)
+        size = values.shape[1::-1]
+        bands.append(values - np.asarray(cv2.pyrUp(small, dstsize=size), np.float32))
+        values = small
+    return [*bands, values]
+
+
+def _eased(values: Values) -> Values:
+    """From 0 at 0 to 1 at 1, without a kink at either."""
+    share = np.clip(values, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _distance(hole: Hole) -> Values:
+    """How far each pixel is from the nearest one outside the hole; the border is no edge."""
+    if hole.all():
+        return np.full(hole.shape, max(hole.shape), np.float32)
+    bits = hole.astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def feathered(coverage: Coverage, width: float = 4.0) -> Coverage:

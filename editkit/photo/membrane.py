@@ -1,0 +1,150 @@
+"""A membrane spanned across a hole: Laplace's equation, solved fast at any size.
+
+A difference between a photo and a patch that is spanned so is the correction of gradient-domain
+blending (Perez et al., Poisson Image Editing, 2003, equation 5): smooth, and exact at the edge.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.types import Box
+
+_AROUND = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+_DAMPING = 0.8
+_RELAXED = np.where(_AROUND > 0, _DAMPING / 4, np.diag([0, 1 - _DAMPING, 0])).astype(np.float32)
+_SPREAD = np.array([1, 3, 3, 1], np.float32) / 4
+_SWEEPS, _LAST_SWEEPS = 2, 40
+_COARSEST = 12
+_ROUNDS = 50
+_PRECISION = 1e-4
+
+Values = NDArray[np.float32]
+Hole = NDArray[np.bool_]
+
+
+def membrane(values: Values, known: Hole) -> Values:
+    """Values where they are known, and between them a membrane spanned across the rest.
+
+    Solves the five-point Laplace equation with the known values as its border; at the border of the
+    picture the membrane ends free. Conjugate gradients, with a cycle of multigrid for their
+    preconditioner: the work grows as the hole's area does. Each connected part is solved by itself,
+    in a box of its own. Where nothing is known, zeros.
+
+    Args:
+        values: (H, W, C); what stands where nothing is known does not matter.
+        known: (H, W).
+    """
+    if not known.any():
+        return np.zeros(values.shape, np.float32)
+    out = values.astype(np.float32)
+    for box, hole in _parts(~known):
+        grids = _grids(hole)
+        for channel in range(values.shape[2]):
+            part = out[box.slices][..., channel]
+            part[hole] = _solved(part, grids)[hole]
+    return out
+
+
+def _parts(free: Hole) -> Iterator[tuple[Box, Hole]]:
+    """Each connected part of what is free, with a pixel of what is known about it."""
+    bits = free.astype(np.uint8)
+    count, found, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=4)
+    for part in range(1, count):
+        x, y, width, height = (int(number) for number in stats[part][:4])
+        box = Box(max(y - 1, 0), max(x - 1, 0), y + height + 1, x + width + 1)
+        yield box, np.asarray(found)[box.slices] == part
+
+
+def _grids(hole: Hole) -> Sequence[Values]:
+    """1 in the hole and 0 outside, at full size and halved until little is left."""
+    grids = [hole.astype(np.float32)]
+    while max(grids[-1].shape) > _COARSEST:
+        fine = np.pad(grids[-1], [(0, side % 2) for side in grids[-1].shape], "edge")
+        # A cell that is known in part holds its neighbours as one that is known does.
+        coarse = np.minimum(fine[::2], fine[1::2])
+        coarse = np.minimum(coarse[:, ::2], coarse[:, 1::2])
+        if not coarse.any():
+            break
+        grids.append(coarse)
+    return grids
+
+
+def _solved(values: Values, grids: Sequence[Values]) -> Values:
+    """One part's membrane, in the hole of the first grid."""
+    hole = grids[0]
+    border = values[(_filtered(hole, _AROUND) > 0) & (hole == 0)]
+    u = np.where(hole > 0, border.mean(dtype=np.float64), values).astype(np.float32)
+    precise = _PRECISION * float(np.ptp(border))
+    residual = _residual(np.zeros_like(u), u, hole)
+    step, last = np.zeros_like(u), 1.0
+    for _ in range(_ROUNDS):
+        better = _cycle(residual, grids)
+        if np.abs(better).max() <= precise:
+            break
+        product = _dot(residual, better)
+        step = better + np.float32(product / last) * step
+        bent = -_residual(np.zeros_like(u), step, hole)
+        far = np.float32(product / _dot(step, bent))
+        u += far * step
+        residual -= far * bent
+        last = product
+    return u
+
+
+def _cycle(right: Values, grids: Sequence[Values]) -> Values:
+    """About what solves the equation for this right side: one V-cycle (Briggs et al., 2000)."""
+    hole = grids[0]
+    out = right * np.float32(_DAMPING / 4)
+    if len(grids) == 1:
+        return _relaxed(out, right, hole, _LAST_SWEEPS)
+    out = _relaxed(out, right, hole, _SWEEPS - 1)
+    left = _restricted(_residual(right, out, hole), grids[1].shape) * grids[1]
+    out += _prolonged(_cycle(left, grids[1:]), hole.shape) * hole
+    return _relaxed(out, right, hole, _SWEEPS)
+
+
+def _relaxed(values: Values, right: Values, hole: Values, sweeps: int) -> Values:
+    """Values after sweeps of damped Jacobi."""
+    given = right * np.float32(_DAMPING / 4)
+    for _ in range(sweeps):
+        values = _filtered(values, _RELAXED)
+        values += given
+        values *= hole
+    return values
+
+
+def _residual(right: Values, values: Values, hole: Values) -> Values:
+    around = _filtered(values, _AROUND)
+    around -= 4 * values
+    around += right
+    around *= hole
+    return around
+
+
+def _restricted(values: Values, shape: tuple[int, ...]) -> Values:
+    """At half the size: the transpose of `_prolonged`."""
+    height, width = values.shape
+    missing = (0, 2 * shape[0] - height), (0, 2 * shape[1] - width)
+    whole = np.pad(values, missing) if any(more for _, more in missing) else values
+    how: dict[str, Any] = {"anchor": (1, 1), "borderType": cv2.BORDER_REPLICATE}
+    return np.asarray(cv2.sepFilter2D(whole, -1, _SPREAD, _SPREAD, **how), np.float32)[::2, ::2]
+
+
+def _prolonged(values: Values, shape: tuple[int, ...]) -> Values:
+    height, width = values.shape
+    double = cv2.resize(values, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(double, np.float32)[: shape[0], : shape[1]]
+
+
+def _filtered(values: Values, kernel: NDArray[np.float32]) -> Values:
+    # The edge repeated is the edge of a membrane that ends free.
+    filtered = cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(filtered, np.float32)
+
+
+def _dot(one: Values, other: Values) -> float:
+    return float(np.vdot(one, other))
