@@ -60,6 +60,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--original", help="Where the photo before is.  [where FILE says]")
+@click.option("--edited", help="Where the edit made elsewhere is.  [where FILE says]")
 @click.option("--mask", help="Where the mask is.  [where FILE says]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
@@ -68,6 +69,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 def replay(
     file: Path,
     original: str | None,
+    edited: str | None,
     mask: str | None,
     output: Path | None,
     *,
@@ -81,7 +83,7 @@ def replay(
     """Repeat the edit that FILE tells of, and say whether the bytes are the same."""
     from editkit.ops.replay import find_replay
 
-    found = find_replay(file, original=original, mask=mask)
+    found = find_replay(file, original=original, edited=edited, mask=mask)
     if offline:
         forbid_network()
     from editkit.models.registry import load_model
@@ -89,8 +91,11 @@ def replay(
 
     if output is not None:
         check_target(None, output, force=force)
-    chosen = model if _given("model") else found.record["model"]
-    made = found.run(load_model(chosen, device=device, dtype=dtype, offline=offline))
+    loaded = None
+    if found.needs_model:
+        chosen = model if _given("model") else found.record["model"]
+        loaded = load_model(chosen, device=device, dtype=dtype, offline=offline)
+    made = found.run(loaded)
     if output is not None:
         write_bytes(found.original, made["data"], output, force=force)
     report = {"file": str(file), "same": made["same"], "differences": made["differences"]}

@@ -27,7 +27,8 @@ from editkit.errors import (
 if TYPE_CHECKING:
     from editkit.masks.value import Mask
     from editkit.models.registry import load_model
-    from editkit.ops.api import generate, img2img, inpaint, resample
+    from editkit.ops.api import composite, generate, img2img, inpaint, resample
+    from editkit.ops.composite import Composite
     from editkit.ops.generate import Generate
     from editkit.ops.img2img import Img2Img
     from editkit.ops.inpaint import Inpaint
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from editkit.types import Size
 
 __all__ = [
+    "Composite",
     "DeviceError",
     "EditkitError",
     "Generate",
@@ -54,6 +56,7 @@ __all__ = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "composite",
     "generate",
     "img2img",
     "inpaint",
@@ -62,6 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Composite": "editkit.ops.composite",
     "Generate": "editkit.ops.generate",
     "Img2Img": "editkit.ops.img2img",
     "Inpaint": "editkit.ops.inpaint",
@@ -69,6 +73,7 @@ _HOMES = {
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",
+    "composite": "editkit.ops.api",
     "generate": "editkit.ops.api",
     "img2img": "editkit.ops.api",
     "inpaint": "editkit.ops.api",

@@ -15,6 +15,7 @@ from editkit import errors
 
 ROOT = Path(__file__).parent.parent
 NAMES = [
+    "Composite",
     "DeviceError",
     "EditkitError",
     "Generate",
@@ -33,6 +34,7 @@ NAMES = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "composite",
     "generate",
     "img2img",
     "inpaint",

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -97,18 +98,23 @@ def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
         "action": "edited" if result.original is not None else "created",
         "softwareAgent": f"editkit {__version__}",
         "changed": "/",
-        "parameters": f"{record['edit']} by the model {record['model']}",
+        "parameters": _done(record),
     }
     # A time of day would make no two files the same; whoever wants one sets it for the build.
     if "SOURCE_DATE_EPOCH" in os.environ:
         event["when"] = _when(os.environ["SOURCE_DATE_EPOCH"])
     packet = xmp.stamped(
         result.photo.carried.get("xmp"),
-        source=xmp.COMPOSITE if result.original is not None else xmp.GENERATED,
+        source=result.source_type,
         event=event,
         record=record,
     )
     return replace(result.photo, carried={**result.photo.carried, "xmp": packet})
+
+
+def _done(record: Mapping[str, Any]) -> str:
+    made = f" by the model {record['model']}" if "model" in record else " of an edit made elsewhere"
+    return record["edit"] + made
 
 
 def _when(epoch: str) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from editkit._version import __version__
 from editkit.models.base import Model
 from editkit.ops.edit import Edit
+from editkit.photo import xmp
 from editkit.photo.files import Photo, format_of, write_bytes
 from editkit.types import Coverage
 
@@ -34,6 +35,8 @@ class Result:
         original: the photo before; None where there was none.
         mask: the composite mask; None where the whole picture was edited.
         record: what is needed to repeat the edit, see `editkit.ops.record`.
+        source: the IPTC DigitalSourceType of the file; by default what a model makes: a composite
+            where there was a photo, else a picture of its own.
     """
 
     photo: Photo
@@ -41,6 +44,12 @@ class Result:
     original: Photo | None = field(default=None, repr=False)
     mask: Coverage | None = field(default=None, repr=False)
     record: Mapping[str, Any] | None = field(default=None, repr=False)
+    source: str | None = None
+
+    @property
+    def source_type(self) -> str:
+        """The IPTC DigitalSourceType, by its short name."""
+        return self.source or (xmp.GENERATED if self.original is None else xmp.COMPOSITE)
 
     @property
     def image(self) -> Image.Image:

@@ -283,9 +283,7 @@ def _fitted_levels(looks: Sequence[_Look], usable: Sequence[Bits]) -> _Levels:
     return _Levels(middle, _tamed(middle, heights))
 
 
-def _tamed(
-    detail: NDArray[np.float64], heights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _tamed(detail: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Levels that rise with detail, and no faster than a shift or a blur would make them.
 
     Where most of what is rich in detail was edited, its own level would be that of the edit.
@@ -365,9 +363,7 @@ def _probe(over: Overlay, box: Box, changed: Coverage | None) -> tuple[Values, V
     if changed is None:
         return one, other, covered
     height, width = over.grid
-    rows = slice(
-        box.top * changed.shape[0] // height, -(-box.bottom * changed.shape[0] // height)
-    )
+    rows = slice(box.top * changed.shape[0] // height, -(-box.bottom * changed.shape[0] // height))
     masked = (changed[rows] > 0).astype(np.float32)
     seen = cv2.resize(masked, (width, box.size.height), interpolation=cv2.INTER_AREA)
     return one, other, covered & (np.asarray(seen)[:, box.left : box.right] == 0)

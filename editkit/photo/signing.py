@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
-from editkit.photo import xmp
 
 if TYPE_CHECKING:
     from editkit.ops.result import Result
@@ -52,7 +51,7 @@ class Signer:
         """
         del folder
         c2pa, kind = _c2pa(), _type_of(data)
-        manifest = _manifest(edited=result.original is not None)
+        manifest = _manifest(result.source_type, edited=result.original is not None)
         out = BytesIO()
         try:
             with c2pa.Builder(manifest) as builder:
@@ -123,9 +122,9 @@ def read_credentials(data: bytes) -> dict[str, Any] | None:
     }
 
 
-def _manifest(*, edited: bool) -> dict[str, Any]:
-    source = _SOURCE + (xmp.COMPOSITE if edited else xmp.GENERATED)
-    done = {"action": "c2pa.edited" if edited else "c2pa.created", "digitalSourceType": source}
+def _manifest(source: str, *, edited: bool) -> dict[str, Any]:
+    kind = "c2pa.edited" if edited else "c2pa.created"
+    done = {"action": kind, "digitalSourceType": _SOURCE + source}
     opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["original"]}}
     return {
         "claim_generator_info": [{"name": "editkit", "version": __version__}],

@@ -55,9 +55,7 @@ class Journey:
         zoomed = np.diag([self.zoom, self.zoom, 1.0])
         back = _moved((width - 1) / 2 + self.shift[0], (height - 1) / 2 + self.shift[1])
         across, down = out_width / width, out_height / height
-        resized = np.array(
-            [[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1.0]]
-        )
+        resized = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1.0]])
         whole = resized @ back @ zoomed @ tilted @ turned @ middle
         return whole / whole[2, 2]
 
@@ -91,7 +89,7 @@ class Journey:
     def error(self, photo: Array, found: Matrix) -> tuple[float, float]:
         """Mean and largest error of a found matrix over the frame, in pixels of the photo."""
         height, width = photo.shape[:2]
-        rows, columns = np.mgrid[0 : height : 24j, 0 : width : 24j]
+        rows, columns = np.mgrid[0:height:24j, 0:width:24j]
         places = np.c_[columns.ravel() - 0.5, rows.ravel() - 0.5]
         off = _mapped(np.linalg.inv(self.matrix(photo)), _mapped(found, places)) - places
         far = np.hypot(*off.T)
