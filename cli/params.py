@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from editkit.models.settings import PREFILLS, REGIONS, SOLVERS
+from editkit.models.settings import PREFILLS, REGIONS, SEAMS, SOLVERS
 
 Command = Callable[..., Any]
 
@@ -177,11 +177,31 @@ _MASKED = (
         help="How much around the mask the model sees, as a share of the mask.",
     ),
     click.option(
+        "--seam",
+        type=click.Choice(SEAMS),
+        default="multiband",
+        show_default=True,
+        help="How the new part passes into the photo, inside the mask.",
+    ),
+    click.option(
         "--feather",
         type=Number(0, 1000),
         default=2.0,
         show_default=True,
-        help="Width in pixels over which the new part begins, inside the mask.",
+        help="Width in pixels of --seam feather.",
+    ),
+    click.option(
+        "--grain",
+        type=Number(0, 4),
+        default=1.0,
+        show_default=True,
+        help="How much of the grain that the new part lacks to add; 0 is none.",
+    ),
+    click.option(
+        "--sharpen/--no-sharpen",
+        default=False,
+        show_default=True,
+        help="Bring the new part to the sharpness of what is around it.",
     ),
     click.option(
         "--match/--no-match",

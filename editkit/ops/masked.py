@@ -25,7 +25,6 @@ from editkit.ops.result import Report, Result, describe
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.harmonise import Harmony, harmonised
-from editkit.photo.match import matched
 from editkit.photo.parts import Part, split
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import nearby, scores
@@ -66,10 +65,10 @@ class MaskedEdit(Edit):
     prefill: str | None = None
     context: float = 0.3
     match: bool = True
-    seam: str = "feather"
+    seam: str = "multiband"
     feather: float = 2.0
     grain: float = 1.0
-    sharpen: bool = True
+    sharpen: bool = False
     denoise: str | None = None
     condition: str | None = None
     composite: str | None = None
@@ -105,7 +104,7 @@ class MaskedEdit(Edit):
     def harmony(self) -> Harmony:
         """What is done to what was painted, at the photo's own size."""
         return Harmony(
-            colour=False,  # that is done where the model works
+            colour=self.match,
             blend=self.seam,
             feather=self.feather,
             grain=0.0 if self.compat else self.grain,
@@ -240,13 +239,10 @@ class MaskedEdit(Edit):
     ) -> NDArray[np.float32]:
         """What the model paints, at the region's place and size in the photo."""
         method, _ = self.begins(model.settings)
-        seen, hole = cut_photo(photo, region), cut_mask(masks.composite, region) > 0
-        told = cut_mask(masks.condition, region)
+        seen, told = cut_photo(photo, region), cut_mask(masks.condition, region)
         canvas = make_canvas(seen, cut_mask(masks.denoise, region), method, told)
         with device_errors(model.device):
             patch = to_values(model.decode(self.latents(model, canvas, progress)))
-        if self.match:
-            patch = matched(patch, seen, hole)
         kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
         return harmonised(paste(patch, region), kept, hole, self.harmony(), self.seed)
 

@@ -43,26 +43,40 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     by a membrane (`poisson`). As bands add up, this leaves of that correction in each band what the
     transition leaves: little detail, and only near the edge; broad differences reach further in.
     """
-    left = membrane(photo - patch, ~hole)
-    distance = _distance(hole)
-    bands = _bands(left, float(distance.max()))
-    out = np.zeros_like(bands[-1])
-    for scale, band in reversed(list(enumerate(bands))):
-        size = band.shape[1::-1]
-        if out.shape != band.shape:
-            out = np.asarray(cv2.pyrUp(out, dstsize=size), np.float32)
-        far = cv2.resize(distance, size, interpolation=cv2.INTER_AREA)
-        reach = np.float32(2 << scale)
-        out += band * (1 - _eased((far - reach) / reach))[..., None]
+    weights = transitions(hole)
+    left = [
+        band * (1 - weight)[..., None]
+        for band, weight in zip(_bands(membrane(photo - patch, ~hole), weights), weights, strict=True)
+    ]
+    out = left.pop()
+    while left:
+        band = left.pop()
+        out = band + np.asarray(cv2.pyrUp(out, dstsize=band.shape[1::-1]), np.float32)
     return patch + out
 
 
-def _bands(values: Values, deepest: float) -> list[Values]:
-    """A Laplacian pyramid, as deep as the hole has room for; the last is what is left."""
-    bands = list[Values]()
+def transitions(hole: Hole) -> list[Values]:
+    """How far the patch has come in for each band of `multiband`, at the size of the band.
+
+    0 outside the hole and in it up to 2 pixels of the band from its edge, then rising to 1 over as
+    many; as many bands as the hole has room for.
+    """
+    distance, out = _distance(hole), list[Values]()
+    deepest, size = float(distance.max()), hole.shape[::-1]
     for scale in range(_MOST_BANDS):
-        if (8 << scale) > deepest or min(values.shape[:2]) < 4:
+        reach = np.float32(2 << scale)
+        far = cv2.resize(distance, size, interpolation=cv2.INTER_AREA)
+        out.append(_eased((np.asarray(far, np.float32) - reach) / reach))
+        if (8 << scale) > deepest or min(size) < 4:
             break
+        size = (-(-size[0] // 2), -(-size[1] // 2))
+    return out
+
+
+def _bands(values: Values, like: list[Values]) -> list[Values]:
+    """A Laplacian pyramid of the depth of another; its last band is what is left."""
+    bands = list[Values]()
+    for _ in like[1:]:
         small = np.asarray(cv2.pyrDown(values), np.float32)
         size = values.shape[1::-1]
         bands.append(values - np.asarray(cv2.pyrUp(small, dstsize=size), np.float32))

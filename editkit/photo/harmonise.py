@@ -32,10 +32,10 @@ class Harmony:
     """
 
     colour: bool = True
-    blend: str = "feather"
+    blend: str = "multiband"
     feather: float = 2.0
     grain: float = 1.0
-    sharpen: bool = True
+    sharpen: bool = False
 
     def __post_init__(self) -> None:
         """Checks what was given.

@@ -26,11 +26,10 @@ from editkit.masks.read import bounding_box
 from editkit.models.base import Model
 from editkit.ops.canvas import make_canvas, to_values
 from editkit.photo.files import read_photo
-from editkit.photo.harmonise import BLENDS, Harmony, harmonised
-from editkit.photo.match import matched
+from editkit.photo.harmonise import Harmony, harmonised
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import scores
-from editkit.types import Rgb
+from editkit.types import Box, Rgb, Size
 
 KINDS = ("strokes", "blob", "box", "grainy", "large")
 ENLARGED = 3
@@ -45,46 +44,30 @@ class Painted:
     """What the model painted, at its own size, and where that lies in the photo."""
 
     patch: Values
-    seen: Rgb
     region: Region
 
-    def matched(self, hole: NDArray[np.bool_]) -> Values:
-        """Corrected where the model works, as edits do unless told otherwise."""
-        inside = cut_mask(hole.astype(np.float32), self.region) > 0
-        return matched(self.patch, self.seen, inside)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A set of steps."""
-
-    harmony: Harmony
-    match: bool = False
-
-    def applied(self, case: Case, painted: Painted) -> Rgb:
+    def harmonised(self, case: Case, harmony: Harmony) -> Rgb:
         """The case's photo with its hole filled."""
-        box, out = painted.region.box, case.photo.copy()
-        patch = paste(painted.matched(case.hole) if self.match else painted.patch, painted.region)
+        out, box = case.photo.copy(), self.region.box
         here, hole = out[box.slices], case.hole[box.slices]
-        values = harmonised(patch, here, hole, self.harmony, seed=0)
+        values = harmonised(paste(self.patch, self.region), here, hole, harmony, seed=0)
         here[hole] = np.rint(values[hole])
         return out
 
 
-def ways() -> Mapping[str, Way]:
-    """Nothing, and each step on top of those that go before it."""
-    feather, multiband, poisson = (replace(OFF, blend=name) for name in BLENDS[:3])
+def ways() -> Mapping[str, Harmony]:
+    """Nothing, each step alone, and the steps that edits take, with and without each."""
+    default = editkit.Inpaint().harmony()
     return {
-        "nothing": Way(OFF),
-        "colour, where the model works": Way(OFF, match=True),
-        "colour, in the photo": Way(replace(OFF, colour=True)),
-        "colour + feather": Way(feather, match=True),
-        "colour + poisson": Way(poisson, match=True),
-        "colour + multiband": Way(multiband, match=True),
-        "colour in the photo + multiband": Way(replace(multiband, colour=True)),
-        "colour + multiband + sharpen": Way(replace(multiband, sharpen=True), match=True),
-        "colour + multiband + grain": Way(replace(multiband, grain=1.0), match=True),
-        "all": Way(replace(multiband, grain=1.0, sharpen=True), match=True),
+        "nothing": OFF,
+        "colour": replace(OFF, colour=True),
+        "colour, feather": replace(OFF, colour=True, blend="feather"),
+        "poisson": replace(OFF, blend="poisson"),
+        "multiband": replace(OFF, blend="multiband"),
+        "colour, multiband": replace(OFF, colour=True, blend="multiband"),
+        "colour, multiband, sharpen": replace(OFF, colour=True, blend="multiband", sharpen=True),
+        "colour, multiband, grain (the default)": default,
+        "all four": replace(default, sharpen=True),
     }
 
 
@@ -137,7 +120,7 @@ def paint(model: Model, case: Case) -> Painted:
     )
     sight = cut_photo(photo, region)
     canvas = make_canvas(sight, cut_mask(coverage, region), edit.begins(model.settings)[0])
-    return Painted(to_values(model.decode(edit.latents(model, canvas))), sight, region)
+    return Painted(to_values(model.decode(edit.latents(model, canvas))), region)
 
 
 def detail(rgb: Rgb, hole: NDArray[np.bool_]) -> float | None:
@@ -184,13 +167,11 @@ def kept(folder: Path | None, case: Case, model: Any) -> Painted:
         painted = paint(model, case)
         (top, left, bottom, right), sizes = painted.region.box, painted.region
         where = [top, left, bottom, right, *sizes.scaled, *sizes.working]
-        np.savez(file, patch=painted.patch, seen=painted.seen, where=where)
+        np.savez(file, patch=painted.patch, where=where)
     held = np.load(file)
     where = [int(number) for number in held["where"]]
-    from editkit.types import Box, Size
-
     region = Region(Box(*where[:4]), Size(*where[4:6]), Size(*where[6:]))
-    return Painted(held["patch"], held["seen"], region)
+    return Painted(held["patch"], region)
 
 
 def main() -> None:
@@ -212,8 +193,9 @@ def main() -> None:
         for case in kind_of(asked.folder, kind, asked.limit):
             painted = kept(asked.keep, case, model)
             found["truth"].append(figures(case.truth, case, perception))
-            for name, way in chosen.items():
-                found[name].append(figures(way.applied(case, painted), case, perception))
+            for name, harmony in chosen.items():
+                filled = painted.harmonised(case, harmony)
+                found[name].append(figures(filled, case, perception))
         print(f"### {kind} ({len(found['truth'])} photos)\n")
         print(f"| steps | {' | '.join(FIGURES)} |\n| --- |{' ---: |' * len(FIGURES)}")
         for name, values in found.items():

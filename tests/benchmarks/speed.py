@@ -49,8 +49,7 @@ STAGES = {
     "UNet": ["editkit.models.sd:UNet2DConditionModel.forward"],
     "VAE decode": ["editkit.models.sd:StableDiffusion.decode"],
     "matching, composite, proof": [
-        "editkit.ops.masked:matched",
-        "editkit.ops.masked:softened",
+        "editkit.ops.masked:harmonised",
         "editkit.ops.masked:composite",
         "editkit.ops.masked:changed_outside",
     ],

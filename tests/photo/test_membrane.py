@@ -1,3 +1,5 @@
+"""The membrane: Laplace's equation, against a sparse solve and against what is known of it."""
+
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from editkit.photo.match import matched, membrane, softened
+from editkit.photo.membrane import membrane
 
 RNG = np.random.default_rng(0)
 
@@ -42,7 +44,7 @@ def test_a_membrane_solves_laplace_s_equation() -> None:
     values = np.cumsum(RNG.normal(size=(48, 48, 1)), axis=0).astype(np.float32)
     known = ~disc(48, 14)
     spread = float(np.ptp(values))
-    assert np.abs(membrane(values, known)[..., 0] - exact(values, known)).max() < 0.02 * spread
+    assert np.abs(membrane(values, known)[..., 0] - exact(values, known)).max() < 1e-3 * spread
 
 
 def test_a_membrane_keeps_what_is_known_and_a_plane_is_one() -> None:
@@ -51,7 +53,7 @@ def test_a_membrane_keeps_what_is_known_and_a_plane_is_one() -> None:
     known = ~disc(64, 20)
     out = membrane(np.where(known[..., None], plane, 1e6), known)
     assert np.array_equal(out[known], plane[known])
-    assert np.abs(out - plane).max() < 0.015 * float(np.ptp(plane))
+    assert np.abs(out - plane).max() < 2e-4 * float(np.ptp(plane))
 
 
 @given(height=st.integers(1, 20), width=st.integers(1, 20), share=st.floats(0, 1))
@@ -67,27 +69,43 @@ def test_a_membrane_stays_within_what_is_known(height: int, width: int, share: f
     assert out.max() <= values[known].max() + 1e-5
 
 
-def test_a_patch_that_is_off_evenly_is_set_right() -> None:
-    photo = RNG.integers(60, 180, (40, 40, 3)).astype(np.uint8)
-    off = (photo + np.array([10, -20, 30])).astype(np.uint8)
-    assert np.array_equal(matched(off, photo, disc(40, 12)), photo)
+def test_parts_and_the_border_of_the_picture() -> None:
+    """Several holes, one at a corner, where the membrane ends free: against a sparse solve."""
+    values = np.cumsum(RNG.normal(size=(40, 56, 2)), axis=1).astype(np.float32)
+    hole = np.zeros((40, 56), np.bool_)
+    hole[:17, :23] = hole[20:39, 30:55] = hole[25:30, 3:8] = True
+    hole[5, 5] = False
+    count, number = int(hole.sum()), np.full(hole.shape, -1)
+    number[hole] = np.arange(count)
+    matrix, right = sparse.lil_matrix((count, count)), np.zeros((count, 2))
+    for row, column in np.argwhere(hole):
+        k = number[row, column]
+        for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            if not (0 <= r < 40 and 0 <= c < 56):
+                continue
+            matrix[k, k] += 1
+            if hole[r, c]:
+                matrix[k, number[r, c]] -= 1
+            else:
+                right[k] += values[r, c]
+    solved: Any = spsolve(matrix.tocsc(), right)
+    spread = float(np.ptp(values[~hole]))
+    out = membrane(np.where(hole[..., None], np.float32(1e6), values), ~hole)
+    assert np.array_equal(out[~hole], values[~hole])
+    assert np.abs(out[hole] - solved).max() < 1e-3 * spread
 
 
-def test_what_the_hole_covers_does_not_count() -> None:
-    photo = RNG.integers(60, 180, (40, 40, 3)).astype(np.uint8)
-    patch, hole = RNG.integers(60, 180, (40, 40, 3)).astype(np.uint8), disc(40, 12)
-    other = photo.copy()
-    other[hole] = 255
-    assert np.array_equal(matched(patch, photo, hole), matched(patch, other, hole))
-    assert np.array_equal(softened(patch, photo, hole, 3), softened(patch, other, hole, 3))
+def test_what_is_constant_comes_back_exactly() -> None:
+    values = np.full((70, 90, 3), 0.1, np.float32)
+    assert np.abs(membrane(values, RNG.random((70, 90)) < 0.01) - np.float32(0.1)).max() < 1e-7
 
 
-@pytest.mark.parametrize("width", [1.0, 3.0])
-def test_softening_acts_inside_the_hole_s_edge_only(width: float) -> None:
-    photo, patch = np.full((60, 60, 3), 40, np.uint8), np.full((60, 60, 3), 200, np.uint8)
-    hole = disc(60, 25)
-    out = softened(patch, photo, hole, width)
-    assert (out[~hole] == 200).all()
-    assert (out[disc(60, 20)] == 200).all()
-    assert (out[hole & ~disc(60, 24)] < 200).all()
-    assert np.array_equal(softened(patch, photo, hole, 0), patch)
+@pytest.mark.parametrize("side", [129, 600])
+def test_large_holes_are_solved_as_well_as_small_ones(side: int) -> None:
+    """The real part of z squared is harmonic on the grid, too."""
+    rows, columns = np.mgrid[:side, :side].astype(np.float32) / side - 0.5
+    truth = (100 * (rows**2 - columns**2))[..., None].astype(np.float32)
+    known = ~disc(side, 0.45 * side)
+    known[side // 2, side // 2] = True
+    out = membrane(np.where(known[..., None], truth, np.float32(0)), known)
+    assert np.abs(out - truth).max() < 0.02
