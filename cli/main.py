@@ -13,6 +13,7 @@ import click
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
 
+from .composite import composite
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
@@ -28,7 +29,7 @@ def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
 
 
-_COMMANDS = (inpaint, img2img, resample, generate, mask, verify, info, replay, models)
+_COMMANDS = (inpaint, img2img, resample, generate, composite, mask, verify, info, replay, models)
 for _command in _COMMANDS:
     cli.add_command(_command)
 

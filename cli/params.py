@@ -107,13 +107,15 @@ _MODEL = (
     ),
     click.option("--offline", is_flag=True, help="Never open a connection."),
 )
-_OUTPUT = (
+_PLACE = (
     click.option(
         "-o",
         "--output",
         metavar="FILE",
         help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
     ),
+)
+_NUMBER = (
     click.option(
         "-n",
         "--num",
@@ -122,6 +124,8 @@ _OUTPUT = (
         show_default=True,
         help="Variants, of seeds that follow; each file is named by its seed.",
     ),
+)
+_FILE = (
     click.option("--force", is_flag=True, help="Replace an output that exists."),
     click.option(
         "--jpeg",
@@ -158,24 +162,8 @@ _OUTPUT = (
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
-_MASKED = (
-    click.option(
-        "--strength",
-        type=Number(0.01, 1),
-        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
-    ),
-    click.option(
-        "--prefill",
-        type=click.Choice(PREFILLS),
-        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
-    ),
-    click.option(
-        "--context",
-        type=Number(0, 10),
-        default=0.3,
-        show_default=True,
-        help="How much around the mask the model sees, as a share of the mask.",
-    ),
+_OUTPUT = (*_PLACE, *_NUMBER, *_FILE)
+_HARMONY = (
     click.option(
         "--seam",
         type=click.Choice(SEAMS),
@@ -209,6 +197,26 @@ _MASKED = (
         show_default=True,
         help="Carry the photo's colours at the mask's edge into the new part.",
     ),
+)
+_MASKED = (
+    click.option(
+        "--strength",
+        type=Number(0.01, 1),
+        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--prefill",
+        type=click.Choice(PREFILLS),
+        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--context",
+        type=Number(0, 10),
+        default=0.3,
+        show_default=True,
+        help="How much around the mask the model sees, as a share of the mask.",
+    ),
+    *_HARMONY,
     *(
         click.option(f"--{name}-mask", name, metavar="EXPR", help=text)
         for name, text in (
@@ -254,3 +262,6 @@ edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
 
 masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
 """Options of every edit inside a mask."""
+
+home_options = _stacked((*_HARMONY, *_INPUT, *_PLACE, *_FILE))
+"""Options of bringing home an edit made elsewhere, which no model makes."""

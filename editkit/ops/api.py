@@ -10,8 +10,8 @@ from typing import TypedDict, Unpack
 from editkit.masks.evaluate import MaskLike
 from editkit.models.base import Model
 from editkit.models.registry import BUILTIN, load_model
-from editkit.ops.edit import Progress
 from editkit.ops.composite import Composite
+from editkit.ops.edit import Progress
 from editkit.ops.generate import Generate
 from editkit.ops.img2img import Img2Img
 from editkit.ops.inpaint import Inpaint

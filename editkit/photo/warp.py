@@ -50,7 +50,7 @@ def corners(size: Size) -> Points:
 
 
 def scale_of(matrix: Matrix, size: Size) -> tuple[float, float]:
-    """How many pixels of the photo one of a grid of that size is, across and down, in its middle."""
+    """How many pixels of the photo one of the grid is, across and down, in the grid's middle."""
     x, y = (size.width - 1) / 2, (size.height - 1) / 2
     at = moved(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
     return float(np.hypot(*(at[1] - at[0]))), float(np.hypot(*(at[2] - at[0])))
