@@ -223,7 +223,8 @@ class Composite:
             return xmp.COMPOSITE
         if self.made_by != "auto":
             return MAKERS[self.made_by]
-        return said[1] if said[1] in MAKERS.values() else MAKERS["unknown"]
+        own = said[1]
+        return own if own is not None and own in MAKERS.values() else MAKERS["unknown"]
 
 
 def _drift_told(over: Overlay) -> list[float] | None:

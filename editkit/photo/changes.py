@@ -8,6 +8,7 @@ differs by where it is as rich in detail: edges move and blur more than skies do
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
+from typing import Any
 
 import cv2
 import numpy as np
@@ -273,14 +274,17 @@ def _fitted_levels(looks: Sequence[_Look], usable: Sequence[Bits]) -> _Levels:
     bins = [off[number == k] for k in range(_BINS)]
     middle = (edges[1:] + edges[:-1]) / 2
     # The quarter that differs least is unchanged, even where two fifths of all changed.
-    heights = np.array([1.5 * np.quantile(v, 0.25) if v.size else 0.0 for v in bins])
+    heights = _numbers([1.5 * np.quantile(v, 0.25) if v.size else 0.0 for v in bins])
     for _ in range(_ROUNDS):
         heights = _tamed(middle, heights)
         kept = [v[v < 5 * h + 0.3] for v, h in zip(bins, heights, strict=True)]
-        heights = np.array(
-            [np.median(v) if v.size else h for v, h in zip(kept, heights, strict=True)]
-        )
+        pairs = zip(kept, heights, strict=True)
+        heights = _numbers([np.median(v) if v.size else h for v, h in pairs])
     return _Levels(middle, _tamed(middle, heights))
+
+
+def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values], np.float64)
 
 
 def _tamed(detail: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,8 +32,8 @@ class Drift:
     """
 
     terms: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    low: Values
+    high: Values
 
     @property
     def nothing(self) -> bool:
@@ -53,7 +53,7 @@ class Drift:
 
 def no_drift() -> Drift:
     """A drift that changes nothing."""
-    return Drift(np.zeros((10, 3)), np.zeros(3), np.full(3, 255.0))
+    return Drift(np.zeros((10, 3)), np.zeros(3, np.float32), np.full(3, 255, np.float32))
 
 
 def fit_drift(copy: Values, photo: Values) -> Drift:
@@ -70,7 +70,7 @@ def fit_drift(copy: Values, photo: Values) -> Drift:
     copy, photo = copy[inner], photo[inner]
     if len(copy) < _FEWEST:
         return no_drift()
-    low, high = (np.percentile(copy, share, axis=0) for share in (1, 99))
+    low, high = (np.percentile(copy, share, axis=0).astype(np.float32) for share in (1, 99))
     known, wanted = _features(copy, low, high), (photo - copy).astype(np.float64)
     weights, terms = np.ones(len(copy)), np.zeros((10, 3))
     for number in range(_ABSOLUTE + _TUKEY):
@@ -82,7 +82,7 @@ def fit_drift(copy: Values, photo: Values) -> Drift:
     return no_drift() if not seen.size or np.percentile(seen, 95) < _INVISIBLE else drift
 
 
-def _features(values: Values, low: NDArray[np.float64], high: NDArray[np.float64]) -> Values:
+def _features(values: Values, low: Values, high: Values) -> Values:
     inside = np.clip(values, low, high).astype(np.float32) / np.float32(255)
     ones = np.ones((*inside.shape[:-1], 1), np.float32)
     return np.concatenate([ones, inside, inside**2, inside**3], axis=-1)
@@ -95,7 +95,7 @@ def _solved(
     weighted = known * weights[:, None]
     normal = weighted.T @ known
     ridge = np.diag([0.0, *np.full(9, _RIDGE * weights.sum())])
-    return np.linalg.solve(normal + ridge, weighted.T @ wanted)
+    return np.asarray(np.linalg.solve(normal + ridge, weighted.T @ wanted), np.float64)
 
 
 def _biweight(off: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -341,7 +341,8 @@ def _by_features(pair: _Pair, motion: str) -> Registration | None:
         InputError: there are features, and they are not the same.
     """
     small = [_small(picture) for picture in (pair.photo, pair.copy)]
-    sift = cv2.SIFT_create(4000, contrastThreshold=0.02)
+    make: Any = cv2.SIFT.create
+    sift = make(4000, contrastThreshold=0.02)
     found: list[tuple[Any, Any]] = [
         sift.detectAndCompute(_evened(rgb), None if k else _known(pair, rgb))
         for k, rgb in enumerate(small)

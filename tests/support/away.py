@@ -70,7 +70,7 @@ class Journey:
             over = 1 if self.scale >= 1 else round(2 / self.scale)
             fine = np.array([[over, 0, (over - 1) / 2], [0, over, (over - 1) / 2], [0, 0, 1.0]])
             rows, columns = np.mgrid[: height * over, : width * over]
-            back = np.linalg.inv(fine @ matrix)
+            back = np.asarray(np.linalg.inv(fine @ matrix), np.float64)
             places = _mapped(back, np.c_[columns.ravel(), rows.ravel()])
             large = [
                 map_coordinates(channel.astype(np.float32), places.T[::-1], order=3, mode="nearest")
@@ -91,7 +91,12 @@ class Journey:
         height, width = photo.shape[:2]
         rows, columns = np.mgrid[0:height:24j, 0:width:24j]
         places = np.c_[columns.ravel() - 0.5, rows.ravel() - 0.5]
-        off = _mapped(np.linalg.inv(self.matrix(photo)), _mapped(found, places)) - places
+        off = (
+            _mapped(
+                np.asarray(np.linalg.inv(self.matrix(photo)), np.float64), _mapped(found, places)
+            )
+            - places
+        )
         far = np.hypot(*off.T)
         return float(far.mean()), float(far.max())
 
