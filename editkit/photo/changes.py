@@ -35,6 +35,7 @@ _LOCAL = 0.35
 _NEAR = 7
 _HOLE = 0.25
 _EVIDENCE = 100.0
+_REDRAWN = 5.0
 _STEPS = 50
 _CELLS = 1 << 24
 _BEYOND = 1.5
@@ -175,14 +176,18 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
     for box in boxes:
         look, inner = _look(over, box)
         times = _times_usual(look, levels, threshold)
-        weak[box.slices] = (times > _WEAK)[inner] & _not_spilt(look)[inner]
+        if levels is not None and levels.off.mean() > _REDRAWN:
+            # No rest is left to tell what is usual: all was drawn anew.
+            times = np.where(look.covered, np.float32(2), 0).astype(np.float32)
+        own = (times > _WEAK) & (over.exact | _not_spilt(look))
+        weak[box.slices] = own[inner]
         over_one = np.clip(times[inner] - 1, 0, 255 / _STEPS - 0.1)
         excess[box.slices] = np.rint(over_one * _STEPS)
     found = _cleaned(weak, excess, 0.5 if over.exact else _EVIDENCE)
     if not found.any():
         raise MaskError(
             "the edited picture shows nothing else than the original; is it the right file? "
-            "A lower --threshold finds less, MASK names the place"
+            "A lower --threshold finds more, MASK names the place"
         )
     return _grown(found, over, grow)
 

@@ -111,10 +111,10 @@ def test_another_profile_and_orientation_and_alpha_are_seen_through(tmp_path: Pa
     values = colour.from_rgb(wanted, "RGB", adobe)
     layer = np.dstack([np.rint(np.clip(values, 0, 255)), np.full(before.shape[:2], 200)])
     Image.fromarray(layer.astype(np.uint8)).save(tmp_path / "e.png", icc_profile=profile)
-    result = editkit.composite(tmp_path / "o.png", tmp_path / "e.png", grow=0)
+    result = editkit.composite(tmp_path / "o.png", tmp_path / "e.png", grain=0.0)
     assert result.photo.size == wide.size
     assert result.mask is not None
-    assert iou(result.mask > 0, disc(before)) > 0.9
+    assert iou(result.mask > 0, disc(before)) > 0.85
     assert np.abs(np.asarray(result.image).astype(int) - wanted)[disc(before)].mean() < 4
     assert any("alpha" in note for note in result.report["notes"])
 
@@ -152,7 +152,7 @@ def test_what_was_cropped_away_is_kept_and_said() -> None:
 
 def test_a_picture_drawn_anew_is_said_to_be() -> None:
     before = picture()
-    other = np.full_like(before, 90)
+    other = before[:, ::-1].copy()
     other[:, :60] = before[:, :60]
     result = editkit.composite(before, other, motion="none")
     assert any("changed, as if all was drawn anew" in note for note in result.report["notes"])

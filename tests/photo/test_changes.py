@@ -1,5 +1,6 @@
 """What an edit changed, found again after a journey; and the drift of colours."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,11 @@ def found_in(before: Array, after: Array) -> Found:
         Journey(turn=0.6, tilt=0.01, shift=(3, -2), scale=0.9, cast=(1.05, 1, 0.93), quality=85),
     ],
 )
-def test_the_area_is_found_after_a_journey(edit: object, journey: Journey) -> None:
+def test_the_area_is_found_after_a_journey(
+    edit: Callable[[Array, Bits], Array], journey: Journey
+) -> None:
     before = picture("coffee.jpg")
     where = ellipse(before)
-    assert callable(edit)
     found = found_in(before, journey.of(edit(before, where)))
     assert iou(found.area, where) > 0.9
     # As a mask it is a little larger, so that nothing new is left outside.
