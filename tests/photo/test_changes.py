@@ -123,6 +123,17 @@ def test_a_drift_is_undone_though_a_third_changed() -> None:
     assert np.abs(copy[1300:] - photo[1300:]).mean() > 8
 
 
+def test_a_thing_of_another_colour_is_no_drift() -> None:
+    """All that is blue was red before; a free enough function of colour would undo that."""
+    before = picture("coffee.jpg")
+    red = (before[..., 0] > 100) & (before[..., 0] > 2.2 * before[..., 2])
+    where = ellipse(before) & red
+    assert where.mean() > 0.05
+    after = np.where(where[..., None], before[..., ::-1], before)
+    found = found_in(before, Journey(cast=(1.06, 1, 0.94), quality=88).of(after))
+    assert np.mean(found.area[where]) > 0.9
+
+
 def test_no_drift_is_found_in_noise_and_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     photo = rng.uniform(0, 255, (4000, 3)).astype(np.float32)
