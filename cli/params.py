@@ -167,16 +167,13 @@ _HARMONY = (
     click.option(
         "--seam",
         type=click.Choice(SEAMS),
-        default="multiband",
-        show_default=True,
-        help="How the new part passes into the photo, inside the mask.",
+        help="How the new part passes into the photo, inside the mask.  [multiband]",
     ),
     click.option(
         "--feather",
         type=Number(0, 1000),
-        default=2.0,
-        show_default=True,
-        help="Width in pixels of --seam feather.",
+        metavar="PX",
+        help="Let it pass by a feather of this width instead.  [2 with --seam feather]",
     ),
     click.option(
         "--grain",

@@ -45,8 +45,8 @@ class MaskedOptions(EditOptions, total=False):
     prefill: str | None
     context: float
     match: bool
-    seam: str
-    feather: float
+    seam: str | None
+    feather: float | None
     grain: float
     sharpen: bool
     denoise: str | None

@@ -17,14 +17,14 @@ from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
-from editkit.models.settings import PREFILLS, REGIONS, SEAMS, Settings
+from editkit.models.settings import PREFILLS, REGIONS, Settings
 from editkit.ops.canvas import Canvas, make_canvas, to_values
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, describe
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.harmonise import Harmony, harmonised
+from editkit.photo.harmonise import Harmony, blend_of, harmonised
 from editkit.photo.parts import Part, split
 from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.scores import nearby, scores
@@ -54,8 +54,9 @@ class MaskedEdit(Edit):
         condition: what an inpainting model is told is missing, in the same way.
         composite: what reaches the photo, in the same way; the rest stays bit for bit.
         seam: how what was painted passes into the photo, inside the mask, one of
-            `editkit.photo.harmonise.BLENDS`; never into what the hole covers.
-        feather: width in photo pixels over which it does so, where `seam` is `feather`.
+            `editkit.photo.harmonise.BLENDS`; never into what the hole covers. `multiband` unless a
+            feather is given.
+        feather: width in photo pixels over which it does so by `feather`.
         grain: how much of the noise around the hole, that what was painted lacks, is added to it:
             1 is all of it, 0 nothing. Not where `compat`.
         sharpen: bring what was painted to the sharpness of what surrounds it. Not where `compat`.
@@ -65,8 +66,8 @@ class MaskedEdit(Edit):
     prefill: str | None = None
     context: float = 0.3
     match: bool = True
-    seam: str = "multiband"
-    feather: float = 2.0
+    seam: str | None = None
+    feather: float | None = None
     grain: float = 1.0
     sharpen: bool = False
     denoise: str | None = None
@@ -80,8 +81,7 @@ class MaskedEdit(Edit):
         within("context", self.context, 0, 10)
         within("feather", self.feather, 0, 1000)
         within("grain", self.grain, 0, 4)
-        if self.seam not in SEAMS:
-            raise InputError(f"unknown seam {self.seam!r}; choose one of {', '.join(SEAMS)}")
+        self.harmony()
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:
@@ -103,10 +103,11 @@ class MaskedEdit(Edit):
 
     def harmony(self) -> Harmony:
         """What is done to what was painted, at the photo's own size."""
+        blend, feather = blend_of(self.seam, self.feather)
         return Harmony(
             colour=self.match,
-            blend=self.seam,
-            feather=self.feather,
+            blend=blend,
+            feather=feather,
             grain=0.0 if self.compat else self.grain,
             sharpen=self.sharpen and not self.compat,
         )
@@ -255,7 +256,7 @@ class MaskedEdit(Edit):
         regions: Sequence[Region],
     ) -> Report:
         """What was done and what it changed."""
-        prefill, strength = self.begins(model.settings)
+        (prefill, strength), harmony = self.begins(model.settings), self.harmony()
         mask = masks.composite
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
@@ -270,6 +271,8 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
+            "seam": harmony.blend,
+            "feather": harmony.feather,
             "region": _told(max(regions, key=lambda region: region.box.size.area)),
             "worked_regions": [_told(region) for region in regions],
             "pixels": mask.size,

@@ -23,7 +23,7 @@ def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
         return patch
     around = membrane(photo, ~hole)
     ramp = feathered(hole.astype(np.float32), width)[..., None]
-    return around + ramp * (patch - around)
+    return (around + ramp * (patch - around)).astype(np.float32, copy=False)
 
 
 def poisson(patch: Values, photo: Values, hole: Hole) -> Values:
@@ -44,13 +44,12 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     transition leaves: little detail, and only near the edge; broad differences reach further in.
     """
     weights = transitions(hole)
-    left = [
-        band * (1 - weight)[..., None]
-        for band, weight in zip(_bands(membrane(photo - patch, ~hole), weights), weights, strict=True)
-    ]
-    out = left.pop()
-    while left:
-        band = left.pop()
+    bands = _bands(membrane(photo - patch, ~hole), weights)
+    for band, weight in zip(bands, weights, strict=True):
+        np.multiply(band, (1 - weight)[..., None], out=band)
+    out = bands.pop()
+    while bands:
+        band = bands.pop()
         out = band + np.asarray(cv2.pyrUp(out, dstsize=band.shape[1::-1]), np.float32)
     return patch + out
 

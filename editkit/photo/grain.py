@@ -30,6 +30,7 @@ _ABOVE = 1.6
 _OUTLYING = 4.0
 _LOWEST = 4
 _STRIP = 512
+_STREAM = 1
 _BLACK, _WHITE = 1.0, 254.0
 
 
@@ -97,7 +98,7 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     blocks = _blocks(values, where, whole)
     if len(blocks) < _FEWEST:
         return None
-    spectra = dctn(blocks, axes=(1, 2), norm="ortho")
+    spectra = np.asarray(dctn(blocks, axes=(1, 2), norm="ortho"), np.float32)
     shades = blocks.mean(axis=(1, 2, 3), dtype=np.float64)
     energy = (spectra[:, _radius() >= _LOWEST] ** 2).mean(axis=(1, 2), dtype=np.float64)
     base, rise = _line(shades, energy)
@@ -106,8 +107,9 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     quiet = share <= max(_ABOVE, float(np.sort(share)[_FEWEST - 1]))
     middle = float(shades[quiet].mean())
     there = max(base + rise * middle, 1e-6)
-    alike = spectra[quiet] * np.sqrt(there / expected[quiet]).astype(np.float32)[:, None, None, None]
-    return Grain(_tamed(_covariance(alike)), middle, rise / there)
+    scale = np.sqrt(there / expected[quiet]).astype(np.float32)
+    power = _covariance(spectra[quiet] * scale[:, None, None, None])
+    return Grain(_tamed(power), middle, rise / there)
 
 
 def synthesised(grain: Grain, where: Hole, seed: int) -> Values:
@@ -117,7 +119,9 @@ def synthesised(grain: Grain, where: Hole, seed: int) -> Values:
     """
     height, width = where.shape
     out = np.zeros((height, width, 3), np.float32)
-    draws = np.random.Generator(np.random.Philox(seed))
+    # A stream of its own: the seed's first one is that of the dither.
+    stream = np.random.SeedSequence(seed, spawn_key=(_STREAM,))
+    draws = np.random.Generator(np.random.Philox(stream))
     above = draws.standard_normal((_BLOCK, width, 3), np.float32)
     upper = draws.standard_normal((_BLOCK, width, 3), np.float32)
     carried = np.concatenate([above, upper])
@@ -151,7 +155,8 @@ def regrained(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -
 def _room(low: Values, level: NDArray[np.float64]) -> Values:
     """From 0 where a picture is clipped to 1 where its noise would not be."""
     nearest = np.minimum(low - _BLACK, _WHITE - low)
-    return np.clip(nearest / np.maximum(3 * level, 1).astype(np.float32), 0, 1)
+    needed = np.maximum(3 * level, 1).astype(np.float32)
+    return np.clip(nearest / needed, 0, 1).astype(np.float32, copy=False)
 
 
 def _coloured(white: Values, grain: Grain) -> Values:
@@ -168,7 +173,7 @@ def _blocks(values: Values, where: Hole, whole: float) -> Values:
         return np.zeros((0, _BLOCK, _BLOCK, 3), np.float32)
     clipped = ((values <= _BLACK) | (values >= _WHITE)).any(axis=2)
     share = _window_means(where.astype(np.float32))
-    usable = (share >= whole - 1e-4) & (_window_means(clipped.astype(np.float32)) <= 1e-4)
+    usable = (share >= whole - 1e-4) & (_window_means(np.asarray(clipped, np.float32)) <= 1e-4)
     rows, columns = np.nonzero(usable)
     if len(rows) > _MOST:
         chosen = np.linspace(0, len(rows) - 1, _MOST).astype(np.intp)
@@ -206,9 +211,7 @@ def _line(shades: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[flo
     return lines[int(np.argmin(losses))]
 
 
-def _through(
-    x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int
-) -> tuple[float, float]:
+def _through(x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int) -> tuple[float, float]:
     slope = float((y[j] - y[i]) / max(x[j] - x[i], 1e-6))
     return float(y[i] - slope * x[i]), slope
 

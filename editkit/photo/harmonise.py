@@ -51,6 +51,25 @@ class Harmony:
             raise InputError(f"grain is {self.grain!r}; give a number from 0 to 4")
 
 
+def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
+    """What a seam and a feather that were asked for, or left open, come to: a blend and its width.
+
+    A feather asks for the seam "feather"; where both are open it is "multiband".
+
+    Raises:
+        InputError: an unknown seam, or a feather with another seam.
+    """
+    if seam is not None and seam not in BLENDS:
+        raise InputError(f"unknown seam {seam!r}; choose one of {', '.join(BLENDS)}")
+    if feather is None:
+        return seam or "multiband", 2.0
+    if seam not in (None, "feather"):
+        raise InputError(
+            f"a feather of {feather} does not go with the seam {seam!r}; leave one out"
+        )
+    return "feather", feather
+
+
 def harmonised(
     patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmony, seed: int = 0
 ) -> Values:

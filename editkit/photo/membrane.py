@@ -21,7 +21,7 @@ _SWEEPS, _LAST_SWEEPS = 2, 40
 _COARSEST = 12
 _BLOCK = 64
 _ROUNDS = 50
-_PRECISION = 1e-4
+_PRECISION, _ROUNDING = 1e-4, 1e-6
 
 Values = NDArray[np.float32]
 Hole = NDArray[np.bool_]
@@ -55,10 +55,9 @@ def _parts(free: Hole) -> Iterator[tuple[Box, Hole]]:
 
     Parts are told apart by blocks of 64 pixels: thousands of specks are not solved one by one.
     """
-    height, width = free.shape
-    short = [(0, -side % _BLOCK) for side in free.shape]
-    blocks = np.pad(free, short).reshape(-(-height // _BLOCK), _BLOCK, -1, _BLOCK).any(axis=(1, 3))
-    count, labels = cv2.connectedComponents(blocks.astype(np.uint8), connectivity=8)
+    whole = np.pad(free, [(0, -side % _BLOCK) for side in free.shape])
+    blocks = whole.reshape(len(whole) // _BLOCK, _BLOCK, -1, _BLOCK).any(axis=(1, 3))
+    count, labels = cv2.connectedComponents(np.asarray(blocks, np.uint8), connectivity=8)
     for part in range(1, count):
         rows, columns = np.nonzero(np.asarray(labels) == part)
         top, left = int(rows.min()), int(columns.min())
@@ -105,7 +104,7 @@ def _solved(values: Values, grids: Sequence[Values]) -> Values:
     hole = grids[0]
     border = values[(_filtered(hole, _AROUND) > 0) & (hole == 0)]
     u = np.where(hole > 0, border.mean(dtype=np.float64), values).astype(np.float32)
-    precise = _PRECISION * float(np.ptp(border))
+    precise = _PRECISION * float(np.ptp(border)) + _ROUNDING * float(np.abs(border).max())
     residual = _residual(np.zeros_like(u), u, hole)
     step, last = np.zeros_like(u), 1.0
     for _ in range(_ROUNDS):
@@ -113,11 +112,12 @@ def _solved(values: Values, grids: Sequence[Values]) -> Values:
         if np.abs(better).max() <= precise:
             break
         product = _dot(residual, better)
-        step = better + np.float32(product / last) * step
-        bent = -_residual(np.zeros_like(u), step, hole)
-        far = np.float32(product / _dot(step, bent))
+        step *= np.float32(product / last)
+        step += better
+        bent = _residual(np.zeros_like(u), step, hole)
+        far = np.float32(product / -_dot(step, bent))
         u += far * step
-        residual -= far * bent
+        residual += far * bent
         last = product
     # Between the least and the greatest of what is known, as a membrane is.
     return np.where(hole > 0, np.clip(u, border.min(), border.max()), u)

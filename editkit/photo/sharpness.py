@@ -6,6 +6,8 @@ there is what the patch is to be raised by in the hole; not where the two have l
 nothing is known of a loss then, nor by more than twofold, nor beyond the values nearby.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +37,9 @@ def sharpened(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
         hole: (H, W).
         ring: (H, W), kept pixels to compare on.
     """
-    bands = _bands(patch @ _LUMA)
-    gains = gains_of(bands, _bands(np.where(hole, patch @ _LUMA, photo @ _LUMA)), _inner(ring, hole))
+    grey = patch @ _LUMA
+    bands, others = _bands(grey), _bands(np.where(hole, grey, photo @ _LUMA))
+    gains = gains_of(bands, others, _inner(ring, hole))
     if max(gains) <= 1:
         return patch
     more = np.zeros(hole.shape, np.float32)
@@ -71,7 +74,7 @@ def _energy(band: Values, ring: Hole) -> float:
 
 def _bands(grey: Values) -> list[Values]:
     soft = [np.asarray(cv2.GaussianBlur(grey, (0, 0), scale), np.float32) for scale in _SCALES]
-    return [fine - coarse for fine, coarse in zip(soft[:-1], soft[1:], strict=True)]
+    return [fine - coarse for fine, coarse in pairwise(soft)]
 
 
 def _inner(ring: Hole, hole: Hole) -> NDArray[np.bool_]:

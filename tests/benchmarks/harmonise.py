@@ -11,6 +11,8 @@ that noise, so that the patch must be enlarged as well.
 """
 
 import argparse
+import resource
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from quality import GREY, Case, Perception, cases, seen, window
 
 import editkit
@@ -130,7 +133,7 @@ def detail(rgb: Rgb, hole: NDArray[np.bool_]) -> float | None:
     """
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     band = cv2.GaussianBlur(grey, (0, 0), 0.8) - cv2.GaussianBlur(grey, (0, 0), 1.6)
-    energy = cv2.boxFilter(band * band, -1, (8, 8))
+    energy = np.asarray(cv2.boxFilter(band * band, -1, (8, 8)))
     sides: list[float] = []
     for side in (hole, ~hole):
         depth = cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5)
@@ -174,6 +177,49 @@ def kept(folder: Path | None, case: Case, model: Any) -> Painted:
     return Painted(held["patch"], region)
 
 
+def show(model: Model, photo: Path, hole: tuple[int, int, int], sigma: float, out: Path) -> None:
+    """A picture of a disc (row, column, radius) filled: no step, all but grain, the default."""
+    truth = np.asarray(Image.open(photo).convert("RGB"))
+    rows, columns = np.indices(truth.shape[:2])
+    row, column, radius = hole
+    inside = np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
+    cut = np.where(inside[..., None], np.uint8(GREY), truth)
+    case = grainy(Case("0", "disc", truth, cut, inside), sigma)
+    painted, default = paint(model, case), editkit.Inpaint().harmony()
+    far = int(1.4 * radius)
+    here = slice(max(row - far, 0), row + far), slice(max(column - far, 0), column + far)
+    steps = (OFF, replace(default, grain=0.0), default)
+    panels = [painted.harmonised(case, harmony)[here] for harmony in steps]
+    Image.fromarray(np.concatenate(panels, axis=1)).save(out, quality=80)
+
+
+def cost(across: int) -> None:
+    """CPU seconds of each step on a round hole of that width, and the most memory it ever held."""
+    side = int(1.6 * across)
+    rows, columns = np.indices((side, side), np.float32)
+    hole = np.hypot(rows - side / 2, columns - side / 2) < across / 2
+    photo = np.clip(128 + 5 * noise(hole.shape, 1), 0, 255).astype(np.uint8)
+    patch = np.asarray(cv2.GaussianBlur(photo, (0, 0), 2), np.float32) + 4
+    start = time.process_time()
+    cv2.GaussianBlur(photo, (0, 0), 5)
+    blur = time.process_time() - start
+    print("| step | CPU s | blurs | MiB |\n| --- | ---: | ---: | ---: |")
+    for name, harmony in (
+        ("colour", replace(OFF, colour=True)),
+        ("feather", replace(OFF, blend="feather")),
+        ("poisson", replace(OFF, blend="poisson")),
+        ("multiband", replace(OFF, blend="multiband")),
+        ("sharpen", replace(OFF, sharpen=True)),
+        ("grain", replace(OFF, grain=1.0)),
+        ("the default", Harmony()),
+    ):
+        start = time.process_time()
+        harmonised(patch, photo, hole, harmony)
+        took = time.process_time() - start
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"| {name} | {took:.1f} | {took / blur:.0f} | {most:.0f} |", flush=True)
+
+
 def main() -> None:
     """Paints, harmonises, measures and prints."""
     parser = argparse.ArgumentParser(description="What each step of harmonising is worth.")
@@ -182,10 +228,15 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what was painted here")
     parser.add_argument("--only", nargs="+", metavar="WAY", help="only ways that begin so")
+    parser.add_argument("--cost", type=int, metavar="PX", help="only the cost of a hole so wide")
     asked = parser.parse_args()
+    if asked.cost:
+        cost(asked.cost)
+        return
     model, perception = editkit.load_model(device="cpu"), Perception()
     chosen = {
-        name: way for name, way in ways().items()
+        name: way
+        for name, way in ways().items()
         if not asked.only or name.startswith(tuple(asked.only))
     }
     for kind in asked.kinds:

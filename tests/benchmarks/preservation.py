@@ -304,10 +304,14 @@ def _edit(rng: np.random.Generator) -> tuple[str, dict[str, Any]]:
         "strength": float(rng.uniform(0.5, 1)),
         "prefill": str(rng.choice(["none", "telea", "ns"])),
         "context": float(rng.uniform(0, 1)),
-        "feather": float(rng.choice([0, 1, 2, 8])),
+        "seam": str(rng.choice(["feather", "multiband", "poisson", "none"])),
+        "grain": float(rng.choice([0, 1, 4])),
+        "sharpen": bool(rng.integers(2)),
         "match": bool(rng.integers(2)),
         "work_size": 64,
     }
+    if options["seam"] == "feather":
+        options["feather"] = float(rng.choice([0, 1, 2, 8]))
     if rng.random() < 0.3:
         return "Resample", {**options, "repeats": 2}
     options["solver"] = str(rng.choice(["ddim", "euler", "ddpm", "dpmpp_2m"]))

@@ -105,6 +105,7 @@ NUMBERS = {
     "--guidance-rescale": ["-0.1", "1.1", "nan"],
     "--context": ["-1", "nan", "inf", "11"],
     "--feather": ["-1", "nan", "1001"],
+    "--grain": ["-1", "nan", "4.1"],
     "--seed": ["-1", str(2**63), "1.5", "nan"],
     "--work-size": ["31", "8193", "nan"],
     "-n": ["0", "-3", "nan"],

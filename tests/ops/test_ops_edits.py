@@ -405,7 +405,9 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "work_size": [31, 8193, True],
     "strength": [0.0, 1.01, -1.0, math.nan],
     "context": [-1.0, 11.0, math.nan],
+    "seam": ["magic", ""],
     "feather": [-1.0, 1001.0, math.nan],
+    "grain": [-1.0, 4.1, math.nan],
     "jump": [0, 1001],
     "repeats": [0, 1001],
     "solver": ["magic", "DDIM", ""],
@@ -473,6 +475,25 @@ def test_unknown_options_are_refused_before_anything_is_read(form: Any) -> None:
         form(*given.get(form, ["nowhere.png", "nowhere.png"]), stepps=3)
 
 
+def test_a_feather_asks_for_the_seam_of_that_name() -> None:
+    cases: list[tuple[dict[str, Any], str, float]] = [
+        ({}, "multiband", 2.0),
+        ({"feather": 5.0}, "feather", 5.0),
+        ({"seam": "feather"}, "feather", 2.0),
+        ({"seam": "poisson"}, "poisson", 2.0),
+    ]
+    for given, blend, width in cases:
+        harmony = Inpaint("x", **given).harmony()
+        assert (harmony.blend, harmony.feather) == (blend, width)
+    with pytest.raises(InputError, match="feather of 5"):
+        Inpaint("x", seam="poisson", feather=5)
+
+
+def test_compat_adds_nothing_that_the_pipelines_do_not() -> None:
+    harmony = Inpaint("x", compat=True, grain=1, sharpen=True).harmony()
+    assert (harmony.grain, harmony.sharpen) == (0, False)
+
+
 def test_edits_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Inpaint("x").steps = 3  # pyright: ignore[reportAttributeAccessIssue]
@@ -512,5 +533,6 @@ def test_a_report_holds_every_option_as_plain_json(tiny4: Model) -> None:
     report = edit(tiny4, photo, mask).report
     assert set(report) >= {f.name for f in dataclasses.fields(edit)}
     assert (report["feather"], report["jump"], report["match"]) == (3, 2, True)
+    assert (report["seam"], report["grain"], report["sharpen"]) == ("feather", 1, False)
     assert report["guidance_interval"] == [0.3, "inf"]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
