@@ -82,8 +82,8 @@ class CompositeOptions(TypedDict, total=False):
     grow: int | None
     drift: bool
     match: bool
-    seam: str
-    feather: float
+    seam: str | None
+    feather: float | None
     grain: float
     sharpen: bool
     made_by: str

@@ -16,7 +16,7 @@ from editkit.photo import colour, xmp
 from editkit.photo.changes import THRESHOLD, Overlay, find_changes, lay
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.harmonise import BLENDS, Harmony, harmonised
+from editkit.photo.harmonise import Harmony, blend_of, harmonised
 from editkit.photo.register import MOTIONS, Registration, register
 from editkit.photo.scores import nearby, scores
 from editkit.photo.warp import sampled, scale_of
@@ -55,8 +55,9 @@ class Composite:
             given. A mask that was given is not grown.
         drift: undo what the whole picture's colours changed by.
         match: carry the photo's own colours at the area's edge into it.
-        seam: how the area passes into the photo, one of `editkit.photo.harmonise.BLENDS`.
-        feather: width in photo pixels over which it does so, where `seam` is `feather`.
+        seam: how the area passes into the photo, one of `editkit.photo.harmonise.BLENDS`;
+            `multiband` unless given, or `feather` where a feather is given.
+        feather: width in photo pixels over which it does so by `feather`.
         grain: how much of the photo's noise, that the edit lacks, is added to it.
         sharpen: bring the area to the sharpness of what surrounds it.
         made_by: who made the edit, one of `MAKERS`, for the file's metadata; in `auto` what the
@@ -70,8 +71,8 @@ class Composite:
     grow: int | None = None
     drift: bool = True
     match: bool = True
-    seam: str = "multiband"
-    feather: float = 2.0
+    seam: str | None = None
+    feather: float | None = None
     grain: float = 1.0
     sharpen: bool = False
     made_by: str = "auto"
@@ -83,9 +84,9 @@ class Composite:
         within("feather", self.feather, 0, 1000)
         within("grain", self.grain, 0, 4)
         whole("seed", self.seed, 0, 2**63 - 1)
+        blend_of(self.seam, self.feather)
         for name, known in (
             ("motion", MOTIONS),
-            ("seam", BLENDS),
             ("made_by", ("auto", *MAKERS)),
         ):
             if getattr(self, name) not in known:
@@ -164,10 +165,11 @@ class Composite:
         return after, coverage, notes if cut else []
 
     def _harmony(self) -> Harmony:
+        blend, feather = blend_of(self.seam, self.feather)
         return Harmony(
             colour=self.match,
-            blend=self.seam,
-            feather=self.feather,
+            blend=blend,
+            feather=feather,
             grain=self.grain,
             sharpen=self.sharpen,
         )
