@@ -13,6 +13,7 @@ import click
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
 
+from .composite import composite
 from .erase import erase
 from .generate import generate
 from .img2img import img2img
@@ -37,6 +38,7 @@ _COMMANDS = (
     img2img,
     resample,
     generate,
+    composite,
     mask,
     verify,
     info,

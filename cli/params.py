@@ -135,13 +135,15 @@ _MODEL = (
     ),
     _OFFLINE,
 )
-_OUTPUT = (
+_PLACE = (
     click.option(
         "-o",
         "--output",
         metavar="FILE",
         help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
     ),
+)
+_NUMBER = (
     click.option(
         "-n",
         "--num",
@@ -150,6 +152,8 @@ _OUTPUT = (
         show_default=True,
         help="Variants, of seeds that follow; each file is named by its seed.",
     ),
+)
+_FILE = (
     click.option("--force", is_flag=True, help="Replace an output that exists."),
     click.option(
         "--jpeg",
@@ -186,24 +190,8 @@ _OUTPUT = (
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
-_MASKED = (
-    click.option(
-        "--strength",
-        type=Number(0.01, 1),
-        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
-    ),
-    click.option(
-        "--prefill",
-        type=click.Choice(PREFILLS),
-        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
-    ),
-    click.option(
-        "--context",
-        type=Number(0, 10),
-        default=0.3,
-        show_default=True,
-        help="How much around the mask the model sees, as a share of the mask.",
-    ),
+_OUTPUT = (*_PLACE, *_NUMBER, *_FILE)
+_HARMONY = (
     click.option(
         "--seam",
         type=click.Choice(SEAMS),
@@ -234,6 +222,26 @@ _MASKED = (
         show_default=True,
         help="Carry the photo's colours at the mask's edge into the new part.",
     ),
+)
+_MASKED = (
+    click.option(
+        "--strength",
+        type=Number(0.01, 1),
+        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--prefill",
+        type=click.Choice(PREFILLS),
+        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
+    ),
+    click.option(
+        "--context",
+        type=Number(0, 10),
+        default=0.3,
+        show_default=True,
+        help="How much around the mask the model sees, as a share of the mask.",
+    ),
+    *_HARMONY,
     click.option(
         "--detail",
         type=Number(0, 1),
@@ -292,3 +300,6 @@ edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
 
 masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
 """Options of every edit inside a mask."""
+
+home_options = _stacked((*_HARMONY, *_INPUT, *_PLACE, *_FILE))
+"""Options of bringing home an edit made elsewhere, which no model makes."""

@@ -35,14 +35,9 @@ _SEEDS = 2**63
 
 @dataclass(frozen=True)
 class Job:
-    """What every command takes beside the edit itself."""
+    """What every command takes beside the edit itself; what has a default, some do without."""
 
-    model: str
-    device: str
-    dtype: str
-    offline: bool
     output: str | None
-    num: int
     force: bool
     as_json: bool
     quiet: bool
@@ -51,12 +46,17 @@ class Job:
     strict: bool
     max_seam: float
     sign: tuple[str, str] | None
-    seed: int
+    model: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    offline: bool = False
+    num: int = 1
+    seed: int = 0
 
     @classmethod
     def take(cls, options: dict[str, Any]) -> Self:
         """The job's options, taken out of all that a command was given."""
-        return cls(**{f.name: options.pop(f.name) for f in fields(cls)})
+        return cls(**{f.name: options.pop(f.name) for f in fields(cls) if f.name in options})
 
     def targets(self, source: str | None, photo: "Photo | None") -> Mapping[int, str]:
         """Where each seed's picture goes, checked to be writable.
@@ -153,8 +153,28 @@ class Job:
         for seed, target in targets.items():
             with self._progress() as progress:
                 result = make(seed, progress)
-            evidence = _write(_named(result, mask), target, saving, force=self.force)
-            self._tell(result, target, evidence)
+            self._finish(_named(result, mask), target, saving)
+
+    def make(
+        self, edit: "Callable[[], Result]", photo: "Photo", source: str, mask: str | None
+    ) -> "Result":
+        """Applies an edit that no model makes, and writes what comes out.
+
+        Args:
+            edit: gives the edited photo.
+            photo: the photo before.
+            source: what the photo was given as.
+            mask: what the mask was given as.
+        """
+        signer = self._signer()
+        ((_, target),) = self.targets(source, photo).items()
+        saving = self._saving(signer)
+        result = _named(edit(), mask)
+        self._finish(result, target, saving)
+        return result
+
+    def _finish(self, result: "Result", target: str, saving: "Saving") -> None:
+        self._tell(result, target, _write(result, target, saving, force=self.force))
 
     def _signer(self) -> "Signer | None":
         if self.sign is None:
@@ -197,9 +217,10 @@ class Job:
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
     notes = list(report["notes"])
-    if report["unread"]:
+    if report.get("unread"):
         notes.append(f"the prompt is too long for the model; not read: {report['unread']!r}")
-    said = f"seed {report['seed']}, {report['seconds']} s"
+    seed = f"seed {report['seed']}, " if "model" in report else ""
+    said = f"{seed}{report['seconds']} s"
     if "pixels_kept" in report:
         said += f", {report['pixels_kept']} pixels kept ({_kept(report)})"
     return [*notes, said]

@@ -72,6 +72,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--original", help="Where the photo before is.  [where FILE says]")
+@click.option("--edited", help="Where the edit made elsewhere is.  [where FILE says]")
 @click.option("--mask", help="Where the mask is.  [where FILE says]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
@@ -81,6 +82,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 def replay(
     file: Path,
     original: str | None,
+    edited: str | None,
     mask: str | None,
     output: Path | None,
     *,
@@ -96,15 +98,15 @@ def replay(
 
     if offline:  # its mask may want a model
         forbid_network()
-    found = find_replay(file, original=original, mask=mask, device=device)
+    found = find_replay(file, original=original, edited=edited, mask=mask, device=device)
     from editkit.models.registry import load_model
     from editkit.photo.files import check_target, write_bytes
 
     if output is not None:
         check_target(None, output, force=force)
-    chosen = model if given("model") else found.record["model"]
-    loaded = None  # of classical edits, which name no model
-    if chosen is not None:
+    loaded = None
+    if found.needs_model:
+        chosen = model if given("model") else found.record["model"]
         loaded = load_model(chosen, device=device, dtype=dtype, offline=offline)
     made = found.run(loaded)
     if output is not None:

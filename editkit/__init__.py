@@ -27,7 +27,8 @@ from editkit.errors import (
 if TYPE_CHECKING:
     from editkit.masks.value import Mask, Masks
     from editkit.models.registry import load_model
-    from editkit.ops.api import generate, img2img, inpaint, outpaint, resample
+    from editkit.ops.api import composite, generate, img2img, inpaint, outpaint, resample
+    from editkit.ops.composite import Composite
     from editkit.ops.erase import Erase
     from editkit.ops.fill import erase
     from editkit.ops.generate import Generate
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from editkit.types import Size
 
 __all__ = [
+    "Composite",
     "DeviceError",
     "EditkitError",
     "Erase",
@@ -60,6 +62,7 @@ __all__ = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "composite",
     "erase",
     "generate",
     "img2img",
@@ -70,6 +73,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Composite": "editkit.ops.composite",
     "Erase": "editkit.ops.erase",
     "Generate": "editkit.ops.generate",
     "Img2Img": "editkit.ops.img2img",
@@ -80,6 +84,7 @@ _HOMES = {
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",
+    "composite": "editkit.ops.api",
     "erase": "editkit.ops.fill",
     "generate": "editkit.ops.api",
     "img2img": "editkit.ops.api",

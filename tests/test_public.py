@@ -15,6 +15,7 @@ from editkit import errors
 
 ROOT = Path(__file__).parent.parent
 NAMES = [
+    "Composite",
     "DeviceError",
     "EditkitError",
     "Erase",
@@ -36,6 +37,7 @@ NAMES = [
     "UnknownModelError",
     "UnsupportedEditError",
     "__version__",
+    "composite",
     "erase",
     "generate",
     "img2img",

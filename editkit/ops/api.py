@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 from editkit.masks.evaluate import MaskLike
 from editkit.models.base import Model
 from editkit.models.registry import BUILTIN, load_model
+from editkit.ops.composite import Composite
 from editkit.ops.edit import Progress
 from editkit.ops.generate import Generate
 from editkit.ops.img2img import Img2Img
@@ -91,6 +92,22 @@ class Img2ImgOptions(EditOptions, total=False):
     """Options of `Img2Img`."""
 
     strength: float
+
+
+class CompositeOptions(TypedDict, total=False):
+    """Options of `Composite`."""
+
+    motion: str
+    threshold: float
+    grow: int | None
+    drift: bool
+    match: bool
+    seam: str | None
+    feather: float | None
+    grain: float
+    sharpen: bool
+    made_by: str
+    seed: int
 
 
 class GenerateOptions(EditOptions, total=False):
@@ -208,6 +225,27 @@ def generate(
     """
     edit = Generate(prompt, **options)
     return edit(_loaded(model), progress=progress)
+
+
+def composite(
+    original: PhotoLike | Photo,
+    edited: PhotoLike | Photo,
+    mask: MaskLike | None = None,
+    **options: Unpack[CompositeOptions],
+) -> Result:
+    """The original with only that changed that an edit made elsewhere changed.
+
+    Args:
+        original: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        edited: the same, after the edit; size, place and colours may have drifted.
+        mask: where the edit is, of the original's size; found unless given.
+        options: fields of `Composite`.
+
+    Raises:
+        InputError: an option or a picture cannot be used, or the two do not lie on each other.
+        MaskError: nothing changed, or the mask cannot be used.
+    """
+    return Composite(**options)(original, edited, mask)
 
 
 def _loaded(model: ModelLike) -> Model:

@@ -19,7 +19,7 @@ from editkit.models.settings import ERASERS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Report, Result, plain, versions
-from editkit.photo import colour
+from editkit.photo import colour, xmp
 from editkit.photo.composite import blend_into, compared
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.parts import REGIONS, Part, split
@@ -84,7 +84,7 @@ class Fill:
         report["seconds"] = round(time.perf_counter() - started, 2)
         record: dict[str, Any] = {**record_of(self, None, photo, given), "edit": "Erase"}
         record["mask"] |= mask_told(mask)
-        return Result(edited, report, photo, coverage, record)
+        return Result(edited, report, photo, coverage, record, xmp.HUMAN_EDITS)
 
     def _seen(self, box: Box, size: Size) -> Box:
         """The part of the photo that a fill of the box looks at."""

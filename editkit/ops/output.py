@@ -98,21 +98,23 @@ def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
         "action": "edited" if result.original is not None else "created",
         "softwareAgent": f"editkit {__version__}",
         "changed": "/",
-        "parameters": _means(record),
+        "parameters": _done(record),
     }
     # A time of day would make no two files the same; whoever wants one sets it for the build.
     if "SOURCE_DATE_EPOCH" in os.environ:
         event["when"] = _when(os.environ["SOURCE_DATE_EPOCH"])
     packet = xmp.stamped(
         result.photo.carried.get("xmp"),
-        source=result.source,
+        source=result.source_type,
         event=event,
         record=record,
     )
     return replace(result.photo, carried={**result.photo.carried, "xmp": packet})
 
 
-def _means(record: Mapping[str, Any]) -> str:
+def _done(record: Mapping[str, Any]) -> str:
+    if "model" not in record:
+        return f"{record['edit']} of an edit made elsewhere"
     if record["model"] is None:
         return f"{record['edit']} by {record['options']['method']}, without a model"
     return f"{record['edit']} by the model {record['model']}"

@@ -81,7 +81,7 @@ def with_paths_from(record: Record, folder: Path | None) -> dict[str, Any]:
     So a file that is passed on tells no more of the machine that it was made on than it must.
     """
     out = dict(record)
-    for part in ("original", "mask"):
+    for part in ("original", "edited", "mask"):
         if "path" in out.get(part, {}):
             out[part] = {**out[part], "path": _seen_from(Path(out[part]["path"]), folder)}
     return out

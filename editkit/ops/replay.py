@@ -24,29 +24,44 @@ class Replay:
         file: the edited file.
         record: what it says.
         original: the photo before; None for a picture that was made from nothing.
-        mask: its mask; None where the whole picture was edited.
+        edited: the picture that an edit made elsewhere came in; None for all other edits.
+        mask: its mask; None where the whole picture was edited, or the edit finds it by itself.
         differences: what is not as the record says, a line each.
     """
 
     file: Path
     record: Mapping[str, Any]
     original: Photo | None
+    edited: Photo | None
     mask: Coverage | None
     differences: tuple[str, ...]
 
-    def run(self, model: Model | None, *, progress: Progress | None = None) -> dict[str, Any]:
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model made the edit here."""
+        return self.record.get("model") is not None
+
+    def run(
+        self, model: Model | None = None, *, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """The edit made again, as `data`, and whether it is the file, byte by byte: `same`.
 
-        The model may be None where the record names none.
+        Args:
+            model: what makes it, where `needs_model`.
+            progress: told of every step.
         """
         differences = list(self.differences)
-        if (None if model is None else model.weights) != self.record["weights"]:
-            differences.append("the model's weights are others")
-        inputs = [given for given in (self.original, self.mask) if given is not None]
-        edit = edit_of(self.record)
-        result = edit(model, *inputs, progress=progress)
-        record = {**result.record, "model": self.record["model"]}
-        for part in ("original", "mask"):
+        inputs = [x for x in (self.original, self.edited, self.mask) if x is not None]
+        edit = edit_of(self.record)  # each kind is called with inputs of its own
+        if "model" in self.record:
+            if (None if model is None else model.weights) != self.record["weights"]:
+                differences.append("the model's weights are others")
+            result = edit(model, *inputs, progress=progress)
+            record = {**result.record, "model": self.record["model"]}
+        else:
+            result = edit(*inputs)
+            record = dict(result.record)
+        for part in ("original", "edited", "mask"):
             if part in self.record:
                 record[part] = self._placed(self.record[part])
         data = self._encoded(replace(result, record=record))
@@ -67,6 +82,7 @@ def find_replay(
     file: Path,
     *,
     original: str | None = None,
+    edited: str | None = None,
     mask: str | None = None,
     device: str = "auto",
 ) -> Replay:
@@ -75,6 +91,7 @@ def find_replay(
     Args:
         file: an edited file with its provenance.
         original: another place of the original.
+        edited: another place of the picture that an edit made elsewhere came in.
         mask: another place of the mask.
         device: where models run that the mask asks for.
 
@@ -85,19 +102,23 @@ def find_replay(
     if record is None:
         raise InputError(f"{file} tells of no edit; it was written without provenance")
     if "original" not in record:
-        return Replay(file, record, None, None, ())
+        return Replay(file, record, None, None, None, ())
     photo = read_photo(_found(file, record, "original", original))
     differences = list[str]()
     if photo.digest != record["original"]["sha256"]:
         differences.append("the original is another file")
-    coverage = None
+    coverage = copy = None
+    if "edited" in record:
+        copy = read_photo(_found(file, record, "edited", edited))
+        if copy.digest != record["edited"]["sha256"]:
+            differences.append("the edited picture is another file")
     if "mask" in record:
         told = record["mask"].get("expression") if mask is None else None
         where = _found(file, record, "mask", mask) if told is None else told
         coverage = coverage_of(where, photo, device=device)
         if digest_of(coverage) != record["mask"]["sha256"]:
             differences.append("the mask is another one")
-    return Replay(file, record, photo, coverage, tuple(differences))
+    return Replay(file, record, photo, copy, coverage, tuple(differences))
 
 
 def _found(file: Path, record: Mapping[str, Any], part: str, given: str | None) -> Path:

@@ -35,6 +35,8 @@ class Result:
         original: the photo before; None where there was none.
         mask: the composite mask; None where the whole picture was edited.
         record: what is needed to repeat the edit, see `editkit.ops.record`.
+        source: the IPTC DigitalSourceType of the file; by default what a model makes: a composite
+            where there was a photo, else a picture of its own.
     """
 
     photo: Photo
@@ -42,19 +44,17 @@ class Result:
     original: Photo | None = field(default=None, repr=False)
     mask: Coverage | None = field(default=None, repr=False)
     record: Mapping[str, Any] | None = field(default=None, repr=False)
+    source: str | None = None
+
+    @property
+    def source_type(self) -> str:
+        """The IPTC DigitalSourceType, by its short name."""
+        return self.source or (xmp.GENERATED if self.original is None else xmp.COMPOSITE)
 
     @property
     def image(self) -> Image.Image:
         """The photo as a Pillow image, in the mode of the original (colours of 16 bits in 8)."""
         return self.photo.image
-
-    @property
-    def source(self) -> str:
-        """Where the picture comes from: the IPTC DigitalSourceType by its short name."""
-        if self.original is None:
-            return xmp.GENERATED
-        by_model = self.record is None or self.record["model"] is not None
-        return xmp.COMPOSITE if by_model else xmp.HUMAN_EDITS
 
     def encoded(
         self,

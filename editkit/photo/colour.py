@@ -174,6 +174,22 @@ def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else np.array(eight)
 
 
+def to_real_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
+    """SRGB of the samples' full depth, (H, W, 3), about [0, 255]: colours beyond sRGB lie outside.
+
+    `from_rgb` brings them back.
+    """
+    colours = colours_of(samples, mode)
+    if profile is not None:
+        return _to_srgb(colours / np.float32(np.iinfo(colours.dtype).max), profile) * np.float32(
+            255
+        )
+    if depth(mode) == 8 or base(mode) == "CMYK":
+        return to_rgb(samples, mode).astype(np.float32)
+    real = colours.astype(np.float32) / np.float32(257)
+    return np.repeat(real, 3, axis=2) if real.shape[2] == 1 else real
+
+
 def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
     """SRGB as the colour channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
     scale = np.float32(257 if depth(mode) == 16 else 1)

@@ -34,7 +34,13 @@ class Count:
 
 
 def composite(
-    photo: Photo, patch: colour.Patch, box: Box, alpha: Coverage, *, seed: int = 0
+    photo: Photo,
+    patch: colour.Patch,
+    box: Box,
+    alpha: Coverage,
+    *,
+    seed: int = 0,
+    dither: bool = True,
 ) -> Photo:
     """The photo with the patch blended in: `round(old + alpha * (new - old))` in its own samples.
 
@@ -49,6 +55,7 @@ def composite(
         box: where the patch lies.
         alpha: composite alpha at the photo's size, or at the box's, in [0, 1].
         seed: of the dither.
+        dither: whether there is any.
 
     Raises:
         InputError: a patch or an alpha of the wrong size.
@@ -65,7 +72,7 @@ def composite(
     for rows in _strips(box):
         here = (slice(box.top + rows.start, box.top + rows.stop), slice(box.left, box.right))
         new = colour.from_rgb(patch[rows], photo.mode, photo.profile)
-        if samples.dtype == np.uint16:
+        if dither and samples.dtype == np.uint16:
             new += (noise.random(new.shape, np.float32) - np.float32(0.5)) * 257
         blend_into(samples[here], new, alpha[rows])
     return photo.with_samples(samples)

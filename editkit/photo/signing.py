@@ -51,7 +51,7 @@ class Signer:
         """
         del folder
         c2pa, kind = _c2pa(), _type_of(data)
-        manifest = _manifest(result.source, edited=result.original is not None)
+        manifest = _manifest(result.source_type, edited=result.original is not None)
         out = BytesIO()
         try:
             with c2pa.Builder(manifest) as builder:
@@ -123,10 +123,8 @@ def read_credentials(data: bytes) -> dict[str, Any] | None:
 
 
 def _manifest(source: str, *, edited: bool) -> dict[str, Any]:
-    done = {
-        "action": "c2pa.edited" if edited else "c2pa.created",
-        "digitalSourceType": _SOURCE + source,
-    }
+    kind = "c2pa.edited" if edited else "c2pa.created"
+    done = {"action": kind, "digitalSourceType": _SOURCE + source}
     opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["original"]}}
     return {
         "claim_generator_info": [{"name": "editkit", "version": __version__}],

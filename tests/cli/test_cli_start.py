@@ -45,7 +45,7 @@ def test_nothing_heavy_is_imported(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["inpaint", "img2img", "resample", "generate", "mask", "models"]
+    "command", ["inpaint", "img2img", "resample", "generate", "composite", "mask", "models"]
 )
 def test_every_command_has_help(command: str) -> None:
     done = shell.call(command, "--help")

@@ -1,0 +1,253 @@
+"""Bringing home an edit made elsewhere: only what changed, into the untouched original."""
+
+import time
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from editkit.errors import InputError, MaskError
+from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.read import bounding_box
+from editkit.ops.edit import whole, within
+from editkit.ops.record import digest_of, mask_told
+from editkit.ops.result import Report, Result, plain, versions
+from editkit.photo import colour, xmp
+from editkit.photo.changes import THRESHOLD, Overlay, find_changes, lay
+from editkit.photo.composite import compared, composite
+from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.harmonise import Harmony, blend_of, harmonised
+from editkit.photo.register import MOTIONS, Registration, register
+from editkit.photo.scores import nearby, scores
+from editkit.photo.warp import sampled, scale_of
+from editkit.types import Coverage
+
+MAKERS = {
+    "model": xmp.COMPOSITE,
+    "person": "humanEdits",
+    "photos": "compositeCapture",
+    "unknown": "composite",
+}
+"""Who may have made an edit, and the IPTC DigitalSourceType that says so."""
+
+_BY_MODELS = (xmp.COMPOSITE, xmp.GENERATED, "compositeSynthetic")
+_MOST = 0.6
+_SOFT = 0.75
+_UNSURE = 0.5
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Bring an edit made elsewhere back into its original, and nothing but the edit.
+
+    The edited picture is registered to the original, the area that changed is found, the change of
+    colour that the whole went through is undone, and the area is passed into the original.
+
+    Where the edited picture is the original to the sample outside of the edit, its own samples are
+    taken inside, and nothing is done to them.
+
+    Attributes:
+        motion: how the edited picture may lie on the original, one of
+            `editkit.photo.register.MOTIONS`: the simplest that explains it in `auto`, frame on
+            frame in `none`.
+        threshold: how many times the usual difference of the rest is a change.
+        grow: pixels to add around what was found; two, or one of the edited picture's, unless
+            given. A mask that was given is not grown.
+        drift: undo what the whole picture's colours changed by.
+        match: carry the photo's own colours at the area's edge into it.
+        seam: how the area passes into the photo, one of `editkit.photo.harmonise.BLENDS`;
+            `multiband` unless given, or `feather` where a feather is given.
+        feather: width in photo pixels over which it does so by `feather`.
+        grain: how much of the photo's noise, that the edit lacks, is added to it.
+        sharpen: bring the area to the sharpness of what surrounds it.
+        made_by: who made the edit, one of `MAKERS`, for the file's metadata; in `auto` what the
+            edited file says of itself, else `unknown`.
+        seed: of grain and dither.
+    """
+
+    _: KW_ONLY
+    motion: str = "auto"
+    threshold: float = THRESHOLD
+    grow: int | None = None
+    drift: bool = True
+    match: bool = True
+    seam: str | None = None
+    feather: float | None = None
+    grain: float = 1.0
+    sharpen: bool = False
+    made_by: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        within("threshold", self.threshold, 0.1, 1000)
+        whole("grow", self.grow, 0, 1000)
+        within("feather", self.feather, 0, 1000)
+        within("grain", self.grain, 0, 4)
+        whole("seed", self.seed, 0, 2**63 - 1)
+        blend_of(self.seam, self.feather)
+        for name, known in (
+            ("motion", MOTIONS),
+            ("made_by", ("auto", *MAKERS)),
+        ):
+            if getattr(self, name) not in known:
+                given = getattr(self, name)
+                raise InputError(f"unknown {name} {given!r}; choose one of {', '.join(known)}")
+
+    def __call__(
+        self,
+        original: PhotoLike | Photo,
+        edited: PhotoLike | Photo,
+        mask: MaskLike | None = None,
+    ) -> Result:
+        """The original with only the edit in it, and a report.
+
+        Args:
+            original: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+            edited: the same, of any size that shows the same.
+            mask: where the edit is, of the original's size; found unless given.
+
+        Raises:
+            InputError: the two do not lie on each other.
+            MaskError: nothing changed, or the mask has another size or lies outside.
+        """
+        started = time.perf_counter()
+        photo, copy = (p if isinstance(p, Photo) else read_photo(p) for p in (original, edited))
+        given = None if mask is None else coverage_of(mask, photo)
+        place = register(photo, copy, given, motion=self.motion)
+        over = lay(photo, copy, place.matrix, given, drift=self.drift)
+        coverage, notes = self._area(over, given)
+        after, coverage, cut = self._brought(over, coverage)
+        notes = [*_said(photo, copy, place), *notes, *cut]
+        report = self._report(over, place, after, coverage, notes)
+        report["seconds"] = round(time.perf_counter() - started, 2)
+        record = self._record(photo, copy)
+        if given is not None:
+            record["mask"] = {"sha256": digest_of(given), **mask_told(mask)}
+        return Result(after, report, photo, coverage, record, self._source(photo, copy))
+
+    def _area(self, over: Overlay, given: Coverage | None) -> tuple[Coverage, list[str]]:
+        """The area that is brought home, and what is to be said of it."""
+        if given is not None:
+            return given, [*advice(given)]
+        found = find_changes(over, threshold=self.threshold, grow=self.grow)
+        if found.share <= _MOST:
+            return found.coverage, []
+        note = (
+            f"{found.share:.0%} of the picture changed, as if all was drawn anew; "
+            "give MASK to bring home a part"
+        )
+        return found.coverage, [note]
+
+    def _brought(self, over: Overlay, coverage: Coverage) -> tuple[Photo, Coverage, list[str]]:
+        """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
+        photo, size = over.photo, over.photo.size
+        box = nearby(bounding_box(coverage), size)
+        patch, covered = sampled(over.copy, over.matrix, box, precise=True)
+        asked = coverage[box.slices]
+        cut = int(np.count_nonzero((asked > 0) & ~covered))
+        if cut:
+            coverage = coverage.copy()
+            coverage[box.slices] = np.where(covered, asked, np.float32(0))
+        if not coverage.any():
+            raise MaskError(
+                "the edited picture does not reach to where the mask is; was it cropped? "
+                "Give another mask"
+            )
+        kept = colour.to_real_rgb(photo.samples[box.slices], photo.mode, photo.profile)
+        patch = np.where(covered[..., None], over.drift.undone(patch), kept)
+        if not over.exact:
+            hole = coverage[box.slices] > 0
+            patch = harmonised(patch, kept, hole, self._harmony(), self.seed)
+        # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
+        dither = colour.depth(over.copy.mode) == 8
+        after = composite(photo, patch, box, coverage, seed=self.seed, dither=dither)
+        notes = [f"{cut} pixels of the area lie outside of the edited picture and were kept"]
+        return after, coverage, notes if cut else []
+
+    def _harmony(self) -> Harmony:
+        blend, feather = blend_of(self.seam, self.feather)
+        return Harmony(
+            colour=self.match,
+            blend=blend,
+            feather=feather,
+            grain=self.grain,
+            sharpen=self.sharpen,
+        )
+
+    def _report(
+        self,
+        over: Overlay,
+        place: Registration,
+        after: Photo,
+        coverage: Coverage,
+        notes: list[str],
+    ) -> Report:
+        """What was found, done and changed."""
+        before = over.photo
+        count = compared(before, after, coverage)
+        box = bounding_box(coverage)
+        near = nearby(box, before.size)
+        return {
+            "edit": "composite",
+            **{f.name: plain(getattr(self, f.name)) for f in fields(self)},
+            "registration": place.report(before.size),
+            "exact": over.exact,
+            "colour_drift": _drift_told(over),
+            "area": box._asdict(),
+            "versions": versions(),
+            "pixels": coverage.size,
+            "pixels_kept": int(np.count_nonzero(coverage == 0)),
+            "samples_kept": count.kept,
+            "samples_changed": count.edited_changed,
+            "samples_changed_outside": count.kept_changed,
+            "scores": scores(after.rgb(near), coverage[near.slices]),
+            "notes": notes,
+        }
+
+    def _record(self, photo: Photo, copy: Photo) -> dict[str, Any]:
+        """What is needed to repeat it; there is no model in it."""
+        record: dict[str, Any] = {
+            "format": 1,
+            "edit": "Composite",
+            "options": {f.name: plain(getattr(self, f.name)) for f in fields(self)},
+            "versions": versions(),
+        }
+        for name, picture in (("original", photo), ("edited", copy)):
+            record[name] = {"sha256": picture.digest or digest_of(picture.samples)}
+            if picture.path is not None:
+                record[name]["path"] = str(picture.path)
+        return record
+
+    def _source(self, photo: Photo, copy: Photo) -> str:
+        """The IPTC DigitalSourceType; what a model made once, no later edit makes otherwise."""
+        said = [xmp.source_of(picture.carried.get("xmp")) for picture in (photo, copy)]
+        if any(name in _BY_MODELS for name in said):
+            return xmp.COMPOSITE
+        if self.made_by != "auto":
+            return MAKERS[self.made_by]
+        own = said[1]
+        return own if own is not None and own in MAKERS.values() else MAKERS["unknown"]
+
+
+def _drift_told(over: Overlay) -> list[float] | None:
+    """How much of red, green and blue was added to middle grey; None where nothing was."""
+    if over.drift.nothing:
+        return None
+    step = over.drift.step(np.full((1, 3), 127.5, np.float32))
+    return [round(float(value), 2) for value in step[0]]
+
+
+def _said(photo: Photo, copy: Photo, place: Registration) -> list[str]:
+    """Notes of the two files, and of how they lie on each other."""
+    notes = [*photo.notes, *(f"the edited picture: {note}" for note in copy.notes), *place.notes]
+    if colour.has_alpha(copy.mode):
+        notes.append("the edited picture's alpha channel was not looked at")
+    finest = min(scale_of(place.matrix, photo.size))
+    if finest < _SOFT:
+        notes.append(
+            f"the edited picture has {finest:.2g} of the original's resolution; what is brought "
+            "home is as soft (--sharpen helps a little)"
+        )
+    if place.residual is not None and place.residual * finest > _UNSURE:
+        notes.append(f"the two lie on each other to {place.residual:.1f} pixels only")
+    return notes

@@ -1,0 +1,259 @@
+"""Edits made elsewhere and brought home: `python tests/benchmarks/composite.py FOLDER`.
+
+FOLDER holds photos NN.jpg. Each gets an edit inside a known area (content of another photo, a
+change of colour, something taken out by Navier-Stokes, or `editkit inpaint`), and the whole then a
+known journey: warp, resize, cast, JPEG. What comes back is brought home and held against the truth.
+Prints a Markdown table, one row for each edit and journey.
+
+`--megapixels 24` measures time and memory instead, on one photo enlarged to that size.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import editkit
+from editkit.photo.changes import find_changes, lay
+from editkit.photo.files import read_photo
+from editkit.photo.register import register
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+from away import Journey, iou
+
+Array = NDArray[np.uint8]
+Bits = NDArray[np.bool_]
+
+JOURNEYS: Mapping[str, Journey] = {
+    "none at all": Journey(),
+    "JPEG 75": Journey(quality=75),
+    "cast, JPEG 85": Journey(cast=(1.1, 1, 0.88), gamma=1.15, quality=85),
+    "half size, JPEG 85": Journey(scale=0.5, quality=85),
+    "quarter size, JPEG 90": Journey(scale=0.25, quality=90),
+    "double size, JPEG 85": Journey(scale=2, quality=85),
+    "shift 3.4/-2.7, JPEG 85": Journey(shift=(3.4, -2.7), quality=85),
+    "padded, 0.6 of the size, JPEG 85": Journey(zoom=0.93, scale=0.6, quality=85),
+    "perspective, turn, zoom, cast, JPEG 80": Journey(
+        tilt=0.02,
+        turn=-0.5,
+        zoom=1.02,
+        shift=(-6, 3.3),
+        quality=80,
+        cast=(1.05, 1, 0.9),
+        gamma=0.9,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One edit brought home."""
+
+    mean: float
+    largest: float
+    copy_mean: float
+    found: float
+    mask: float
+    missed: float
+    outside: int
+    off: float
+    naive: float
+
+
+Edit = Callable[[Array, Array], tuple[Array, Bits]]
+
+
+def ellipse(photo: Array, across: float, down: float) -> Bits:
+    height, width = photo.shape[:2]
+    rows, columns = np.mgrid[:height, :width]
+    x, y = (columns - 0.5 * width) / (across * width), (rows - 0.48 * height) / (down * height)
+    return x**2 + y**2 < 1
+
+
+def pasted(photo: Array, other: Array) -> tuple[Array, Bits]:
+    """Content of another photo, a seventh of the picture."""
+    where = ellipse(photo, 0.2, 0.22)
+    return np.where(where[..., None], other, photo), where
+
+
+def large(photo: Array, other: Array) -> tuple[Array, Bits]:
+    """The same, two fifths of it."""
+    where = np.zeros(photo.shape[:2], np.bool_)
+    height, width = photo.shape[:2]
+    where[int(0.1 * height) : int(0.82 * height), int(0.2 * width) : int(0.755 * width)] = True
+    return np.where(where[..., None], other, photo), where
+
+
+def recoloured(photo: Array, _: Array) -> tuple[Array, Bits]:
+    """Warmer by a quarter."""
+    where = ellipse(photo, 0.2, 0.22)
+    toned = np.clip(photo * np.array([1.25, 0.95, 0.7]), 0, 255).astype(np.uint8)
+    return np.where(where[..., None], toned, photo), where
+
+
+def taken_out(photo: Array, _: Array) -> tuple[Array, Bits]:
+    """An object filled over by a classic method; where that differs from before is the area."""
+    where = ellipse(photo, 0.1, 0.1)
+    filled = np.asarray(cv2.inpaint(photo, where.astype(np.uint8), 5, cv2.INPAINT_NS), np.uint8)
+    return filled, differing(photo, filled, where)
+
+
+def inpainted(photo: Array, _: Array) -> tuple[Array, Bits]:
+    """By the built-in model."""
+    where = ellipse(photo, 0.12, 0.12)
+    made = np.asarray(editkit.inpaint(photo, where, steps=8).image)
+    return made, differing(photo, made, where)
+
+
+def differing(photo: Array, after: Array, where: Bits) -> Bits:
+    """Where two pictures differ visibly (by 3 in CIELAB), with gaps up to 8 pixels closed.
+
+    What was painted to look as what was there before is no change that anybody could find.
+    """
+    one, other = (
+        np.asarray(cv2.cvtColor(v.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB))
+        for v in (photo, after)
+    )
+    apart = (np.sqrt(((one - other) ** 2).sum(axis=2)) > 3).astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    return (np.asarray(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, disc)) > 0) & where
+
+
+EDITS: Mapping[str, Edit] = {
+    "pasted": pasted,
+    "two fifths pasted": large,
+    "recoloured": recoloured,
+    "taken out": taken_out,
+    "inpainted": inpainted,
+}
+
+
+def photos(folder: Path, limit: int) -> Iterator[Array]:
+    files = sorted(folder.glob("*.jpg"))
+    for place in np.linspace(0, len(files) - 1, min(limit, len(files))):
+        yield np.asarray(Image.open(files[round(place)]).convert("RGB"))
+
+
+def judged(before: Array, edited: Array, where: Bits, journey: Journey) -> Score:
+    photo, copy = read_photo(before), read_photo(journey.of(edited))
+    place = register(photo, copy)
+    mean, largest = journey.error(before, place.matrix)
+    size = (before.shape[1], before.shape[0])
+    laid = np.asarray(Image.fromarray(copy.samples).resize(size, Image.Resampling.LANCZOS))
+    naive = error(laid, edited, where)
+    try:
+        found = find_changes(lay(photo, copy, place.matrix, drift=True))
+    except editkit.MaskError:
+        return Score(mean, largest, mean * journey.scale, 0, 0, 1, 0, naive, naive)
+    result = editkit.composite(photo, copy, grain=0.0)
+    now, mask = np.asarray(result.image), found.coverage > 0
+    outside = int(np.count_nonzero(now[~mask] != before[~mask]))
+    return Score(
+        mean,
+        largest,
+        mean * journey.scale,
+        iou(found.area, where),
+        iou(mask, where),
+        float(np.mean(~mask[where])),
+        outside,
+        error(now, edited, where),
+        naive,
+    )
+
+
+def error(now: Array, edited: Array, where: Bits) -> float:
+    return float(np.abs(now[where].astype(np.float32) - edited[where]).mean())
+
+
+def table(folder: Path, limit: int, edits: list[str]) -> None:
+    before = list(photos(folder, limit))
+    print(
+        "| edit | journey | error, px: mean | largest | in copy's px | area IoU: mean | worst "
+        "| grown mask IoU | missed | changed outside | off inside: naive | ours |"
+    )
+    print("| --- | --- |" + " ---: |" * 10)
+    for name in edits:
+        made = [EDITS[name](photo, other(before, k)) for k, photo in enumerate(before)]
+        for title, journey in JOURNEYS.items():
+            pairs = zip(before, made, strict=True)
+            scores = [judged(photo, *edit, journey) for photo, edit in pairs]
+            print(row(name, title, scores), flush=True)
+
+
+def other(before: list[Array], number: int) -> Array:
+    image = Image.fromarray(before[(number + 1) % len(before)])
+    return np.asarray(image.resize(before[number].shape[1::-1], Image.Resampling.LANCZOS))
+
+
+def row(name: str, title: str, scores: list[Score]) -> str:
+    def mean(key: str) -> float:
+        return float(np.mean([getattr(score, key) for score in scores]))
+
+    figures = [
+        f"{mean('mean'):.3f}",
+        f"{max(score.largest for score in scores):.3f}",
+        f"{mean('copy_mean'):.3f}",
+        f"{mean('found'):.3f}",
+        f"{min(score.found for score in scores):.3f}",
+        f"{mean('mask'):.3f}",
+        f"{mean('missed'):.1%}",
+        str(sum(score.outside for score in scores)),
+        f"{mean('naive'):.1f}",
+        f"{mean('off'):.1f}",
+    ]
+    return f"| {name} | {title} | " + " | ".join(figures) + " |"
+
+
+def cost(folder: Path, megapixels: float) -> None:
+    """Time and memory of one edit, the same size and as a model returns it (1536 px)."""
+    photo = next(photos(folder, 1))
+    height = round((megapixels * 1e6 * photo.shape[0] / photo.shape[1]) ** 0.5)
+    size = (round(height * photo.shape[1] / photo.shape[0]), height)
+    before: Any = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
+    noise = np.random.default_rng(0).integers(-6, 7, (height, size[0], 1), np.int8)
+    before = cv2.add(before, np.repeat(noise, 3, axis=2), dtype=cv2.CV_8U)
+    edited = before.copy()
+    edited[500:1700, 400:2000] = edited[-1700:-500, -2000:-400]
+    folder = Path("cost")
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(before).save(folder / "before.jpg", quality=95)
+    Image.fromarray(edited).save(folder / "same.jpg", quality=90)
+    small: Any = cv2.resize(edited, (1536, 1536 * height // size[0]), interpolation=cv2.INTER_AREA)
+    Image.fromarray(small).save(folder / "small.png")
+
+
+def brought(folder: Path, name: str) -> None:
+    started, used = time.perf_counter(), time.process_time()
+    result = editkit.composite(folder / "before.jpg", folder / name)
+    wall, cpu = time.perf_counter() - started, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{name}: {wall:.1f} s, {cpu:.1f} CPU s, peak {peak:.0f} MiB", result.report["area"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--limit", type=int, default=6)
+    parser.add_argument("--edits", nargs="+", choices=EDITS, default=list(EDITS))
+    parser.add_argument("--megapixels", type=float, help="write cost/: before, same, small")
+    parser.add_argument("--brought", metavar="NAME", help="bring home one file of FOLDER")
+    given = parser.parse_args()
+    if given.brought is not None:
+        brought(given.folder, given.brought)
+    elif given.megapixels is not None:
+        cost(given.folder, given.megapixels)
+    else:
+        table(given.folder, given.limit, given.edits)
+
+
+if __name__ == "__main__":
+    main()
