@@ -125,7 +125,7 @@ def test_diffusion_is_inpainting_without_a_prompt(tiny9: Model) -> None:
     theirs = editkit.inpaint(photo, mask, model=tiny9, steps=2, prefill="patchmatch")
     assert np.array_equal(samples(ours.image), samples(theirs.image))
     assert ours.report["edit"] == "erase"
-    assert ours.source == "compositeWithTrainedAlgorithmicMedia"
+    assert ours.source_type == "compositeWithTrainedAlgorithmicMedia"
     edit = Erase(steps=2, prefill="patchmatch")
     assert np.array_equal(samples(edit(tiny9, photo, mask).image), samples(ours.image))
 
