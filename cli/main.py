@@ -1,7 +1,7 @@
 """The `editkit` command, and the one place where errors become exit codes.
 
-0 success · 1 something failed · 2 something given cannot be used · 130 interrupted. A bug keeps its
-traceback.
+0 success · 1 something failed · 2 something given cannot be used · 3 some photos of a batch failed,
+the others are done · 130 interrupted. A bug keeps its traceback.
 """
 
 import os
@@ -13,11 +13,13 @@ import click
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
 
+from .batch import batch
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
 from .mask import mask
 from .models import models
+from .recipe import apply, recipe, report
 from .resample import resample
 from .verify import info, replay, verify
 
@@ -29,6 +31,7 @@ def cli() -> None:
 
 
 _COMMANDS = (inpaint, img2img, resample, generate, mask, verify, info, replay, models)
+_COMMANDS += (batch, apply, recipe, report)
 for _command in _COMMANDS:
     cli.add_command(_command)
 

@@ -118,8 +118,11 @@ class Job:
             made = getattr(editkit, edit)(prompt, seed=seed, **options)
             with self._progress() as progress:
                 result = made(model, *inputs, progress=progress)
-            evidence = _write(_named(result, mask), target, saving, force=self.force)
-            self._tell(result, target, evidence)
+            self.deliver(_named(result, mask), target, saving)
+
+    def deliver(self, result: "Result", target: str, saving: "Saving") -> None:
+        """Writes what came out, and tells of it."""
+        self._tell(result, target, _write(result, target, saving, force=self.force))
 
     def _signer(self) -> "Signer | None":
         if self.sign is None:
