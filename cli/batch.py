@@ -81,7 +81,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--seeds",
         type=click.Choice(("photo", "same")),
-        help="A seed for each photo, of --seed and its path below IN; or the same for all.  [photo]",
+        help="A seed for each photo, from --seed and its path below IN; or one for all.  [photo]",
     ),
     click.option(
         "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
@@ -211,8 +211,8 @@ def _batched(single: click.Command) -> click.Command:
         single.name,
         callback=run,
         params=[*arguments, *options],
-        help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such as "
-        "'shoot/**/*.jpg', a file, or - for a list of files on standard input. Text may hold "
+        help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such "
+        "as 'shoot/**/*.jpg', a file, or - for a list of files on standard input. Text may hold "
         "variables: {stem}, {name}, {folder}, and columns of --table; double other braces.",
         short_help=single.get_short_help_str(100),
     )

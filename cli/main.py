@@ -31,8 +31,8 @@ def cli() -> None:
 
 
 _COMMANDS = (inpaint, img2img, resample, generate, mask, verify, info, replay, models)
-_COMMANDS += (batch, apply, recipe, report)
-for _command in _COMMANDS:
+_BATCHES = (batch, apply, recipe, report)
+for _command in (*_COMMANDS, *_BATCHES):
     cli.add_command(_command)
 
 

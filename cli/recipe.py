@@ -27,7 +27,7 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group()
 def recipe() -> None:
-    """Check a recipe, show it, or print the JSON schema of recipes.
+    r"""Check a recipe, show it, or print the JSON schema of recipes.
 
     A recipe is a file in YAML or TOML that chains edits:
 

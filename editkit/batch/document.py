@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -87,9 +87,9 @@ def _toml(name: str, text: str) -> dict[str, Any]:
 
 
 def _yaml(name: str, text: str) -> Document:
-    loader = yaml.SafeLoader(text)
     try:
-        root = cast("yaml.Node | None", loader.get_single_node())
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
         if root is not None:
             _check_tree(name, root, 0)
         data = None if root is None else loader.construct_document(root)
@@ -100,8 +100,6 @@ def _yaml(name: str, text: str) -> Document:
     # A value of the kind that looks like a date or a number, but is none, is a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{name}:1:1: {str(error).splitlines()[0]}") from error
-    finally:
-        loader.dispose()
     empty = yaml.MappingNode("", [], yaml.Mark(name, 0, 0, 0, "", 0))
     return Document(name, data, text, root or empty)
 

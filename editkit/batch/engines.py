@@ -180,7 +180,7 @@ def _started(setup: Setup, device: str) -> _Worker:
 
 
 def _work(setup: Setup, pipe: Connection) -> None:
-    """The life of a worker: loads the model, then edits what it is given until it is told to end."""
+    """The life of a worker: loads the model, then edits what it is given until told to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _hush()
@@ -251,6 +251,6 @@ def local_devices(device: str, workers: int | None) -> tuple[str, ...]:
 
 
 def threads_of(workers: int) -> int | None:
-    """Threads for each of several workers on the CPU, so that they do not stand in each other's way."""
+    """Threads of each of several workers on a CPU, so that none stands in another's way."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, cores // workers) if workers > 1 else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from editkit.batch.tasks import printable
 from editkit.errors import InputError
 
 SUFFIXES = (
@@ -31,7 +32,7 @@ class Found:
     @property
     def variables(self) -> dict[str, str]:
         """What its name alone tells."""
-        name = self.relative
+        name = PurePosixPath(printable(self.relative))
         folder = "" if str(name.parent) == "." else str(name.parent)
         return {"stem": name.stem, "name": name.name, "folder": folder}
 
@@ -100,7 +101,7 @@ def _is_photo(path: Path) -> bool:
 def _globbed(pattern: str, without: set[Path]) -> list[Found]:
     import glob
 
-    fixed = [part for part in Path(pattern).parts]
+    fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
     base = Path(*fixed[:first]) if first else Path()
     paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207

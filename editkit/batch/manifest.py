@@ -7,7 +7,7 @@ while a batch runs disturbs nothing.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,7 @@ class Manifest:
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Generator[sqlite3.Connection]:
         try:
             self._db.execute("begin immediate")
             yield self._db
@@ -232,7 +232,9 @@ def _rows(db: sqlite3.Connection) -> dict[tuple[str, int], Row]:
 def _row(r: tuple[Any, ...]) -> Row:
     stat = None if r[8] is None else Stat(r[8], r[9])
     output = None if r[11] is None else Stat(r[11], r[12])
-    return Row(*r[:6], bool(r[6]), r[7], stat, r[10], output, *r[13:])
+    photo, variant, target, settings, state, error, passing, sha = r[:8]
+    known = (photo, variant, target, settings, state, error, bool(passing), sha)
+    return Row(*known, stat, r[10], output, r[13], r[14], r[15])
 
 
 def _newer(row: Row, other: Row | None) -> bool:

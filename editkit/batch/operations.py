@@ -60,8 +60,7 @@ class Operation:
     def inputs(self) -> tuple[str, ...]:
         """What it is called with, in order: `model`, `photo`, `mask`, and others as files."""
         parameters = inspect.signature(self.kind.__call__).parameters.values()
-        by_place = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        return tuple(by_place[1:])
+        return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -146,8 +145,9 @@ def _number(value: Any, *, text: bool) -> float | int | None:  # noqa: ANN401
             value = int(value) if value.strip("+-").isdecimal() else float(value)
         except ValueError:
             return None
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if plain and not math.isnan(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return None
+    return value
 
 
 def _called(kind: Any) -> str:  # noqa: ANN401

@@ -18,7 +18,6 @@ from editkit.batch.inputs import (
     without_masks,
 )
 from editkit.batch.manifest import Row, Stat
-from editkit.batch.operations import operations
 from editkit.batch.recipe import Bound, Recipe
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError
@@ -305,14 +304,16 @@ class Planner:
 
     def _reason(self, task: Task, row: Row | None, plan: Plan) -> str | None:
         """Why a task is to be done; None if it is not."""
-        if row is None:
-            return "new"
-        if self.choice.force:
-            return "forced"
+        if row is None or self.choice.force:
+            return "new" if row is None else "forced"
         if row.state == "running":
             return "interrupted"
         if row.settings != task.settings or not self._same_photo(task, row, plan):
             return "changed"
+        return self._again(task, row, plan)
+
+    def _again(self, task: Task, row: Row, plan: Plan) -> str | None:
+        """Why a task is to be done again, though nothing has changed; None if it is not."""
         if row.state == "failed":
             if row.passing or self.choice.retry:
                 return "failed"

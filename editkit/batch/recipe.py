@@ -9,12 +9,12 @@ A step is named by its operation, whose value is the prompt; other keys are the 
 edit's class, and `mask` is a file, a folder of masks, or an expression.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from editkit.batch.document import Document, read_document
 from editkit.batch.operations import Operation, check_mask, converted, operations
@@ -60,7 +60,7 @@ class Step:
                 yield from ((key, name) for name in names)
 
     @contextmanager
-    def at(self, key: str) -> Iterator[None]:
+    def at(self, key: str) -> Generator[None]:
         """Puts the place of a key before what is wrong with it."""
         try:
             yield
@@ -300,11 +300,11 @@ def _text_of(step: Step, options: dict[str, Any], name: str) -> str:
         if not isinstance(value, str):
             what = f"{name} is {value!r}; give text" if value is not None else f"it needs a {name}"
             raise InputError(f"{step.operation.name}: {what}, such as '{name}: ...'")
-    return cast("str", value)
+    return value
 
 
 @contextmanager
-def _placed(document: Document, keys: tuple[str | int, ...]) -> Iterator[None]:
+def _placed(document: Document, keys: tuple[str | int, ...]) -> Generator[None]:
     try:
         yield
     except InputError as error:
@@ -315,31 +315,35 @@ def _setting(
     document: Document,
     keys: tuple[str | int, ...],
     name: str,
-    value: Any,
-    folder: Path,  # noqa: ANN401
+    value: Any,  # noqa: ANN401
+    folder: Path,
 ) -> Any:  # noqa: ANN401
-    with _placed(document, keys):
-        if name == "table":
-            return read_table(folder / converted(name, value, str))
     if name in ("variables", "gates"):
         return _table_setting(document, keys, name, value)
     if name == "rank":
-        value = value.split(",") if isinstance(value, str) else value
-        if not isinstance(value, list):
-            raise document.error(keys, f"rank is {value!r}; give a list of scores")
-        for number, score in enumerate(value):
-            if score not in SCORES:
-                raise document.error((*keys, number), unknown("score", str(score), _SCORES))
-        return tuple(value)
-    if name == "sign":
-        pair = (
-            isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value)
-        )
-        if not pair:
-            raise document.error(keys, "sign is a list of two files: certificates and key")
-        return tuple(str(folder / part) for part in value)
+        return _rank(document, keys, value)
     with _placed(document, keys):
+        if name == "table":
+            return read_table(folder / converted(name, value, str))
+        if name == "sign":
+            return _sign(value, folder)
         return _checked(name, converted(name, value, _SETTINGS[name]))
+
+
+def _rank(document: Document, keys: tuple[str | int, ...], value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    scores = value.split(",") if isinstance(value, str) else value
+    if not isinstance(scores, list) or not scores:
+        raise document.error(keys, f"rank is {value!r}; give a list of scores")
+    for number, score in enumerate(scores):
+        if score not in SCORES:
+            raise document.error((*keys, number), unknown("score", str(score), _SCORES))
+    return tuple(scores)
+
+
+def _sign(value: Any, folder: Path) -> tuple[str, str]:  # noqa: ANN401
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value):
+        return str(folder / value[0]), str(folder / value[1])
+    raise InputError("sign is a list of two files: certificates and key")
 
 
 def _table_setting(
@@ -393,7 +397,7 @@ def _within(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
-_SCORES = MappingProxyType(dict.fromkeys(SCORES))
+_SCORES: Mapping[str, None] = MappingProxyType(dict.fromkeys(SCORES))
 _SETTINGS: Mapping[str, Any] = MappingProxyType(
     {f.name: f.type for f in fields(Recipe) if f.name not in ("steps", "folder", "places")}
     | {"seeds": str}

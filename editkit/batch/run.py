@@ -1,8 +1,8 @@
-"""A batch from end to end: plan, run, remember; whatever fails is written down and stops nothing."""
+"""A batch from end to end: plan, run, remember; what fails is written down and stops nothing."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,15 @@ class Summary:
     left: int = 0
     seconds: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    def count(self, outcome: Outcome, *, keep: bool) -> None:
+        """Adds what came of a task."""
+        if outcome.state == "done":
+            self.done += 1
+        else:
+            self.failed[_called(*outcome.key)] = outcome.error or ""
+        if keep:
+            self.outcomes.append(outcome)
 
     @property
     def code(self) -> int:
@@ -129,32 +138,16 @@ class Batch:
         from editkit.ops.result import versions
 
         number = manifest.begin_run(time.time(), described(self.recipe), versions())
-        given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
-
-        def handed_out() -> Iterator[Task]:
-            for task in tasks:
-                row = _first_row(task)
-                manifest.write(row)
-                given[task.key] = (task, row)
-                yield task
-
-        for outcome in self.engine(Setup.of(self.recipe), handed_out()):
-            task, row = given.pop(outcome.key)
-            if outcome.state == "failed" and task.problem is None:
-                _put_away(task, self.out)
-            _record(manifest, row, outcome)
-            name = _called(*outcome.key)
-            if outcome.state == "done":
-                summary.done += 1
-                Path(task.rejected).unlink(missing_ok=True)
-            else:
-                summary.failed[name] = outcome.error or ""
-            if keep:
-                summary.outcomes.append(outcome)
+        ledger = _Ledger(manifest, self.out)
+        possible = [task for task in tasks if task.problem is None]
+        for outcome in _joined(
+            ledger.refused(task for task in tasks if task.problem is not None),
+            self.engine(Setup.of(self.recipe), ledger.handed_out(possible)) if possible else (),
+        ):
+            task = ledger.settled(outcome)
+            summary.count(outcome, keep=keep)
             self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
-        if given:
-            names = ", ".join(sorted(_called(*key) for key in given))
-            raise BatchError(f"the engine lost {len(given)} photos: {names}; run again")
+        ledger.check()
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
 
     def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
@@ -179,6 +172,59 @@ class Batch:
             whole = {"seconds": round(each * len(plan.tasks), 1), "seconds_each": round(each, 2)}
             out |= {**whole, "memory": memory, "measured": len(good)}
         return out
+
+
+class _Ledger:
+    """Tasks that are out, and the manifest that says so."""
+
+    def __init__(self, manifest: Manifest, out: Path) -> None:
+        self._manifest, self._root = manifest, out
+        self._given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
+
+    def handed_out(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """The tasks, each written down as it is taken."""
+        for task in tasks:
+            row = _first_row(task)
+            self._manifest.write(row)
+            self._given[task.key] = (task, row)
+            yield task
+
+    def refused(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What comes of tasks that cannot be done: no engine is needed to say so."""
+        for task in tasks:
+            self._given[task.key] = (task, _first_row(task))
+            yield Outcome(*task.key, "failed", task.problem, row={"sha256": _digest(task)})
+
+    def settled(self, outcome: Outcome) -> Task:
+        """Writes down what came of a task; which one that was."""
+        task, row = self._given.pop(outcome.key)
+        if outcome.state == "failed" and task.problem is None:
+            _put_away(task, self._root)
+        if outcome.state == "done":
+            Path(task.rejected).unlink(missing_ok=True)
+        state = {"state": outcome.state, "error": outcome.error, "passing": outcome.passing}
+        whole = {**row, **outcome.row, **state, "finished": time.time()}
+        self._manifest.write(whole, outcome.steps)
+        return task
+
+    def check(self) -> None:
+        """Finds tasks of which nothing came.
+
+        Raises:
+            BatchError: there are some.
+        """
+        if self._given:
+            names = ", ".join(sorted(_called(*key) for key in self._given))
+            raise BatchError(f"the engine lost {len(self._given)} photos: {names}; run again")
+
+
+def _joined(*parts: Iterable[Outcome]) -> Iterator[Outcome]:
+    for part in parts:
+        yield from part
+
+
+def _digest(task: Task) -> str | None:
+    return Digests({}).of(Path(task.source))
 
 
 def check_scored(recipe: Recipe) -> None:
@@ -245,12 +291,6 @@ def _first_row(task: Task) -> dict[str, Any]:
         "mtime": None if stat is None else stat.mtime,
         "started": time.time(),
     }
-
-
-def _record(manifest: Manifest, row: Mapping[str, Any], outcome: Outcome) -> None:
-    state = {"state": outcome.state, "error": outcome.error, "passing": outcome.passing}
-    whole = {**row, **outcome.row, **state, "finished": time.time()}
-    manifest.write(whole, outcome.steps)
 
 
 def _put_away(task: Task, out: Path) -> None:
