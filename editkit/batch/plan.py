@@ -338,8 +338,11 @@ class Planner:
     def _altered(self, row: Row, target: Path) -> bool:
         """Whether a result is no longer what we wrote."""
         stat = Stat.of(target)
-        if stat is None or row.output_stat is None or stat == row.output_stat:
+        if stat is None or stat == row.output_stat:
             return False
+        if row.output_stat is None:
+            # What failed left nothing; what was interrupted may have left what we wrote.
+            return row.state == "failed"
         return self.digests.of(target) != row.output_sha256
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -381,10 +382,14 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     """Edits photos in this process.
 
     Raises:
-        BatchError: the model cannot be loaded.
+        ModelError, DeviceError: the model cannot be loaded.
     """
-    bench = Bench(setup)
-    yield from pipeline(bench, lambda _: next(tasks, None))
+    bench, first = Bench(setup), next(tasks, None)
+    if first is None:
+        return
+    loaded(bench, first.steps)
+    waiting = chain([first], tasks)
+    yield from pipeline(bench, lambda _: next(waiting, None))
 
 
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:

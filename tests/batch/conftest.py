@@ -41,6 +41,7 @@ def batch(recipe: Recipe, tmp_path: Path) -> MakeBatch:
     """Makes batches that run in this process."""
 
     def make(out: str = "out", **more: Any) -> Batch:
-        return Batch(**{"recipe": recipe, "out": tmp_path / out, "engine": here, **more})
+        given: dict[str, Any] = {"recipe": recipe, "engine": here, **more}
+        return Batch(out=tmp_path / out, **given)
 
     return make
