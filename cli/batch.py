@@ -198,7 +198,7 @@ def _batched(single: click.Command) -> click.Command:
         copy.copy(p) for n, p in own.items() if isinstance(p, click.Option) and n not in _NOT_TAKEN
     ]
     if "mask" in own:
-        text = "A file for all, a folder of masks (STEM or STEM_mask), or an expression."
+        text = "A file for all, a folder of masks (STEM, STEM_mask, STEM.mask), or an expression."
         options.insert(0, click.Option(["--mask"], metavar="EXPR", required=True, help=text))
 
     # Not by pass_context: some edits have an option of that name.

@@ -20,6 +20,7 @@ OWN = ".editkit"
 
 _MAGIC = re.compile(r"[*?\[]")
 _WRITTEN = SUFFIXES[:-1]
+_ENDS = ("_mask", ".mask")
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def check_apart(photos: Sequence[Found], out: Path) -> None:
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """A folder of masks, paired with photos by their names: `stem` or `stem_mask`, any suffix.
+    """A folder of masks, paired with photos by their names: `stem`, `stem_mask` or `stem.mask`.
 
     A mask in the same sub-folder goes before one at the top.
     """
@@ -193,7 +194,8 @@ class MaskFolder:
             InputError: there are several.
         """
         whole = str(photo.relative.with_suffix(""))
-        for key in (f"{whole}_mask", whole, f"{photo.relative.stem}_mask", photo.relative.stem):
+        names = [f"{name}{end}" for name in (whole, photo.relative.stem) for end in (*_ENDS, "")]
+        for key in names:
             paths = [p for p in self.masks.get(key, []) if not _same(p, photo.path)]
             if len(paths) > 1:
                 names = " and ".join(map(str, sorted(paths)))
@@ -204,13 +206,13 @@ class MaskFolder:
 
 
 def without_masks(photos: Sequence[Found]) -> list[Found]:
-    """The photos without those that are another's mask by name, `stem_mask` beside `stem`."""
+    """The photos without those that are another's mask by name: `stem_mask` beside `stem`."""
     names = {str(photo.relative.with_suffix("")) for photo in photos}
     return [photo for photo in photos if not _is_mask(str(photo.relative.with_suffix("")), names)]
 
 
 def _is_mask(name: str, names: set[str]) -> bool:
-    return name.endswith("_mask") and name.removesuffix("_mask") in names
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in _ENDS)
 
 
 def _same(one: Path, other: Path) -> bool:

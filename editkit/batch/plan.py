@@ -100,24 +100,15 @@ def found_photos(source: str, out: Path, recipe: Recipe, *, recursive: bool = Tr
     Raises:
         InputError: there are none, or they are where the results are to go.
     """
-    photos = find_photos(source, recursive=recursive, without=[out, *_mask_folders(recipe, source)])
-    if any(_is_same(folder, source) for folder in _all_mask_folders(recipe)):
+    texts = [step.mask for step in recipe.steps if step.mask is not None]
+    masks = [path for text in texts if (path := Path(recipe.path(text))).is_dir()]
+    base = Path(source).resolve()
+    within = [folder for folder in masks if base in folder.resolve().parents]
+    photos = find_photos(source, recursive=recursive, without=[out, *within])
+    if masks:  # they may lie beside the photos
         photos = without_masks(photos)
     check_apart(photos, out)
     return photos
-
-
-def _mask_folders(recipe: Recipe, source: str) -> list[Path]:
-    return [folder for folder in _all_mask_folders(recipe) if not _is_same(folder, source)]
-
-
-def _all_mask_folders(recipe: Recipe) -> list[Path]:
-    texts = [step.mask for step in recipe.steps if step.mask is not None]
-    return [path for text in texts if (path := Path(recipe.path(text))).is_dir()]
-
-
-def _is_same(folder: Path, source: str) -> bool:
-    return folder.resolve() == Path(source).resolve()
 
 
 def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:

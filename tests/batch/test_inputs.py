@@ -121,9 +121,11 @@ def test_masks_are_paired_by_stem_folder_first(tmp_path: Path) -> None:
 
 
 def test_masks_beside_their_photos_are_no_photos(tmp_path: Path) -> None:
-    both = touched(tmp_path / "in", "a.jpg", "a_mask.png", "sub/b.jpg", "lone_mask.png")
+    both = touched(
+        tmp_path / "in", "a.jpg", "a_mask.png", "sub/b.jpg", "sub/b.mask.png", "c_mask.png"
+    )
     found = find_photos(str(both))
-    assert names(without_masks(found)) == ["a.jpg", "lone_mask.png", "sub/b.jpg"]
+    assert names(without_masks(found)) == ["a.jpg", "c_mask.png", "sub/b.jpg"]
     pair = MaskFolder.read(both).mask_for(found[0])
     assert pair == both / "a_mask.png"
 
