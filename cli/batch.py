@@ -119,6 +119,24 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--shard", type=Shard(), help="Do the I-th of N parts; another machine another."),
     click.option("--watch", is_flag=True, help="Go on, and do photos as they come."),
     click.option(
+        "--engine",
+        type=click.Choice(("local", "ray")),
+        default="local",
+        show_default=True,
+        help="Edit on this machine, or on a Ray cluster (`editkit[ray]`) with a shared disk.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="Of the cluster, such as `auto`.  [RAY_ADDRESS, or one that is started here]",
+    ),
+    click.option(
+        "--gpus",
+        type=click.FloatRange(0, 64),
+        metavar="N",
+        help="GPUs of each Ray worker; 0.5 puts two on one.  [0]",
+    ),
+    click.option(
         "--workers",
         type=click.IntRange(0, 64),
         metavar="N",
@@ -143,6 +161,9 @@ class Wanted:
     sample: int | None
     shard: tuple[int, int] | None
     watch: bool
+    engine: str
+    ray_address: str | None
+    gpus: float | None
     workers: int | None
     as_json: bool
     quiet: bool
@@ -327,6 +348,10 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
 def _engine(recipe: "Recipe", wanted: Wanted) -> "Engine":
     from editkit.batch.engines import Local, here
 
+    if wanted.engine == "ray":
+        from editkit.batch.on_ray import OnRay
+
+        return OnRay(wanted.ray_address, wanted.workers, wanted.gpus or 0.0)
     if wanted.workers == 0:
         return here
     return Local(recipe.device, wanted.workers)

@@ -157,7 +157,8 @@ class _Crew:
             message = f"the process that edited it {how}, twice; the file may be hostile or huge"
             yield Outcome(*held[0].key, "failed", message, passing=True)
         else:
-            self._suspects.extend(held)
+            # It may have written a result and died before it said so: such a file is ours.
+            self._suspects.extend(dataclasses.replace(task, replaces=True) for task in held)
             self._tried.update(task.key for task in held)
         self._workers[number] = _started(worker.setup, worker.setup.device)
 
