@@ -1,14 +1,16 @@
 """Batches on a Ray cluster: the same tasks, done by actors that hold the model.
 
-Ray schedules, and brings back what is lost: an actor whose node dies is started on another one, and
-its task is done again. Photos, masks and results are paths that every node sees.
+Ray places the actors, and says which of them are lost; what those held is done by others. Photos,
+masks and results are paths that every node sees.
 """
 
 import dataclasses
 import importlib
 import os
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from editkit.errors import BatchError, InputError
 _HELD = 2
 """Tasks that wait at each actor, so that it is never idle between two."""
 
+_TRIES = 3
+"""Actors that a photo may take with it before it is given up."""
+
 
 class Worker:
     """An actor: a bench whose model is loaded once."""
@@ -26,6 +31,12 @@ class Worker:
         from editkit.batch.work import Bench
 
         self._bench = Bench(setup)
+
+    def ready(self, task: Task) -> None:
+        """Loads what a task needs."""
+        from editkit.batch.work import loaded
+
+        loaded(self._bench, task.steps)
 
     def edit(self, task: Task) -> Outcome:
         """What came of a task."""
@@ -64,27 +75,13 @@ class OnRay:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise BatchError(f"no Ray cluster: {str(error).splitlines()[0]}") from error
         try:
-            yield from self._done(ray, setup, tasks)
+            first = next(tasks, None)
+            if first is not None:
+                actors = _Actors(ray, setup, self.gpus, first)
+                yield from actors.run(chain([first], tasks), self._count(ray))
         finally:
             if ours:
                 ray.shutdown()
-
-    def _done(self, ray: Any, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:  # noqa: ANN401
-        # Without an end to restarts and retries, a photo that kills its actor would kill all.
-        kind = ray.remote(num_cpus=1, num_gpus=self.gpus, max_restarts=-1, max_task_retries=3)
-        actors = [kind(Worker).remote(setup) for _ in range(self._count(ray))]
-        free = [actor for actor in actors for _ in range(_HELD)]
-        given = dict[Any, tuple[Any, Task]]()
-        while True:
-            while free and (task := next(tasks, None)) is not None:
-                actor = free.pop()
-                given[actor.edit.remote(_anywhere(task))] = actor, task
-            if not given:
-                return
-            (reference,), _ = ray.wait(list(given), num_returns=1)
-            actor, task = given.pop(reference)
-            free.append(actor)
-            yield _outcome(ray, reference, task)
 
     def _count(self, ray: Any) -> int:  # noqa: ANN401
         if self.workers:
@@ -92,6 +89,82 @@ class OnRay:
         found = ray.cluster_resources()
         room = found.get("GPU", 0) / self.gpus if self.gpus else found.get("CPU", 1)
         return max(1, int(room))
+
+
+class _Actors:
+    """The actors of one run, and what they hold."""
+
+    def __init__(self, ray: Any, setup: Setup, gpus: float, first: Task) -> None:  # noqa: ANN401
+        self._ray, self._setup, self._first = ray, setup, _anywhere(first)
+        self._kind = ray.remote(num_cpus=1, num_gpus=gpus)(Worker)
+        self._starting = dict[Any, Any]()
+        self._given = dict[Any, tuple[Any, Task]]()
+        self._free = list[Any]()
+        self._lost = list[Any]()
+        self._again = deque[Task]()
+        self._tries = Counter[tuple[str, int]]()
+
+    def run(self, tasks: Iterator[Task], count: int) -> Iterator[Outcome]:
+        for _ in range(count):
+            self._start()
+        left = True
+        while left or self._given or self._again:
+            while self._free and (task := self._next(tasks)) is not None:
+                actor = self._free.pop()
+                self._given[actor.edit.remote(_anywhere(task))] = actor, task
+            left = left and not self._free  # one that is free has asked for more in vain
+            if not self._given and not self._again and not left:
+                return
+            (reference,), _ = self._ray.wait([*self._given, *self._starting], num_returns=1)
+            if reference in self._starting:
+                self._started(reference)
+            else:
+                yield from self._ended(reference)
+
+    def _start(self) -> None:
+        """Asks for an actor; it is there when there is room for it."""
+        actor = self._kind.remote(self._setup)
+        self._starting[actor.ready.remote(self._first)] = actor
+
+    def _started(self, reference: Any) -> None:  # noqa: ANN401
+        actor = self._starting.pop(reference)
+        errors = self._ray.exceptions
+        try:
+            self._ray.get(reference)
+        except errors.RayTaskError as error:
+            raise BatchError(f"the model cannot be loaded: {error.cause}") from error
+        except errors.RayActorError:
+            self._start()
+        else:
+            self._free += [actor] * _HELD
+
+    def _next(self, tasks: Iterator[Task]) -> Task | None:
+        return self._again.popleft() if self._again else next(tasks, None)
+
+    def _ended(self, reference: Any) -> Iterator[Outcome]:  # noqa: ANN401
+        actor, task = self._given.pop(reference)
+        try:
+            outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._lose(actor)
+            self._tries[task.key] += 1
+            if self._tries[task.key] < _TRIES:
+                self._again.append(task)
+                return
+            reason = str(error).strip().splitlines()[0]
+            message = f"the process that edited it ended, {_TRIES} times: {reason}"
+            outcome = Outcome(*task.key, "failed", message, passing=True)
+        else:
+            if actor not in self._lost:
+                self._free.append(actor)
+        yield outcome
+
+    def _lose(self, actor: Any) -> None:  # noqa: ANN401
+        """Asks for another actor in place of one that is gone."""
+        if actor not in self._lost:
+            self._lost.append(actor)
+            self._free = [other for other in self._free if other != actor]
+            self._start()
 
 
 def _ray() -> Any:  # noqa: ANN401 - a module that may not be there
@@ -119,12 +192,3 @@ def _anywhere(task: Task) -> Task:
 
 def _absolute(mask: str | None) -> str | None:
     return str(Path(mask).absolute()) if mask and Path(mask).is_file() else mask
-
-
-def _outcome(ray: Any, reference: Any, task: Task) -> Outcome:  # noqa: ANN401
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"the process that edited it ended again and again: {reason}"
-        return Outcome(*task.key, "failed", message, passing=True)
