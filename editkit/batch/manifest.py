@@ -8,7 +8,7 @@ while a batch runs disturbs nothing.
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,15 @@ class Manifest:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
             (version,) = self._db.execute("pragma user_version").fetchone()
-            if version not in (0, VERSION):
-                raise BatchError(f"{path} is of another version of editkit; give another folder")
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"pragma user_version = {VERSION}")
+            if version in (0, VERSION):
+                self._db.executescript(_SCHEMA)
+                self._db.execute(f"pragma user_version = {VERSION}")
         except sqlite3.Error as error:
+            self.close()
             raise BatchError(f"the manifest {path} cannot be used: {error}") from error
+        if version not in (0, VERSION):
+            self.close()
+            raise BatchError(f"{path} is of another version of editkit; give another folder")
 
     def close(self) -> None:
         """Closes the file; nothing is lost without it."""
@@ -145,7 +148,7 @@ class Manifest:
         found = _rows(self._db)
         for other in sorted(self.path.parent.glob("*.sqlite")):
             if other.name != self.path.name:
-                with suppress(sqlite3.Error), sqlite3.connect(other) as beside:
+                with suppress(sqlite3.Error), closing(sqlite3.connect(other)) as beside:
                     found |= {k: r for k, r in _rows(beside).items() if _newer(r, found.get(k))}
         return found
 
@@ -212,13 +215,12 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     found = dict[tuple[str, int], dict[str, Any]]()
     for file in files:
         try:
-            db = sqlite3.connect(file)
-            db.row_factory = sqlite3.Row
-            for row in db.execute("select * from photos"):
-                key = (row["photo"], row["variant"])
-                if key not in found or (row["finished"] or 0) > (found[key]["finished"] or 0):
-                    found[key] = dict(row)
-            db.close()
+            with closing(sqlite3.connect(file)) as db:
+                db.row_factory = sqlite3.Row
+                for row in db.execute("select * from photos"):
+                    key = (row["photo"], row["variant"])
+                    if key not in found or (row["finished"] or 0) > (found[key]["finished"] or 0):
+                        found[key] = dict(row)
         except sqlite3.Error as error:
             raise BatchError(f"the manifest {file} cannot be read: {error}") from error
     return [found[key] for key in sorted(found)]

@@ -336,6 +336,23 @@ def test_one_batch_at_a_time(photos: Path, batch: MakeBatch) -> None:
         run(made)
 
 
+def test_a_damaged_manifest_and_one_of_the_future_stop_the_batch(
+    photos: Path, batch: MakeBatch
+) -> None:
+    del photos
+    made = batch()
+    made.manifest_path.parent.mkdir(parents=True)
+    made.manifest_path.write_bytes(b"no database" * 100)
+    with pytest.raises(BatchError, match="cannot be used"):
+        run(made)
+    made.manifest_path.unlink()
+    db = sqlite3.connect(made.manifest_path)
+    db.execute("pragma user_version = 99")
+    db.close()
+    with pytest.raises(BatchError, match="another version"):
+        run(made)
+
+
 def test_what_was_interrupted_is_done_again(photos: Path, batch: MakeBatch) -> None:
     run(batch("whole"))
     made = batch()

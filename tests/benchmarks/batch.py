@@ -123,10 +123,12 @@ def killed_often(command: list[str], out: Path, options: argparse.Namespace) -> 
 DIFFUSERS = """
 import sys, torch
 from pathlib import Path
-from diffusers import StableDiffusionInpaintPipeline
+from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
 from PIL import Image, ImageDraw
 model, source, out, steps = sys.argv[1:]
-pipe = StableDiffusionInpaintPipeline.from_pretrained(model, safety_checker=None)
+pipe = StableDiffusionInpaintPipeline.from_pretrained(
+    model, torch_dtype=torch.float32, safety_checker=None)
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
 pipe.set_progress_bar_config(disable=True)
 for file in sorted(Path(source).rglob("*.*")):
     image = Image.open(file).convert("RGB")
