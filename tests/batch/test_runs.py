@@ -389,3 +389,11 @@ def test_a_photo_that_goes_away_fails_alone(photos: Path, batch: MakeBatch) -> N
     summary = batch().run(found)
     assert set(summary.failed) == {"b.jpg"}
     assert summary.done == 2
+
+
+def test_embeddings_of_many_prompts_do_not_fill_the_memory(tiny4: Any) -> None:
+    first = tiny4.embed("0").clone()
+    for number in range(100):
+        tiny4.embed(str(number))
+    assert len(tiny4._embeddings) <= 64
+    assert (tiny4.embed("0") == first).all()
