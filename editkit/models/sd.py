@@ -26,7 +26,6 @@ from editkit.models.weights import weights_digest
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
-
 # A batch may have a prompt for each photo, and there may be many photos.
 _REMEMBERED = 64
 
