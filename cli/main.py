@@ -1,7 +1,7 @@
 """The `editkit` command, and the one place where errors become exit codes.
 
-0 success · 1 something failed · 2 something given cannot be used · 130 interrupted. A bug keeps its
-traceback.
+0 success · 1 something failed · 2 something given cannot be used · 3 some photos of a batch failed,
+the others are done · 130 interrupted. A bug keeps its traceback.
 """
 
 import os
@@ -13,6 +13,7 @@ import click
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
 
+from .batch import batch
 from .composite import composite
 from .erase import erase
 from .generate import generate
@@ -21,6 +22,7 @@ from .inpaint import inpaint
 from .mask import mask
 from .models import models
 from .outpaint import outpaint
+from .recipe import apply, recipe, report
 from .resample import resample
 from .verify import info, replay, verify
 
@@ -45,7 +47,8 @@ _COMMANDS = (
     replay,
     models,
 )
-for _command in _COMMANDS:
+_BATCHES = (batch, apply, recipe, report)
+for _command in (*_COMMANDS, *_BATCHES):
     cli.add_command(_command)
 
 

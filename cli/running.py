@@ -153,7 +153,7 @@ class Job:
         for seed, target in targets.items():
             with self._progress() as progress:
                 result = make(seed, progress)
-            self._finish(_named(result, mask), target, saving)
+            self.deliver(_named(result, mask), target, saving)
 
     def make(
         self, edit: "Callable[[], Result]", photo: "Photo", source: str, mask: str | None
@@ -170,10 +170,11 @@ class Job:
         ((_, target),) = self.targets(source, photo).items()
         saving = self._saving(signer)
         result = _named(edit(), mask)
-        self._finish(result, target, saving)
+        self.deliver(result, target, saving)
         return result
 
-    def _finish(self, result: "Result", target: str, saving: "Saving") -> None:
+    def deliver(self, result: "Result", target: str, saving: "Saving") -> None:
+        """Writes what came out, and tells of it."""
         self._tell(result, target, _write(result, target, saving, force=self.force))
 
     def _signer(self) -> "Signer | None":

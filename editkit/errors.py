@@ -4,11 +4,13 @@ EditkitError
 ├── InputError (ValueError)       what was given cannot be used; the command line exits with 2
 │   ├── ImageError                a photo that cannot be read or written
 │   ├── MaskError                 a mask that does not fit, or selects nothing
+│   ├── RecipeError               a recipe that is wrong; the message names line and column
 │   └── UnknownModelError         (also a ModelError) no model of that name
 ├── ModelError
 │   ├── UnknownModelError
 │   ├── ModelLoadError            a model that is there, but is incomplete or of another kind
 │   └── UnsupportedEditError      the model cannot do what the edit asks for
+├── BatchError                    a batch that cannot go on: photos that fail do not stop it
 ├── DeviceError                   an absent device, or one out of memory
 └── PreservationError             a strict edit that changed what was to be kept, or shows a seam
 
@@ -31,6 +33,14 @@ class ImageError(InputError):
 
 class MaskError(InputError):
     """A mask does not fit its photo, or selects nothing."""
+
+
+class RecipeError(InputError):
+    """A recipe is wrong; the message begins with file, line and column."""
+
+
+class BatchError(EditkitError):
+    """A batch cannot go on as a whole."""
 
 
 class ModelError(EditkitError):

@@ -26,6 +26,9 @@ from editkit.models.weights import weights_digest
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
+# A batch may have a prompt for each photo, and there may be many photos.
+_REMEMBERED = 64
+
 
 @dataclass
 class StableDiffusion:
@@ -139,8 +142,10 @@ class StableDiffusion:
 
     @torch.inference_mode()
     def embed(self, prompt: str) -> Tensor:
-        """Text embedding `(1, tokens, width)` of a prompt; remembered, so encoded once."""
+        """Text embedding `(1, tokens, width)` of a prompt; the latest are remembered."""
         if prompt not in self._embeddings:
+            if len(self._embeddings) >= _REMEMBERED:
+                self._embeddings.pop(next(iter(self._embeddings)))
             limit = self._room
             words = self.tokenizer(
                 prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"

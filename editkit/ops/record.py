@@ -95,6 +95,9 @@ def edit_of(record: Record) -> Any:  # noqa: ANN401 - each kind is called with i
     """
     import editkit
 
+    if record.get("edit") == "recipe":
+        count = len(record.get("steps", ()))
+        raise InputError(f"it was made by a recipe of {count} steps; repeat it by `editkit apply`")
     if record.get("format") != FORMAT or record.get("edit") not in editkit.__all__:
         raise InputError(f"the record {record.get('edit')!r} is of another version of editkit")
     kind = getattr(editkit, record["edit"])

@@ -1,0 +1,410 @@
+"""`editkit batch`: the commands for one photo, and recipes, over many."""
+
+import copy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from editkit.errors import InputError
+
+from .img2img import img2img
+from .inpaint import inpaint
+from .offline import forbid_network
+from .params import model_options
+from .resample import resample
+from .show import Display, batch_display
+
+if TYPE_CHECKING:
+    from editkit.batch.engines import Engine
+    from editkit.batch.inputs import Found
+    from editkit.batch.recipe import Recipe
+    from editkit.batch.run import Batch, Summary
+
+_SINGLE = (inpaint, img2img, resample)
+"""Commands for one photo that are taken over whole; a new one is one more name."""
+
+_INPUTS = ("image", "mask")
+_NOT_TAKEN = ("output", "force", "as_json", "quiet")
+_RECIPE = "recipe"
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """I/N: the I-th of N parts."""
+
+    name = "I/N"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int]:
+        """The pair of numbers that a text stands for."""
+        part, _, parts = str(value).partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            self.fail(f"{value!r} is no shard; give I/N, such as 2/3", param, ctx)
+        return int(part), int(parts)
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """NAME=VALUE."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """The name and the value."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name.strip(), text
+
+
+_OPTIONS: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "-o", "--output", metavar="DIR", help="Folder for the results.  [IN-edited beside IN]"
+    ),
+    click.option(
+        "--recursive/--no-recursive",
+        default=True,
+        show_default=True,
+        help="Search folders within IN; the results lie in folders of the same names.",
+    ),
+    click.option(
+        "--seeds",
+        type=click.Choice(("photo", "same")),
+        help="A seed for each photo, from --seed and its path below IN; or one for all.  [photo]",
+    ),
+    click.option(
+        "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
+    ),
+    click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable."),
+    click.option(
+        "--best-of",
+        type=click.IntRange(1, 1000),
+        metavar="N",
+        help="Make N variants of each photo, keep the best.",
+    ),
+    click.option("--rank", metavar="SCORES", help="What is best: of seam, ring, grain.  [seam]"),
+    click.option(
+        "--gate",
+        "gates",
+        multiple=True,
+        type=Pair(),
+        metavar="SCORE=MOST",
+        help="Fail photos whose score (seam, ring or grain) is higher, and keep them out of DIR.",
+    ),
+    click.option(
+        "--retry",
+        type=click.Choice(("failed",)),
+        help="Try those again, too, that failed for what they are.",
+    ),
+    click.option("--force", is_flag=True, help="Do all again; replace files in the way."),
+    click.option("--dry-run", is_flag=True, help="Tell what would be done and how long it takes."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Do at most N photos."),
+    click.option(
+        "--sample",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help="Do N photos, make a contact sheet of them, and ask (or stop) before the others.",
+    ),
+    click.option("--shard", type=Shard(), help="Do the I-th of N parts; another machine another."),
+    click.option("--watch", is_flag=True, help="Go on, and do photos as they come."),
+    click.option(
+        "--engine",
+        type=click.Choice(("local", "ray")),
+        default="local",
+        show_default=True,
+        help="Edit on this machine, or on a Ray cluster (`editkit[ray]`) with a shared disk.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="Of the cluster, such as `auto`.  [RAY_ADDRESS, or one that is started here]",
+    ),
+    click.option(
+        "--gpus",
+        type=click.FloatRange(0, 64),
+        metavar="N",
+        help="GPUs of each Ray worker; 0.5 puts two on one.  [0]",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(0, 64),
+        metavar="N",
+        help="Processes that edit; 0 edits in this one.  [one for each GPU, or one]",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `editkit batch` takes beside the edit itself."""
+
+    source: str
+    output: str | None
+    recursive: bool
+    retry: str | None
+    force: bool
+    dry_run: bool
+    limit: int | None
+    sample: int | None
+    shard: tuple[int, int] | None
+    watch: bool
+    engine: str
+    ray_address: str | None
+    gpus: float | None
+    workers: int | None
+    as_json: bool
+    quiet: bool
+
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> "Wanted":
+        """These options, taken out of all that a command was given."""
+        return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
+
+    @property
+    def out(self) -> Path:
+        """The folder for results."""
+        if self.output is not None:
+            return Path(self.output)
+        source = Path(self.source)
+        if not source.is_dir():
+            raise InputError(f"{self.source} is no folder; give -o a folder for the results")
+        whole = source.resolve()
+        return whole.with_name(f"{whole.name}-edited")
+
+
+class BatchGroup(click.Group):
+    """A group whose first word is a command or a recipe's file."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of a name; of a recipe's file, the one that runs recipes."""
+        from editkit.batch.document import is_recipe_name
+
+        if args and args[0] not in self.commands and is_recipe_name(args[0]):
+            return _RECIPE, self.commands[_RECIPE], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=BatchGroup, subcommand_metavar="COMMAND|RECIPE IN ...")
+def batch() -> None:
+    """Edit a folder of photos: by COMMAND with its options, or by RECIPE.
+
+    Running it again does only what is new, has changed or failed; photos that fail stop no others.
+    Exit codes: 0 all is done, 2 nothing was begun, 3 some photos failed.
+    """
+
+
+def _batched(single: click.Command) -> click.Command:
+    """The command for many photos of one for a single photo, with every option of that."""
+    own = {name: parameter for parameter in single.params if (name := parameter.name)}
+    arguments = [click.Argument(["source"], metavar="IN")]
+    arguments += [
+        copy.copy(p) for n, p in own.items() if isinstance(p, click.Argument) and n not in _INPUTS
+    ]
+    options = [
+        copy.copy(p) for n, p in own.items() if isinstance(p, click.Option) and n not in _NOT_TAKEN
+    ]
+    if "mask" in own:
+        text = "A file for all, a folder of masks (STEM, STEM_mask, STEM.mask), or an expression."
+        options.insert(0, click.Option(["--mask"], metavar="EXPR", required=True, help=text))
+
+    # Not by pass_context: some edits have an option of that name.
+    def run(**options: Any) -> None:  # noqa: ANN401
+        wanted = Wanted.take(options)
+        click.get_current_context().exit(_ran(_recipe_of(str(single.name), options), wanted))
+
+    summary = (single.help or "").split("\n")[0].replace("IMAGE", "each photo of IN")
+    command = click.Command(
+        single.name,
+        callback=run,
+        params=[*arguments, *options],
+        help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such "
+        "as 'shoot/**/*.jpg', a file, or - for a list of files on standard input. Text may hold "
+        "variables: {stem}, {name}, {folder}, and columns of --table; double other braces.",
+        short_help=single.get_short_help_str(100),
+    )
+    return _with_options(command)
+
+
+def _with_options(command: click.Command) -> click.Command:
+    for option in reversed(_OPTIONS):
+        option(command)
+    return command
+
+
+@batch.command(_RECIPE, hidden=True)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN")
+@click.argument("out", metavar="[OUT]", required=False)
+@model_options
+@click.pass_context
+def run_recipe(context: click.Context, recipe: Path, out: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Edit every photo of IN as RECIPE says: see `editkit recipe`."""
+    import dataclasses
+
+    from editkit.batch.recipe import read_recipe
+
+    if out is not None:
+        if options["output"] is not None:
+            raise InputError("OUT and --output are the same; give one of them")
+        options["output"] = out
+    wanted = Wanted.take(options)
+    changed = {name: value for name, value in options.items() if _given(context, name)}
+    read = read_recipe(recipe, dict(options["variables"]))
+    context.exit(_ran(dataclasses.replace(read, **_settings(changed, read)), wanted))
+
+
+_with_options(run_recipe)
+for _command in _SINGLE:
+    batch.add_command(_batched(_command))
+
+
+def _given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def _recipe_of(name: str, options: Mapping[str, Any]) -> "Recipe":
+    """The recipe of one step that a command with its options stands for."""
+    from editkit.batch.operations import Operation
+    from editkit.batch.recipe import Recipe, made_step
+
+    operation = Operation(name)
+    step = dict[str, Any]()
+    for key in (*operation.parameters, "mask", *operation.files):
+        if key in options and key != "seed" and options[key] is not None:
+            step[name if key == "prompt" else key] = options[key]
+    of_steps = {*operation.parameters, "mask", *operation.files} - {"seed"}
+    others = {key: value for key, value in options.items() if key not in of_steps}
+    return Recipe(steps=(made_step(operation, step),), **_settings(others)).check()
+
+
+def _settings(options: Mapping[str, Any], recipe: "Recipe | None" = None) -> dict[str, Any]:
+    """Settings of a recipe from options of the command line; those left open are left out."""
+    from editkit.batch.recipe import SCORES, check_settings
+    from editkit.batch.table import read_table
+
+    found = {key: value for key, value in options.items() if value not in (None, ())}
+    if "table" in found:
+        found["table"] = read_table(Path(found["table"]))
+    if "variables" in found:
+        found["variables"] = {**(recipe.variables if recipe else {}), **dict(found["variables"])}
+    if "rank" in found:
+        found["rank"] = tuple(part.strip() for part in found["rank"].split(","))
+    if "gates" in found:
+        found["gates"] = {name: _number(f"--gate {name}", text) for name, text in found["gates"]}
+    for name in (*found.get("rank", ()), *found.get("gates", ())):
+        if name not in SCORES:
+            raise InputError(f"there is no score {name!r}; give one of {', '.join(SCORES)}")
+    check_settings(found)
+    return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise InputError(f"{name} is {text!r}; give a number") from error
+    if not number >= 0:  # a NaN, too, compares false
+        raise InputError(f"{name} is {text}; give a number from 0 on")
+    return number
+
+
+def _ran(recipe: "Recipe", wanted: Wanted) -> int:
+    """The exit code of a batch."""
+    from editkit.batch.plan import Choice
+    from editkit.batch.run import Batch, check_out
+
+    out = wanted.out
+    check_out(out)
+    if recipe.offline:
+        forbid_network()
+    choice = Choice(wanted.force, wanted.retry is not None, wanted.limit, wanted.shard)
+    with batch_display(as_json=wanted.as_json, quiet=wanted.quiet) as display:
+        made = Batch(recipe, out, _engine(recipe, wanted), choice, display.event)
+        if wanted.dry_run:
+            return _told_only(made, _found(recipe, wanted), display)
+        if wanted.watch:
+            return _watched(made, recipe, wanted)
+        photos = _found(recipe, wanted)
+        if wanted.sample is not None:
+            return _sampled(made, photos, wanted.sample, display)
+        return made.run(photos).code
+
+
+def _engine(recipe: "Recipe", wanted: Wanted) -> "Engine":
+    from editkit.batch.engines import Local, here
+
+    if wanted.engine == "ray":
+        from editkit.batch.on_ray import OnRay
+
+        return OnRay(wanted.ray_address, wanted.workers, wanted.gpus or 0.0)
+    if wanted.workers == 0:
+        return here
+    return Local(recipe.device, wanted.workers)
+
+
+def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
+    from editkit.batch.inputs import check_apart, listed_photos
+    from editkit.batch.plan import found_photos
+
+    if wanted.source != "-":
+        return found_photos(wanted.source, wanted.out, recipe, recursive=wanted.recursive)
+    photos = listed_photos(sys.stdin)
+    check_apart(photos, wanted.out)
+    return photos
+
+
+def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> int:
+    plan = made.plan(photos)
+    for task in plan.tasks:
+        why = plan.reasons[task.key]
+        display.event({"event": "would", "photo": task.photo, "why": why, "output": task.output})
+    estimate = made.estimate(plan) if plan.tasks else {"photos": 0, "seconds": 0}
+    display.event({"event": "estimate", **estimate, "kept": len(plan.done), "notes": plan.notes})
+    return 0
+
+
+def _sampled(made: "Batch", photos: "Sequence[Found]", count: int, display: Display) -> int:
+    """Does a few, shows them, and goes on if told so."""
+    from editkit.batch.inputs import OWN
+    from editkit.batch.sheet import contact_sheet, frame_of
+    from editkit.photo.files import write_photo
+
+    summary = made.run(photos, sample=count)
+    if not summary.outcomes:
+        return summary.code
+    sheet = made.out / OWN / "sample.png"
+    write_photo(contact_sheet([frame_of(o) for o in summary.outcomes]), sheet, force=True)
+    display.event({"event": "sample", "sheet": str(sheet), "left": summary.left})
+    if not summary.left or not sys.stdin.isatty():
+        return summary.code
+    if not click.confirm(f"Do the other {summary.left}, too?", err=True):
+        return summary.code
+    return made.run(photos).code
+
+
+def _watched(made: "Batch", recipe: "Recipe", wanted: Wanted) -> int:
+    """Runs again and again, with what has come and is not being written any more."""
+    from editkit.batch.watch import settled_photos
+
+    summary: Summary | None = None
+    try:
+        for photos in settled_photos(lambda: _found(recipe, wanted)):
+            summary = made.run(photos)
+    except KeyboardInterrupt:  # the way to end it
+        pass
+    return 0 if summary is None else summary.code

@@ -1,0 +1,257 @@
+"""Where photos are edited: in this process, or in worker processes that each hold the model.
+
+An engine takes tasks and gives what came of them, in whatever order they end.
+"""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from editkit.batch.tasks import Outcome, Setup, Task
+from editkit.errors import BatchError
+
+Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
+"""Takes what all tasks have in common, and the tasks; gives outcomes as they come."""
+
+WINDOW = 6
+"""Tasks that a worker holds: read ahead, in work, and waiting to be written."""
+
+
+def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
+    """Edits in this process: nothing to start, and nothing between us and a crash."""
+    from editkit.batch.work import worked_through
+
+    return worked_through(setup, tasks)
+
+
+@dataclass
+class _Worker:
+    """A process with the model, and the tasks that it holds."""
+
+    process: Any
+    pipe: Connection
+    setup: Setup
+    held: dict[tuple[str, int], Task] = field(default_factory=dict[tuple[str, int], Task])
+    ready: bool = False
+
+
+@dataclass(frozen=True)
+class Local:
+    """Worker processes on this machine, one for each device.
+
+    A worker that dies, by a signal or for want of memory, takes no other with it: the tasks that
+    it held are tried once more, one by one, and the one that kills a worker again has failed.
+
+    Attributes:
+        device: what was asked for; of `auto` and `cuda` every GPU has a worker.
+        workers: how many; one for each GPU, or one, where None.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+
+    def __call__(self, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        """Edits in worker processes.
+
+        Raises:
+            BatchError: no worker can be started, or the model cannot be loaded.
+        """
+        crew = _Crew(setup, tasks, local_devices(self.device, self.workers))
+        try:
+            yield from crew.run()
+        finally:
+            crew.stop()
+
+
+class _Crew:
+    """The workers of one run."""
+
+    def __init__(self, setup: Setup, tasks: Iterator[Task], devices: tuple[str, ...]) -> None:
+        self._tasks = tasks
+        self._suspects = deque[Task]()
+        self._tried = set[tuple[str, int]]()
+        self._last = False
+        shared = dataclasses.replace(setup, threads=threads_of(len(devices)))
+        self._workers = [_started(shared, device) for device in devices]
+
+    def run(self) -> Iterator[Outcome]:
+        while True:
+            for worker in self._workers:
+                self._hand_out(worker)
+            if not any(worker.held for worker in self._workers):
+                return
+            heard = wait([worker.pipe for worker in self._workers])
+            for number, worker in enumerate(self._workers):
+                if worker.pipe in heard:
+                    yield from self._listen(number, worker)
+
+    def stop(self) -> None:
+        """Ends the workers: those with nothing to do by themselves, others by force."""
+        for worker in self._workers:
+            busy = bool(worker.held)
+            with suppress(OSError):
+                worker.pipe.send(None)
+            worker.pipe.close()
+            if busy:
+                worker.process.terminate()
+            worker.process.join(10)
+            if worker.process.exitcode is None:
+                worker.process.kill()
+                worker.process.join()
+
+    def _hand_out(self, worker: _Worker) -> None:
+        while len(worker.held) < self._window(worker):
+            task = self._next(worker)
+            if task is None:
+                return
+            worker.held[task.key] = task
+            # A worker that died meanwhile is found when it is listened to.
+            with suppress(OSError):
+                worker.pipe.send(task)
+
+    def _window(self, worker: _Worker) -> int:
+        """Suspects are handed out one at a time, so that it is known which one kills."""
+        if not worker.ready:
+            return 1
+        return 1 if self._suspects or any(t in self._tried for t in worker.held) else WINDOW
+
+    def _next(self, worker: _Worker) -> Task | None:
+        if self._suspects:
+            return None if worker.held else self._suspects.popleft()
+        if self._last:
+            return None
+        task = next(self._tasks, None)
+        self._last = task is None
+        return task
+
+    def _listen(self, number: int, worker: _Worker) -> Iterator[Outcome]:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._died(number, worker)
+            return
+        if isinstance(message, Outcome):
+            worker.held.pop(message.key, None)
+            yield message
+        elif message is None:
+            worker.ready = True
+        else:
+            raise message
+
+    def _died(self, number: int, worker: _Worker) -> Iterator[Outcome]:
+        worker.process.join()
+        how = _ended(worker.process.exitcode)
+        if not worker.ready:
+            raise BatchError(f"a worker {how} while it loaded the model; see its memory")
+        held = list(worker.held.values())
+        if len(held) == 1 and held[0].key in self._tried:
+            message = f"the process that edited it {how}, twice; the file may be hostile or huge"
+            yield Outcome(*held[0].key, "failed", message, passing=True)
+        else:
+            # It may have written a result and died before it said so: such a file is ours.
+            self._suspects.extend(dataclasses.replace(task, replaces=True) for task in held)
+            self._tried.update(task.key for task in held)
+        self._workers[number] = _started(worker.setup, worker.setup.device)
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            return f"died by {signal.Signals(-code).name}"
+    return f"ended with code {code}"
+
+
+def _started(setup: Setup, device: str) -> _Worker:
+    own = dataclasses.replace(setup, device=device)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(own, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours, own)
+
+
+def _work(setup: Setup, pipe: Connection) -> None:
+    """The life of a worker: loads the model, then edits what it is given until told to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _hush()
+    from editkit.batch.work import Bench, fatal, loaded, pipeline
+
+    if setup.threads is not None:
+        import torch
+
+        torch.set_num_threads(setup.threads)
+    bench, ended = Bench(setup), False
+
+    def take(block: bool) -> Task | None:  # noqa: FBT001 - as `pipeline` calls it
+        nonlocal ended
+        if ended or not (block or pipe.poll()):
+            return None
+        try:
+            task = pipe.recv()
+        except EOFError:
+            task = None
+        ended = task is None
+        return task
+
+    try:
+        first = take(True)  # noqa: FBT003
+        if first is None:
+            return
+        loaded(bench, first.steps)
+        pipe.send(None)
+    except Exception as error:  # noqa: BLE001 - the other process raises it
+        pipe.send(fatal(error))
+        return
+    waiting = deque([first])
+    for outcome in pipeline(bench, lambda b: waiting.popleft() if waiting else take(b)):
+        pipe.send(outcome)
+
+
+def _die_with_parent() -> None:
+    """Ends this process when the one that started it is gone, whatever killed that."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _hush() -> None:
+    """C libraries print their opinion of damaged files; what we say of them goes another way."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def local_devices(device: str, workers: int | None) -> tuple[str, ...]:
+    """A device for each worker: with `auto` every GPU, else the CPU.
+
+    Args:
+        device: what was asked for.
+        workers: how many; one for each GPU where None.
+    """
+    import torch
+
+    if device not in ("auto", "cuda"):
+        return (device,) * (workers or 1)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        return (device,) * (workers or 1)
+    return tuple(f"cuda:{k % count}" for k in range(workers or count))
+
+
+def threads_of(workers: int) -> int | None:
+    """Threads of each of several workers on a CPU, so that none stands in another's way."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores // workers) if workers > 1 else None

@@ -1,0 +1,219 @@
+"""Which photos, with which masks, to which files: found and checked before anything runs."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from editkit.batch.tasks import printable
+from editkit.errors import InputError
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"),
+    *(".avif", ".heic", ".heif", ".jxl", ".gif"),
+)
+"""What counts as a photo in a folder."""
+
+OWN = ".editkit"
+"""The folder in OUT that is ours."""
+
+_MAGIC = re.compile(r"[*?\[]")
+_WRITTEN = SUFFIXES[:-1]
+_ENDS = ("_mask", ".mask")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A photo that was found: its file, and its path below the folder that was given."""
+
+    path: Path
+    relative: PurePosixPath
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its name alone tells."""
+        name = PurePosixPath(printable(self.relative))
+        folder = "" if str(name.parent) == "." else str(name.parent)
+        return {"stem": name.stem, "name": name.name, "folder": folder}
+
+
+def find_photos(
+    source: str, *, recursive: bool = True, without: Iterable[Path] = ()
+) -> list[Found]:
+    """The photos of a folder, of a pattern such as `shoot/**/*.jpg`, or a single one; sorted.
+
+    Hidden files and folders are left out, and so are links to folders.
+
+    Args:
+        source: folder, pattern or file.
+        recursive: whether folders within the folder are searched.
+        without: folders that are not searched, and files that are not taken.
+
+    Raises:
+        InputError: there is no such folder or file, or nothing in it.
+    """
+    path, left_out = Path(source), {p.resolve() for p in without}
+    if path.is_dir():
+        found = [
+            Found(p, PurePosixPath(p.relative_to(path))) for p in _walk(path, recursive, left_out)
+        ]
+    elif path.is_file():
+        return [Found(path, PurePosixPath(path.name))]
+    elif _MAGIC.search(source):
+        found = _globbed(source, left_out)
+    else:
+        raise InputError(f"there is no {source}; give a folder of photos, a pattern or a file")
+    if not found:
+        raise InputError(f"{source} holds no photos; they end with one of {' '.join(SUFFIXES)}")
+    return sorted(found, key=lambda f: str(f.relative))
+
+
+def listed_photos(lines: Iterable[str]) -> list[Found]:
+    """Photos by a list of paths, a line each; below the folder that all have in common.
+
+    Raises:
+        InputError: the list is empty.
+    """
+    paths = [Path(line.rstrip("\r\n")) for line in lines if line.strip()]
+    if not paths:
+        raise InputError("the list of photos is empty; give a path in each line")
+    base = Path(os.path.commonpath([p.absolute().parent for p in paths]))
+    return [Found(p, PurePosixPath(p.absolute().relative_to(base))) for p in dict.fromkeys(paths)]
+
+
+def _walk(folder: Path, recursive: bool, without: set[Path]) -> Iterator[Path]:  # noqa: FBT001
+    for here, folders, files in os.walk(folder):
+        base = Path(here)
+        folders[:] = [
+            name
+            for name in folders
+            if recursive and not name.startswith(".") and (base / name).resolve() not in without
+        ]
+        yield from (
+            p for name in files if _is_photo(p := base / name) and p.resolve() not in without
+        )
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _globbed(pattern: str, without: set[Path]) -> list[Found]:
+    import glob
+
+    fixed = Path(pattern).parts
+    first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
+    base = Path(*fixed[:first]) if first else Path()
+    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+    return [
+        Found(p, PurePosixPath(p.relative_to(base)))
+        for p in paths
+        if p.is_file() and _is_photo(p) and not _within(p, without)
+    ]
+
+
+def _within(path: Path, folders: set[Path]) -> bool:
+    whole = path.resolve()
+    return any(whole == folder or folder in whole.parents for folder in folders)
+
+
+def outputs_of(
+    photos: Sequence[Found], out: Path, numbers: Sequence[int | None]
+) -> list[list[Path]]:
+    """Where each photo's pictures go, one for each variant: the folders of the input mirrored.
+
+    Args:
+        photos: what was found.
+        out: the folder for all.
+        numbers: what tells variants apart; None where there is but one.
+
+    Raises:
+        InputError: two would be the same file, also on disks that do not tell case.
+    """
+    targets = [[_output(photo, out, number) for number in numbers] for photo in photos]
+    taken = dict[str, Found]()
+    for photo, paths in zip(photos, targets, strict=True):
+        for path in paths:
+            other = taken.setdefault(str(path).casefold(), photo)
+            if other is not photo:
+                raise InputError(
+                    f"{other.path} and {photo.path} would both become {path}; "
+                    "rename one, or give them folders of their own"
+                )
+    return targets
+
+
+def _output(photo: Found, out: Path, number: int | None) -> Path:
+    name = photo.relative
+    suffix = name.suffix if name.suffix.lower() in _WRITTEN else ".png"
+    middle = "" if number is None else f".{number}"
+    return out / name.parent / f"{name.stem}{middle}{suffix}"
+
+
+def check_apart(photos: Sequence[Found], out: Path) -> None:
+    """Refuses a folder for results that would put one over its own photo.
+
+    Raises:
+        InputError: it would.
+    """
+    for photo in photos:
+        if (out / photo.relative).resolve() == photo.path.resolve():
+            raise InputError(f"{out} is where the photos are; give -o another folder")
+
+
+@dataclass(frozen=True)
+class MaskFolder:
+    """A folder of masks, paired with photos by their names: `stem`, `stem_mask` or `stem.mask`.
+
+    A mask in the same sub-folder goes before one at the top.
+    """
+
+    folder: Path
+    masks: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
+
+    @classmethod
+    def read(cls, folder: Path) -> "MaskFolder":
+        """The folder's masks.
+
+        Raises:
+            InputError: there is none.
+        """
+        masks = dict[str, list[Path]]()
+        for path in _walk(folder, True, set()):  # noqa: FBT003
+            key = str(PurePosixPath(path.relative_to(folder).with_suffix("")))
+            masks.setdefault(key, []).append(path)
+        if not masks:
+            raise InputError(f"the folder {folder} holds no masks")
+        return cls(folder, masks)
+
+    def mask_for(self, photo: Found) -> Path | None:
+        """The photo's mask; None where there is none.
+
+        Raises:
+            InputError: there are several.
+        """
+        whole = str(photo.relative.with_suffix(""))
+        names = [f"{name}{end}" for name in (whole, photo.relative.stem) for end in (*_ENDS, "")]
+        for key in names:
+            paths = [p for p in self.masks.get(key, []) if not _same(p, photo.path)]
+            if len(paths) > 1:
+                names = " and ".join(map(str, sorted(paths)))
+                raise InputError(f"{photo.path} has several masks: {names}; keep one of them")
+            if paths:
+                return paths[0]
+        return None
+
+
+def without_masks(photos: Sequence[Found]) -> list[Found]:
+    """The photos without those that are another's mask by name: `stem_mask` beside `stem`."""
+    names = {str(photo.relative.with_suffix("")) for photo in photos}
+    return [photo for photo in photos if not _is_mask(str(photo.relative.with_suffix("")), names)]
+
+
+def _is_mask(name: str, names: set[str]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in _ENDS)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()

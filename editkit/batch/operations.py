@@ -1,0 +1,177 @@
+"""What a step of a recipe can be: the edits, as their own classes tell of them.
+
+A new edit is one line in `_EDITS`; its parameters, and what it is applied to, are read from its
+dataclass and its call.
+"""
+
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import editkit
+from editkit.errors import InputError, MaskError
+
+_EDITS: Mapping[str, str] = MappingProxyType(
+    {
+        "inpaint": "Inpaint",
+        "img2img": "Img2Img",
+        "resample": "Resample",
+    }
+)
+_INPUTS = ("model", "photo", "mask")
+_HIDDEN = ("compat",)
+_SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One field of an edit.
+
+    Attributes:
+        name: the field's.
+        hint: its type.
+        default: its default, as JSON holds it.
+    """
+
+    name: str
+    hint: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An edit by its name in recipes."""
+
+    name: str
+
+    @cached_property
+    def kind(self) -> type[Any]:
+        """Its class."""
+        return getattr(editkit, _EDITS[self.name])
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """What it is called with, in order: `model`, `photo`, `mask`, and others as files."""
+        parameters = inspect.signature(self.kind.__call__).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Inputs that a step names as files: all but model, photo and mask."""
+        return tuple(name for name in self.inputs if name not in _INPUTS)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What can be set in a step."""
+        hints = typing.get_type_hints(self.kind)
+        return {
+            f.name: Parameter(f.name, hints[f.name], None if f.default is MISSING else f.default)
+            for f in fields(self.kind)
+            if f.name not in _HIDDEN
+        }
+
+    def edit(self, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - one of many classes
+        """The edit with its options.
+
+        Raises:
+            InputError: an option cannot be used.
+        """
+        return self.kind(**options)
+
+
+def operations() -> Mapping[str, Operation]:
+    """All operations by name."""
+    return {name: Operation(name) for name in _EDITS}
+
+
+def converted(name: str, value: Any, hint: Any, *, text: bool = False) -> Any:  # noqa: ANN401
+    """An option's value as its edit wants it.
+
+    Args:
+        name: how messages call it.
+        value: as it stands in a file.
+        hint: the type that is wanted.
+        text: whether it was put together from variables, so that text may be any type.
+
+    Raises:
+        InputError: it is of another type.
+    """
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None:
+        if type(None) in kinds:
+            return None
+        raise InputError(f"{name} is empty; give a value or leave it out")
+    kind = next(k for k in kinds if k is not type(None))
+    found = _of_kind(value, kind, text=text)
+    if found is None:
+        hint = " (quote it, to give text)" if kind is str else ""
+        raise InputError(f"{name} is {_shown(value)}; give {_called(kind)}{hint}")
+    return found
+
+
+def _of_kind(value: Any, kind: Any, *, text: bool) -> Any:  # noqa: ANN401
+    """The value as that type; None where it is of another."""
+    if typing.get_origin(kind) is tuple:
+        numbers = (
+            [_number(item, text=True) for item in value] if isinstance(value, list | tuple) else []
+        )
+        pair = [float(number) for number in numbers if number is not None]
+        return tuple(pair) if len(pair) == len(typing.get_args(kind)) == len(numbers) else None
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        return words.get(str(value).lower()) if isinstance(value, bool) or text else None
+    if kind is int:
+        number = _number(value, text=text)
+        return None if number is None or not float(number).is_integer() else int(number)
+    if kind is float:
+        number = _number(value, text=text)
+        return None if number is None else float(number)
+    if kind is editkit.Size:
+        sides = _SIZE.fullmatch(str(value))
+        return editkit.Size(int(sides[2]), int(sides[1])) if sides else None
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any, *, text: bool) -> float | int | None:  # noqa: ANN401
+    if isinstance(value, str) and text:
+        try:
+            value = int(value) if value.strip("+-").isdecimal() else float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return None
+    return value
+
+
+def _called(kind: Any) -> str:  # noqa: ANN401
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    if typing.get_origin(kind) is tuple:
+        return f"a list of {len(typing.get_args(kind))} numbers"
+    return words.get(kind, "WIDTHxHEIGHT")
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}..."
+
+
+def check_mask(text: str) -> None:
+    """Finds what is wrong with a mask's text before there is a photo.
+
+    Raises:
+        MaskError: it is no expression, and names no file.
+    """
+    from pathlib import Path
+
+    from editkit.masks.language import parse
+
+    if not text.strip():
+        raise MaskError("the mask is empty; give a file, a folder or an expression")
+    if not Path(text).exists():
+        parse(text)

@@ -1,0 +1,356 @@
+"""A batch from end to end: plan, run, remember; what fails is written down and stops nothing."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from editkit.batch.engines import Engine
+from editkit.batch.inputs import OWN, Found
+from editkit.batch.manifest import Manifest, Stat
+from editkit.batch.operations import operations
+from editkit.batch.plan import Choice, Digests, Plan, Planner
+from editkit.batch.recipe import Recipe, described
+from editkit.batch.tasks import Outcome, Setup, Task, printable
+from editkit.errors import BatchError, ImageError, InputError, RecipeError
+
+Listen = Callable[[Mapping[str, Any]], None]
+"""Told of every event: a table with `event` and what belongs to it."""
+
+
+@dataclass
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        done: pictures made now.
+        failed: photos that failed, now or before, by name, with the reason.
+        kept: pictures that were there already, and are as they should be.
+        left: tasks that were not run, as not all were wanted.
+        seconds: of the run.
+        outcomes: previews of what was done now, as far as they were asked for.
+    """
+
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    kept: int = 0
+    left: int = 0
+    seconds: float = 0.0
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    def count(self, outcome: Outcome, *, keep: bool) -> None:
+        """Adds what came of a task."""
+        if outcome.state == "done":
+            self.done += 1
+        else:
+            self.failed[_called(*outcome.key)] = outcome.error or ""
+        if keep:
+            self.outcomes.append(outcome)
+
+    @property
+    def code(self) -> int:
+        """The exit code: 3 where a photo failed."""
+        return 3 if self.failed else 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A recipe, and where results go.
+
+    Attributes:
+        recipe: what to do.
+        out: the folder for results; the manifest lies in `.editkit` in it.
+        engine: where photos are edited.
+        choice: which photos are wanted.
+        listen: told of every event.
+    """
+
+    recipe: Recipe
+    out: Path
+    engine: Engine
+    choice: Choice = field(default_factory=Choice)
+    listen: Listen = field(default=lambda event: None, repr=False)
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest's file; each shard has its own, so that no two machines write one."""
+        shard = self.choice.shard
+        name = "manifest" if shard is None else f"manifest-{shard[0]}-of-{shard[1]}"
+        return self.out / OWN / f"{name}.sqlite"
+
+    def plan(self, photos: Sequence[Found]) -> Plan:
+        """What a run would do; writes nothing.
+
+        Raises:
+            InputError: the recipe does not fit the photos, or files are in the way.
+        """
+        with ExitStack() as stack:
+            manifest = None
+            if self.manifest_path.parent.is_dir():
+                manifest = stack.enter_context(Manifest(self.manifest_path))
+            return self._planned(photos, manifest)[0]
+
+    def _planned(self, photos: Sequence[Found], manifest: Manifest | None) -> tuple[Plan, Digests]:
+        check_scored(self.recipe)
+        digests = Digests({} if manifest is None else manifest.known_files())
+        rows = {} if manifest is None else manifest.rows()
+        weights = weights_of(self.recipe)
+        planner = Planner(self.recipe, self.out, weights, rows, digests, self.choice)
+        return planner.plan(photos), digests
+
+    def run(self, photos: Sequence[Found], *, sample: int | None = None) -> Summary:
+        """Does what is to be done.
+
+        Args:
+            photos: from `editkit.batch.plan.found_photos`.
+            sample: do only so many, spread over all, and keep their previews.
+
+        Raises:
+            InputError: the recipe does not fit the photos, or files are in the way.
+            BatchError: the model cannot be loaded, or the manifest cannot be written.
+        """
+        started = time.time()
+        if not self.manifest_path.parent.is_dir():
+            self.plan(photos)  # what is wrong is said before a folder is made
+        _make_folder(self.manifest_path.parent)
+        with Manifest(self.manifest_path) as manifest:
+            plan, digests = self._planned(photos, manifest)
+            _remember(manifest, plan, digests)
+            tasks = plan.tasks if sample is None else _spread(plan.tasks, sample)
+            summary = Summary(
+                kept=len(plan.done),
+                failed={_called(row.photo, row.variant): row.error or "" for row in plan.failed},
+                left=len(plan.tasks) - len(tasks),
+            )
+            self.listen(_plan_event(plan, len(tasks)))
+            if tasks:
+                self._work(manifest, tasks, plan, summary, keep=sample is not None)
+        summary.seconds = time.time() - started
+        self.listen(_end_event(summary))
+        return summary
+
+    def _work(
+        self, manifest: Manifest, tasks: Sequence[Task], plan: Plan, summary: Summary, *, keep: bool
+    ) -> None:
+        from editkit.ops.result import versions
+
+        number = manifest.begin_run(time.time(), described(self.recipe), versions())
+        ledger = _Ledger(manifest, self.out)
+        possible = [task for task in tasks if task.problem is None]
+        for outcome in _joined(
+            ledger.refused(task for task in tasks if task.problem is not None),
+            self.engine(Setup.of(self.recipe), ledger.handed_out(possible)) if possible else (),
+        ):
+            task = ledger.settled(outcome)
+            summary.count(outcome, keep=keep)
+            self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
+        ledger.check()
+        manifest.end_run(number, time.time(), summary.done, len(summary.failed))
+
+    def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
+        """What doing a plan would take, from a few of its photos done and thrown away.
+
+        Returns:
+            `photos`, `seconds` for all, `seconds_each`, `memory` in bytes, `measured` (of how
+            many); without the last four where no photo of the sample could be done.
+        """
+        tasks = [
+            dataclasses.replace(task, writes=False) for task in _spread(plan.tasks, measured + 1)
+        ]
+        setup = Setup.of(self.recipe, previews=False)
+        outcomes = list(self.engine(setup, iter(tasks)))
+        good = [outcome for outcome in outcomes if "seconds" in outcome.row]
+        # The first pays for what is made once: kernels, embeddings of text.
+        counted = [o.row["timings"]["edit"] for o in (good[1:] or good)]
+        out: dict[str, Any] = {"photos": len(plan.tasks)}
+        if counted:
+            each = sum(counted) / len(counted)
+            memory = max(outcome.row["peak"] for outcome in good)
+            whole = {"seconds": round(each * len(plan.tasks), 1), "seconds_each": round(each, 2)}
+            out |= {**whole, "memory": memory, "measured": len(good)}
+        return out
+
+
+class _Ledger:
+    """Tasks that are out, and the manifest that says so."""
+
+    def __init__(self, manifest: Manifest, out: Path) -> None:
+        self._manifest, self._root = manifest, out
+        self._given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
+
+    def handed_out(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """The tasks, each written down as it is taken."""
+        for task in tasks:
+            row = _first_row(task)
+            self._manifest.write(row)
+            self._given[task.key] = (task, row)
+            yield task
+
+    def refused(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What comes of tasks that cannot be done: no engine is needed to say so."""
+        for task in tasks:
+            self._given[task.key] = (task, _first_row(task))
+            yield Outcome(*task.key, "failed", task.problem, row={"sha256": _digest(task)})
+
+    def settled(self, outcome: Outcome) -> Task:
+        """Writes down what came of a task; which one that was."""
+        task, row = self._given.pop(outcome.key)
+        if outcome.state == "failed" and task.problem is None:
+            _put_away(task, self._root)
+        if outcome.state == "done":
+            Path(task.rejected).unlink(missing_ok=True)
+        state = {"state": outcome.state, "error": outcome.error, "passing": outcome.passing}
+        whole = {**row, **outcome.row, **state, "finished": time.time()}
+        self._manifest.write(whole, outcome.steps)
+        return task
+
+    def check(self) -> None:
+        """Finds tasks of which nothing came.
+
+        Raises:
+            BatchError: there are some.
+        """
+        if self._given:
+            names = ", ".join(sorted(_called(*key) for key in self._given))
+            raise BatchError(f"the engine lost {len(self._given)} photos: {names}; run again")
+
+
+def _joined(*parts: Iterable[Outcome]) -> Iterator[Outcome]:
+    for part in parts:
+        yield from part
+
+
+def _digest(task: Task) -> str | None:
+    return Digests({}).of(Path(task.source))
+
+
+def check_scored(recipe: Recipe) -> None:
+    """Refuses limits and ranks where nothing is scored.
+
+    Raises:
+        RecipeError: no step has a mask.
+    """
+    if not recipe.gates and recipe.best_of == 1:
+        return
+    known = operations()
+    if not any("mask" in known[step.operation.name].inputs for step in recipe.steps):
+        key = "gates" if recipe.gates else "best_of"
+        place = f"{recipe.places[key]}: " if key in recipe.places else ""
+        raise RecipeError(f"{place}{key} needs scores, which only edits with a mask have")
+
+
+def weights_of(recipe: Recipe) -> str:
+    """SHA-256 of the model's weights; empty where no step asks a model.
+
+    Raises:
+        UnknownModelError: there is no such model.
+        ModelLoadError: it is not of a kind that is read.
+    """
+    known = operations()
+    if not any("model" in known[step.operation.name].inputs for step in recipe.steps):
+        return ""
+    from editkit.models.registry import find_model
+    from editkit.models.weights import weights_digest
+
+    return weights_digest(find_model(recipe.model, offline=recipe.offline).folder)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _remember(manifest: Manifest, plan: Plan, digests: Digests) -> None:
+    manifest.remember_files(digests.new)
+    for row, stat, output in plan.touched:
+        manifest.seen(row.photo, row.variant, stat, output)
+
+
+def _spread(tasks: Sequence[Task], count: int) -> list[Task]:
+    """So many of the tasks, from first to last."""
+    if count >= len(tasks):
+        return list(tasks)
+    return [tasks[k * len(tasks) // count] for k in range(count)]
+
+
+def _first_row(task: Task) -> dict[str, Any]:
+    stat = Stat.of(Path(task.source))
+    return {
+        "photo": task.photo,
+        "variant": task.variant,
+        "source": printable(Path(task.source).absolute()),
+        "output": printable(task.output),
+        "settings": task.settings,
+        "state": "running",
+        "size": None if stat is None else stat.size,
+        "mtime": None if stat is None else stat.mtime,
+        "started": time.time(),
+    }
+
+
+def _put_away(task: Task, out: Path) -> None:
+    """Moves the result of an earlier run, which is not what was asked for now, out of the way."""
+    target = Path(task.output)
+    if not task.replaces or not target.exists():
+        return
+    aside = out / OWN / "stale" / target.relative_to(out)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    target.replace(aside)
+
+
+def _called(photo: str, variant: int) -> str:
+    return photo if variant == 0 else f"{photo} ({variant})"
+
+
+def _plan_event(plan: Plan, count: int) -> dict[str, Any]:
+    reasons = list(plan.reasons.values())
+    return {
+        "event": "plan",
+        "to_do": count,
+        "kept": len(plan.done),
+        "failed_before": len(plan.failed),
+        "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "notes": plan.notes,
+    }
+
+
+def _outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
+    event: dict[str, Any] = {"event": outcome.state, "photo": outcome.photo, "why": reason}
+    if task.variant or len(task.seeds) > 1:
+        event["variant"] = outcome.variant
+    if outcome.state == "failed":
+        return {**event, "error": outcome.error}
+    scores = outcome.report.get("scores")
+    return {
+        **event,
+        "output": printable(task.output),
+        "seconds": outcome.row.get("seconds"),
+        "seed": outcome.row.get("seed"),
+        **({"scores": scores} if scores else {}),
+    }
+
+
+def _end_event(summary: Summary) -> dict[str, Any]:
+    return {
+        "event": "end",
+        "done": summary.done,
+        "kept": summary.kept,
+        "failed": len(summary.failed),
+        "left": summary.left,
+        "seconds": round(summary.seconds, 1),
+    }
+
+
+def check_out(out: Path) -> None:
+    """Refuses a place for results that is a file.
+
+    Raises:
+        InputError: it is.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder for the results")

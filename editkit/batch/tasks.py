@@ -1,0 +1,145 @@
+"""What is to be done for one photo, and what came of it: plain values that cross processes."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from editkit.batch.recipe import Bound, Recipe
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all photos of a batch have in common.
+
+    Attributes:
+        model: what `load_model` takes, with `device`, `dtype` and `offline`.
+        saving: fields of `Saving` but for the signer; `sign` has its files.
+        gates: the highest score that passes, by name.
+        rank: scores that choose among candidates.
+        frame: which picture of files of several.
+        previews: whether small pictures are made for the report.
+        threads: of PyTorch on the CPU; its own choice where None.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    offline: bool
+    saving: Mapping[str, Any]
+    sign: tuple[str, str] | None
+    gates: Mapping[str, float]
+    rank: tuple[str, ...]
+    frame: int | None
+    previews: bool = True
+    threads: int | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, previews: bool = True) -> "Setup":
+        """What a recipe says of all photos."""
+        names = ("jpeg", "provenance", "strict", "max_seam")
+        return cls(
+            model=recipe.model,
+            device=recipe.device,
+            dtype=recipe.dtype,
+            offline=recipe.offline,
+            saving={name: getattr(recipe, name) for name in names},
+            sign=recipe.sign,
+            gates=recipe.gates,
+            rank=recipe.rank,
+            frame=recipe.frame,
+            previews=previews,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to make.
+
+    Attributes:
+        photo: the photo's name in the batch: its path below the folder, as text.
+        variant: which of several.
+        source: the photo's file.
+        output: where the picture goes.
+        rejected: where it goes if it is over a limit.
+        steps: what to do.
+        seeds: for each candidate, the seed of each step.
+        settings: fingerprint of all that the picture depends on, beside the photo's bytes.
+        problem: why it cannot be done, where that is known before.
+        replaces: whether a file that is at `output` may be replaced, because it is ours.
+        writes: whether the picture is written; without, it is made and measured only.
+    """
+
+    photo: str
+    variant: int
+    source: str
+    output: str
+    rejected: str
+    steps: tuple[Bound, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    settings: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    masks: tuple[str | None, ...] = ()
+    problem: str | None = None
+    replaces: bool = False
+    writes: bool = True
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it apart."""
+        return self.photo, self.variant
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task.
+
+    Attributes:
+        state: `done` or `failed`.
+        error: why it failed, in one line.
+        passing: whether the failure may pass by itself.
+        row: columns for the manifest.
+        steps: rows of its steps.
+        report: what the edit reports.
+    """
+
+    photo: str
+    variant: int
+    state: str
+    error: str | None = None
+    passing: bool = False
+    row: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    steps: tuple[Mapping[str, Any], ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Of which task."""
+        return self.photo, self.variant
+
+
+def seeds_of(recipe: Recipe, bound: Sequence[Bound], photo: str, number: int) -> tuple[int, ...]:
+    """The seed of each step for one photo; `number` counts variants from 0.
+
+    With `seeds: photo` they are SHA-256 of the seed, the photo's path and the step's place, so
+    that they depend on neither order nor shard; with `same` the first step has the seed itself.
+    A step that has a seed of its own counts from that one.
+    """
+    found = list[int]()
+    for place, (step, made) in enumerate(zip(recipe.steps, bound, strict=True)):
+        own = "seed" in step.options
+        base = (made.edit.seed if own else recipe.seed) + number
+        if recipe.seeds == "same" and (place == 0 or own):
+            found.append(base)
+            continue
+        name = photo if recipe.seeds == "photo" else ""
+        key = hashlib.sha256(f"{base}/{place}/{name}".encode()).digest()
+        found.append(int.from_bytes(key[:8], "big") >> 1)
+    return tuple(found)
+
+
+def printable(path: PurePath | str) -> str:
+    """A path as text that can be stored and shown: names are bytes, and need not be text."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

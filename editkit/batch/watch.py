@@ -1,0 +1,42 @@
+"""Photos as they come into a folder, by looking again and again: that works on any disk."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from editkit.batch.inputs import Found
+from editkit.batch.manifest import Stat
+from editkit.errors import InputError
+
+
+def settled_photos(
+    find: Callable[[], Sequence[Found]],
+    *,
+    pause: float = 1.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[list[Found]]:
+    """The photos that are there, each time that they have changed.
+
+    A photo counts when its size and time of change were the same a moment before, so that one
+    which is still being written is left for the next time.
+
+    Args:
+        find: gives the photos; finds it none, that is no error here.
+        pause: seconds between two looks.
+        sleep: waits.
+    """
+    before = dict[Path, Stat | None]()
+    given: dict[Path, Stat | None] | None = None
+    while True:
+        try:
+            photos = list(find())
+        except InputError:
+            photos = []
+        now = {photo.path: Stat.of(photo.path) for photo in photos}
+        settled = [p for p in photos if now[p.path] and before.get(p.path) == now[p.path]]
+        state = {photo.path: now[photo.path] for photo in settled}
+        if settled and state != given:
+            given = state
+            yield settled
+        before = now
+        sleep(pause)

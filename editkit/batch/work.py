@@ -1,0 +1,404 @@
+"""Photos being edited: read, edited, written; reading and writing beside the editing."""
+
+import dataclasses
+import errno
+import hashlib
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from editkit.batch.manifest import Stat
+from editkit.batch.operations import operations
+from editkit.batch.previews import previews
+from editkit.batch.recipe import Bound
+from editkit.batch.tasks import Outcome, Setup, Task
+from editkit.errors import BatchError, EditkitError, InputError, PreservationError
+from editkit.masks.evaluate import coverage_of
+from editkit.photo.files import Photo, format_of, read_photo, write_bytes
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.result import Result
+
+AHEAD = 2
+"""Photos that are read before they are edited, and pictures that wait to be written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A photo that was read, with the mask of its first step."""
+
+    photo: Photo
+    coverage: Any
+    seconds: float
+
+
+class Bench:
+    """Where photos are edited: the model is loaded once, and its embeddings of text are kept."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        # The filters of warnings, which reading a file sets, belong to the whole process.
+        self._files = Lock()
+
+    @cached_property
+    def model(self) -> "Model":
+        """The batch's model."""
+        from editkit.models.registry import load_model
+
+        setup = self.setup
+        return load_model(
+            setup.model, device=setup.device, dtype=setup.dtype, offline=setup.offline
+        )
+
+    def prepare(self, task: Task) -> Prepared:
+        """Reads a photo, and makes the mask of its first step."""
+        started = time.perf_counter()
+        if task.problem is not None:
+            raise InputError(task.problem)
+        with self._files:
+            photo = read_photo(task.source, frame=self.setup.frame)
+            first = task.masks[0] if task.masks else task.steps[0].mask
+            coverage = None if first is None else coverage_of(first, photo)
+        return Prepared(photo, coverage, time.perf_counter() - started)
+
+    def edit(self, task: Task, prepared: Prepared) -> "Result":
+        """The best of a task's candidates; of most tasks there is but one."""
+        made = [self._chain(task, prepared, seeds) for seeds in task.seeds]
+        if len(made) == 1:
+            return made[0]
+        scores = [result.report.get("scores") or {} for result in made]
+        best = best_of(scores, self.setup.rank)
+        told = [
+            {"seed": seeds[0], "scores": score}
+            for seeds, score in zip(task.seeds, scores, strict=True)
+        ]
+        report = {**made[best].report, "candidates": told, "chosen": best}
+        return dataclasses.replace(made[best], report=report)
+
+    def _chain(self, task: Task, prepared: Prepared, seeds: Sequence[int]) -> "Result":
+        photo, results = prepared.photo, list["Result"]()
+        known = operations()
+        for place, (bound, seed) in enumerate(zip(task.steps, seeds, strict=True)):
+            mask = task.masks[place] if task.masks else bound.mask
+            given = {**bound.files, "photo": photo}
+            if "model" in known[bound.name].inputs:
+                given["model"] = self.model
+            if mask is not None:
+                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo)
+            edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
+            result = edit(*(given[name] for name in known[bound.name].inputs))
+            results.append(_told(result, mask))
+            photo = result.photo
+        return chained(prepared.photo, results)
+
+    def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
+        with self._files:
+            return coverage_of(text, photo)
+
+    def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
+        """Encodes and writes a picture, unless it is over a limit."""
+        started = time.perf_counter()
+        fault = over_limit(result.report.get("scores") or {}, self.setup.gates)
+        target = Path(task.output if fault is None else task.rejected)
+        with self._files:
+            try:
+                encoded = result.encoded(format_of(target), self._saving, target.parent)
+            except PreservationError as error:
+                return _failed(task, error, result=result, photo=result.original)
+        if task.writes:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replaces = task.replaces or fault is not None
+            write_bytes(result.original, encoded.data, target, force=replaces)
+        report = {**result.report, **encoded.evidence}
+        times = {**times, "write": time.perf_counter() - started}
+        row = {
+            **_columns(task, result, report, times),
+            **_output_columns(target, encoded.data, written=task.writes and fault is None),
+            **(previews(result) if self.setup.previews else {}),
+        }
+        state = "done" if fault is None else "failed"
+        steps = _step_rows(task, result, report, state)
+        return Outcome(*task.key, state, fault, row=row, steps=steps, report=report)
+
+    @cached_property
+    def _saving(self) -> Any:  # noqa: ANN401
+        from editkit.ops.output import Saving
+        from editkit.photo.signing import Signer
+
+        sign = self.setup.sign
+        return Saving(**self.setup.saving, signer=Signer(*map(Path, sign)) if sign else None)
+
+
+def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
+    """Edits photos one after the other, while others are read and written.
+
+    Args:
+        bench: where they are edited.
+        take: gives the next task; None when there is none (or, if told not to wait, none yet).
+    """
+    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+        ready: deque[tuple[Task, Future[Prepared]]] = deque()
+        ended: deque[Future[Outcome]] = deque()
+        while True:
+            while len(ready) < AHEAD:
+                task = take(not ready and not ended)
+                if task is None:
+                    break
+                ready.append((task, reading.submit(bench.prepare, task)))
+            if ready:
+                ended.append(_edited(bench, *ready.popleft(), writing))
+            elif not ended:
+                return
+            while ended and (not ready or len(ended) > AHEAD or ended[0].done()):
+                yield ended.popleft().result()
+
+
+def _edited(
+    bench: Bench, task: Task, reading: "Future[Prepared]", writing: ThreadPoolExecutor
+) -> "Future[Outcome]":
+    photo = None
+    try:
+        prepared = reading.result()
+        photo = prepared.photo
+        started = time.perf_counter()
+        result = bench.edit(task, prepared)
+        times = {"read": prepared.seconds, "edit": time.perf_counter() - started}
+        return writing.submit(_finished, bench, task, result, times)
+    except Exception as error:  # noqa: BLE001 - a photo that fails, by whatever, stops no other
+        failed: Future[Outcome] = Future()
+        failed.set_result(_failed(task, error, photo=photo))
+        return failed
+
+
+def _finished(bench: Bench, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
+    try:
+        return bench.finish(task, result, times)
+    except Exception as error:  # noqa: BLE001 - as in `_edited`
+        return _failed(task, error, photo=result.original)
+
+
+def _failed(
+    task: Task, error: BaseException, *, photo: Photo | None = None, result: "Result | None" = None
+) -> Outcome:
+    """What came of a task that failed; whatever needs a device or a disk may pass the next time."""
+    passing = not isinstance(error, InputError | PreservationError) or _of_system(error)
+    row: dict[str, Any] = {"variables": dict(task.variables), "peak": peak_memory()}
+    row |= {"sha256": photo.digest if photo is not None else _digest(Path(task.source))}
+    if result is not None:
+        row["report"] = dict(result.report)
+    steps = tuple(_step_row(task, k, "failed", str(error)) for k in range(len(task.steps)))
+    return Outcome(*task.key, "failed", said(error), passing=passing, row=row, steps=steps)
+
+
+def _of_system(error: BaseException) -> bool:
+    """Whether the system refused something: a disk that is full, a share that is gone."""
+    cause = error.__cause__
+    # What Pillow raises of a damaged file is an OSError, too, but without a number.
+    return isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
+
+
+def said(error: BaseException) -> str:
+    """An error in one line; a bug of ours with the place where it shows."""
+    if isinstance(error, EditkitError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "out of memory; give a smaller photo, or fewer workers"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"a bug, please report it: {type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _seeded(bound: Bound) -> bool:
+    return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
+
+
+def _told(result: "Result", mask: str | None) -> "Result":
+    """The result with its record saying what the mask was given as."""
+    from editkit.ops.record import mask_told
+
+    if mask is None or result.record is None or "mask" not in result.record:
+        return result
+    told = result.record["mask"] | mask_told(mask)
+    return dataclasses.replace(result, record={**result.record, "mask": told})
+
+
+def chained(photo: Photo, results: "Sequence[Result]") -> "Result":
+    """Edits in a row as one: the last photo, compared with the first over all their masks."""
+    from editkit.ops.result import Result
+
+    if len(results) == 1:
+        return results[0]
+    last = results[-1]
+    shape = photo.samples.shape[:2]
+    masks = [result.mask for result in results]
+    union = None
+    if all(mask is not None and mask.shape == shape for mask in masks):
+        union = np.maximum.reduce([mask for mask in masks if mask is not None])
+    parts = [dict(result.report) for result in results]
+    report: dict[str, Any] = {
+        "edit": "recipe",
+        "steps": parts,
+        "seed": parts[0].get("seed"),
+        "model": parts[0].get("model"),
+        "unread": "; ".join(part["unread"] for part in parts if part.get("unread")),
+        "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
+        "seconds": round(sum(part["seconds"] for part in parts), 2),
+        **(_compared(photo, last.photo, union) if union is not None else {}),
+    }
+    records = [dict(result.record or {}) for result in results]
+    shared = {k: records[0][k] for k in ("format", "model", "weights", "versions", "original")}
+    steps = [{k: r[k] for k in ("edit", "options", "mask") if k in r} for r in records]
+    record = {**shared, "edit": "recipe", "steps": steps}
+    return Result(last.photo, report, photo, union, record)
+
+
+def _compared(before: Photo, after: Photo, mask: Any) -> dict[str, Any]:  # noqa: ANN401
+    from editkit.masks.read import bounding_box
+    from editkit.photo.composite import compared
+    from editkit.photo.scores import nearby, scores
+
+    count, near = compared(before, after, mask), nearby(bounding_box(mask), before.size)
+    return {
+        "pixels_kept": int((mask == 0).sum()),
+        "samples_kept": count.kept,
+        "samples_changed": count.edited_changed,
+        "samples_changed_outside": count.kept_changed,
+        "scores": scores(after.rgb(near), mask[near.slices]),
+    }
+
+
+def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
+    """Which candidate is best: the least sum of its places in each score; of equals the first."""
+    places = np.zeros(len(scores))
+    for name in rank:
+        values = np.array([badness(name, score.get(name)) for score in scores])
+        places += np.array([(values < value).sum() for value in values])
+    return int(places.argmin())
+
+
+def badness(name: str, value: float | None) -> float:
+    """How bad a score is, from 0; grain is as bad too coarse as too fine."""
+    if value is None:
+        return np.inf
+    if name == "grain":
+        return np.inf if value <= 0 else max(value, 1 / value)
+    return value
+
+
+def over_limit(scores: Mapping[str, float | None], limits: Mapping[str, float]) -> str | None:
+    """What is wrong with a picture whose scores are over their limits."""
+    faults = [
+        f"its {name} score is {value:.2f}, over the limit of {limit:g}"
+        for name, limit in limits.items()
+        if (value := scores.get(name)) is not None and badness(name, value) > limit
+    ]
+    return "; ".join(faults) or None
+
+
+def _columns(
+    task: Task, result: "Result", report: Mapping[str, Any], times: Mapping[str, float]
+) -> dict[str, Any]:
+    record, original = result.record or {}, result.original
+    return {
+        "sha256": None if original is None else original.digest,
+        "variables": dict(task.variables),
+        "seed": str(task.seeds[int(report.get("chosen", 0))][0]),
+        "model": record.get("model"),
+        "weights": record.get("weights"),
+        "versions": record.get("versions"),
+        "mask_sha256": (record.get("mask") or {}).get("sha256"),
+        "seconds": round(sum(times.values()), 3),
+        "timings": {name: round(value, 3) for name, value in times.items()},
+        "peak": peak_memory(),
+        "report": dict(report),
+    }
+
+
+def _output_columns(target: Path, data: bytes, *, written: bool) -> dict[str, Any]:
+    stat = Stat.of(target) if written else None
+    if stat is None:
+        return {}
+    sha = hashlib.sha256(data).hexdigest()
+    return {"output_sha256": sha, "output_size": stat.size, "output_mtime": stat.mtime}
+
+
+def _step_rows(
+    task: Task, result: "Result", report: Mapping[str, Any], state: str
+) -> tuple[Mapping[str, Any], ...]:
+    parts = report["steps"] if result.report.get("edit") == "recipe" else [report]
+    return tuple(
+        {**_step_row(task, k, state, None), "seconds": part.get("seconds"), "report": dict(part)}
+        for k, part in enumerate(parts)
+    )
+
+
+def _step_row(task: Task, place: int, state: str, error: str | None) -> dict[str, Any]:
+    from editkit.ops.result import plain
+
+    bound = task.steps[place]
+    options = {f.name: plain(getattr(bound.edit, f.name)) for f in dataclasses.fields(bound.edit)}
+    return {
+        "step": place,
+        "operation": bound.name,
+        "mask": task.masks[place] if task.masks else bound.mask,
+        "settings": options,
+        "seed": str(task.seeds[0][place]),
+        "state": state,
+        "error": error,
+    }
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
+    """Edits photos in this process.
+
+    Raises:
+        ModelError, DeviceError: the model cannot be loaded.
+    """
+    bench, first = Bench(setup), next(tasks, None)
+    if first is None:
+        return
+    loaded(bench, first.steps)
+    waiting = chain([first], tasks)
+    yield from pipeline(bench, lambda _: next(waiting, None))
+
+
+def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
+    """Loads what the steps need, so that what is missing is found before a photo is read."""
+    known = operations()
+    if any("model" in known[step.name].inputs for step in steps):
+        _ = bench.model
+
+
+def fatal(error: BaseException) -> BatchError:
+    """What stops a batch as a whole."""
+    return BatchError(said(error))

@@ -1,0 +1,47 @@
+"""A folder of small photos, and a batch over them with a tiny model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shell
+
+from editkit.batch.engines import here
+from editkit.batch.operations import Operation
+from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.run import Batch
+
+NAMES = ("a.png", "b.jpg", "sub/a.tif")
+
+MakeBatch = Callable[..., Batch]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three photos, each of its own, in folders within folders; beside them, nothing."""
+    for seed, name in enumerate(NAMES):
+        file = tmp_path / "photos" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shell.noise(32, 40, seed=seed).save(file)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def recipe(checkpoints: dict[int, Path]) -> Recipe:
+    """One quick step inside a mask."""
+    given = {"inpaint": "a {stem}", "mask": "ellipse:50%,50%,20%,20%", "steps": 2}
+    step = made_step(Operation("inpaint"), given)
+    return Recipe((step,), model=str(checkpoints[9]), device="cpu")
+
+
+@pytest.fixture
+def batch(recipe: Recipe, tmp_path: Path) -> MakeBatch:
+    """Makes batches that run in this process."""
+
+    def make(out: str = "out", **more: Any) -> Batch:
+        given: dict[str, Any] = {"recipe": recipe, "engine": here, **more}
+        return Batch(out=tmp_path / out, **given)
+
+    return make

@@ -1,0 +1,137 @@
+"""Which photos are found, and what is refused before anything runs."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+import shell
+
+from editkit.batch.inputs import (
+    Found,
+    MaskFolder,
+    check_apart,
+    find_photos,
+    listed_photos,
+    outputs_of,
+    without_masks,
+)
+from editkit.batch.tasks import printable
+from editkit.errors import InputError
+
+
+def names(found: list[Found]) -> list[str]:
+    return [str(photo.relative) for photo in found]
+
+
+def touched(folder: Path, *files: str) -> Path:
+    for name in files:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return folder
+
+
+def test_a_folder_is_searched_and_what_is_hidden_or_no_photo_is_left(photos: Path) -> None:
+    touched(photos, ".hidden.png", ".editkit/x.png", "notes.txt", "out/z.png")
+    found = find_photos(str(photos), without=[photos / "out"])
+    assert names(found) == ["a.png", "b.jpg", "sub/a.tif"]
+    assert names(find_photos(str(photos), recursive=False)) == ["a.png", "b.jpg"]
+
+
+def test_patterns_and_single_files(photos: Path) -> None:
+    assert names(find_photos("photos/**/*.png")) == ["a.png"]
+    assert names(find_photos("photos/sub/*.*")) == ["a.tif"]
+    assert names(find_photos(str(photos / "b.jpg"))) == ["b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("nowhere", "there is no nowhere"), ("photos/*.webp", "holds no photos")],
+)
+def test_nothing_found_is_an_error(photos: Path, source: str, message: str) -> None:
+    del photos
+    with pytest.raises(InputError, match=message):
+        find_photos(source)
+
+
+def test_a_list_of_files_lies_below_what_they_share(photos: Path) -> None:
+    del photos
+    found = listed_photos(["photos/sub/a.tif\n", "\n", "photos/b.jpg", "photos/b.jpg"])
+    assert names(found) == ["sub/a.tif", "b.jpg"]
+    with pytest.raises(InputError, match="empty"):
+        listed_photos(["\n"])
+
+
+def test_results_lie_as_photos_do(photos: Path) -> None:
+    touched(photos, "anim.gif")
+    found = find_photos(str(photos))
+    out = Path("out")
+    assert [[str(p) for p in paths] for paths in outputs_of(found, out, [None])] == [
+        ["out/a.png"],
+        ["out/anim.png"],
+        ["out/b.jpg"],
+        ["out/sub/a.tif"],
+    ]
+    (first, *_) = outputs_of(found, out, [3, 4])
+    assert [p.name for p in first] == ["a.3.png", "a.4.png"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a.gif", "a.png"), ("A.png", "a.png"), ("a.GIF", "A.PNG")]
+)
+def test_two_results_of_one_name_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    touched(tmp_path / "in", one, other)
+    with pytest.raises(InputError, match="would both become"):
+        outputs_of(find_photos(str(tmp_path / "in")), Path("out"), [None])
+
+
+def test_variants_may_not_meet_other_photos(tmp_path: Path) -> None:
+    touched(tmp_path / "in", "a.png", "a.1.png", "a.png.tif")
+    assert outputs_of(find_photos(str(tmp_path / "in")), Path("out"), [1])
+    touched(tmp_path / "in", "a.gif")
+    with pytest.raises(InputError, match="would both become"):
+        outputs_of(find_photos(str(tmp_path / "in")), Path("out"), [1])
+
+
+def test_results_never_go_where_the_photos_are(photos: Path) -> None:
+    found = find_photos(str(photos))
+    with pytest.raises(InputError, match="where the photos are"):
+        check_apart(found, photos)
+    link = photos.with_name("link")
+    link.symlink_to(photos)
+    with pytest.raises(InputError, match="where the photos are"):
+        check_apart(found, link)
+
+
+def test_masks_are_paired_by_stem_folder_first(tmp_path: Path) -> None:
+    masks = touched(tmp_path / "masks", "a.png", "sub/a.png", "b_mask.jpg", "c.PNG")
+    found = MaskFolder.read(masks)
+
+    def mask_for(name: str) -> str | None:
+        path = found.mask_for(Found(tmp_path / "in" / name, PurePosixPath(name)))
+        return None if path is None else str(path.relative_to(masks))
+
+    assert mask_for("a.jpg") == "a.png"
+    assert mask_for("sub/a.jpg") == "sub/a.png"
+    assert mask_for("sub/b.jpg") == "b_mask.jpg"
+    assert mask_for("c.jpg") == "c.PNG"
+    assert mask_for("d.jpg") is None
+    several = MaskFolder.read(touched(masks, "a.tif"))
+    with pytest.raises(InputError, match="several masks"):
+        several.mask_for(Found(tmp_path / "in/a.jpg", PurePosixPath("a.jpg")))
+
+
+def test_masks_beside_their_photos_are_no_photos(tmp_path: Path) -> None:
+    both = touched(
+        tmp_path / "in", "a.jpg", "a_mask.png", "sub/b.jpg", "sub/b.mask.png", "c_mask.png"
+    )
+    found = find_photos(str(both))
+    assert names(without_masks(found)) == ["a.jpg", "c_mask.png", "sub/b.jpg"]
+    pair = MaskFolder.read(both).mask_for(found[0])
+    assert pair == both / "a_mask.png"
+
+
+def test_names_that_are_no_text_are_stored_as_text(tmp_path: Path) -> None:
+    name = b"\xff\xfe.png".decode("utf-8", "surrogateescape")
+    shell.noise(8, 8).save(tmp_path / name)
+    (found,) = find_photos(str(tmp_path))
+    assert printable(found.relative) == "\\xff\\xfe.png"

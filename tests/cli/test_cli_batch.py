@@ -1,0 +1,269 @@
+"""`editkit batch`, `editkit apply` and `editkit report` as they are called."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import shell
+
+from editkit.batch.inputs import find_photos
+from editkit.batch.watch import settled_photos
+
+NASTY = """<img src=x onerror="alert('1')">&.png"""
+BOX = "box:8,8,24,24"
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three photos, one with a hostile name, one in a folder."""
+    for seed, name in enumerate(("a.png", NASTY, "sub/b.jpg")):
+        file = tmp_path / "photos" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shell.noise(32, 40, seed=seed).save(file)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def here(quick: tuple[str, ...]) -> tuple[str, ...]:
+    """Options of a batch that is quick and needs no other process."""
+    return (*quick, "--workers", "0")
+
+
+def same(one: Path, other: Path) -> bool:
+    return shell.opened(one).tobytes() == shell.opened(other).tobytes()
+
+
+def commands() -> click.Group:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="editkit")
+    return entry.load().__globals__["cli"]
+
+
+def test_every_option_of_a_single_command_is_there() -> None:
+    single, many = commands().commands, commands().commands["batch"]
+    assert isinstance(many, click.Group)
+    for name in set(many.commands) - {"recipe"}:
+        own = {p.name for p in single[name].params} - {"image", "output"}
+        assert own <= {p.name for p in many.commands[name].params}
+        help_text = shell.call("batch", name, "--help").out.decode()
+        assert f"Usage: editkit batch {name} [OPTIONS] IN" in help_text
+
+
+def test_a_folder_with_options_of_the_single_command(photos: Path, here: tuple[str, ...]) -> None:
+    (photos / "broken.webp").write_bytes(b"RIFF")
+    command = ("batch", "inpaint", "photos", "a {stem}", "--mask", BOX, *here)
+    options = ("--seeds", "same", "--seed", "4", "-o", "out")
+    done = shell.call(*command, *options)
+    assert done.code == 3
+    assert set(done.out.decode().splitlines()) == {"out/a.png", f"out/{NASTY}", "out/sub/b.jpg"}
+    lines = done.err.splitlines()
+    assert lines[0] == "editkit: 4 to do (4 new)"
+    assert lines[1].startswith("editkit: failed: broken.webp: photos/broken.webp is ")
+    assert lines[2].startswith("editkit: 3 done, 1 failed, 0 as they were, ")
+    quick = here[: here.index("--workers")]
+    single = ("inpaint", "photos/a.png", BOX, "a a", "--seed", "4", *quick)
+    shell.call(*single, "-o", "single.png")
+    assert same(Path("single.png"), Path("out/a.png"))
+    again = shell.call(*command, *options)
+    assert again.code == 3
+    assert again.out == b""
+    assert "1 failed before (--retry failed tries them again)" in again.err
+
+
+def test_events_are_json(photos: Path, here: tuple[str, ...]) -> None:
+    del photos
+    command = ("batch", "inpaint", "photos", "--mask", BOX, *here, "--json", "-o", "out")
+    done = shell.call(*command, "--dry-run")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [e["event"] for e in events] == ["would"] * 3 + ["estimate"]
+    assert events[-1]["photos"] == 3
+    assert not Path("out").exists()
+    done = shell.call(*command)
+    assert (done.code, done.err) == (0, "")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [e["event"] for e in events] == ["plan", "done", "done", "done", "end"]
+    assert {e["photo"] for e in events[1:4]} == {"a.png", NASTY, "sub/b.jpg"}
+    assert all(e["scores"]["seam"] > 0 and e["seconds"] > 0 for e in events[1:4])
+
+
+class Page(HTMLParser):
+    """What a browser would find in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags = list[tuple[str, dict[str, str | None]]]()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_report_is_one_harmless_page(photos: Path, here: tuple[str, ...]) -> None:
+    (photos / "broken.webp").write_bytes(b"RIFF")
+    command = ("batch", "inpaint", "photos", "<b>{stem}</b>", "--mask", BOX, *here, "-q")
+    assert shell.call(*command, "-o", "out").code == 3
+    done = shell.call("report", "out", "--sheet", "sheet.png")
+    assert done.out.decode().splitlines() == ["out/report.html", "sheet.png"]
+    page = Page(Path("out/report.html").read_text())
+    pictures = [attrs["src"] or "" for tag, attrs in page.tags if tag == "img"]
+    assert len(pictures) == 9  # before, after and mask of three
+    assert all(re.match(r"data:image/(jpeg|png);base64,", p) for p in pictures)
+    links = {v for _, a in page.tags for k, v in a.items() if k in ("href", "action")}
+    assert links == {"data:,"}
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert sum(tag == "b" for tag, _ in page.tags) == 0
+    assert NASTY in page.text
+    assert "<b>a</b>" in page.text
+    assert "broken.webp" in page.text
+    assert "3 done, 1 failed" in page.text
+    sheet = shell.opened(Path("sheet.png"))
+    assert sheet.size[0] > 3 * 400
+    assert shell.call("report", "photos").refused(1)
+
+
+def test_a_sample_is_looked_at_first(photos: Path, here: tuple[str, ...]) -> None:
+    del photos
+    command = ("batch", "inpaint", "photos", "--mask", BOX, *here, "-o", "out")
+    done = shell.call(*command, "--sample", "1")
+    assert done.code == 0
+    assert "look at out/.editkit/sample.png" in done.err
+    assert "for the other 2" in done.err
+    assert len(done.out.splitlines()) == 1
+    assert shell.opened(Path("out/.editkit/sample.png")).width > 400
+    assert len(shell.call(*command).out.splitlines()) == 2
+
+
+def test_one_recipe_for_one_photo_and_for_many(photos: Path, checkpoints: dict[int, Path]) -> None:
+    del photos
+    Path("r.yaml").write_text(
+        f"model: {checkpoints[9]}\ndevice: cpu\nseed: 2\nsteps:\n"
+        f"  - {{inpaint: 'a {{stem}}', mask: '{BOX}', steps: 2}}\n"
+        "  - {img2img: '{what}', strength: 0.5, steps: 2}\nvariables: {what: x}\n"
+    )
+    assert shell.call("batch", "r.yaml", "photos", "out", "--workers", "0", "-q").code == 0
+    assert shell.call("apply", "r.yaml", "photos/a.png", "-q").code == 0
+    one, many = Path("photos/a.edit.png"), Path("out/a.png")
+    assert same(one, many)
+    assert "a recipe of 2 steps" in shell.call("replay", many, "-m", checkpoints[9]).refused()
+    piped = shell.call("apply", "r.yaml", "-", stdin=Path("photos/a.png").read_bytes())
+    assert piped.code == 0
+    assert piped.out.startswith(b"\x89PNG")
+    again = ("apply", "r.yaml", "photos/a.png", "-o", "y.png")
+    other = shell.call(*again, "--set", "what=y", "--json")
+    assert [s["prompt"] for s in json.loads(other.out)["steps"]] == ["a a", "y"]
+    assert "exists" in shell.call(*again).refused()
+
+
+def test_a_list_of_files_on_standard_input(photos: Path, here: tuple[str, ...]) -> None:
+    del photos
+    command = ("batch", "img2img", "-", "x", "--strength", "0.5", *here, "-o", "out")
+    done = shell.call(*command, stdin=b"photos/a.png\nphotos/sub/b.jpg\n")
+    assert set(done.out.decode().splitlines()) == {"out/a.png", "out/sub/b.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("inpaint", "photos", "--mask", "sky ~grwo:1"), "no refinement 'grwo'"),
+        (("inpaint", "photos", "{x}", "--mask", BOX), "unknown variable 'x'"),
+        (("inpaint", "photos"), "Missing option '--mask'"),
+        (("inpaint", "nowhere", "--mask", BOX, "-o", "out"), "there is no nowhere"),
+        (("inpaint", "photos", "--mask", BOX, "-o", "photos"), "where the photos are"),
+        (("inpaint", "photos/a.png", "--mask", BOX), "give -o a folder"),
+        (("inpaint", "photos", "--mask", BOX, "--gate", "sem=1"), "no score 'sem'"),
+        (("inpaint", "photos", "--mask", BOX, "--rank", "sem"), "no score 'sem'"),
+        (("inpaint", "photos", "--mask", BOX, "--shard", "4/3"), "is no shard"),
+        (("img2img", "photos", "--gate", "seam=1"), "needs scores"),
+        (("inpaint", "photos", "--mask", BOX, "-m", "none"), "no model 'none'"),
+        (("no.yaml", "photos", "out"), "no.yaml cannot be read"),
+        (("edit", "photos", "out"), "No such command 'edit'"),
+        (("inpaint", "photos", "--mask", BOX, "-n", "2", "--best-of", "2"), "exclude each other"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_done(
+    photos: Path, args: tuple[str, ...], message: str
+) -> None:
+    before = shell.listing(photos.parent)
+    assert message in shell.call("batch", *args).refused()
+    assert shell.listing(photos.parent) == before
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
+    photos: Path, quick: tuple[str, ...], here: tuple[str, ...]
+) -> None:
+    for seed in range(8):
+        shell.noise(32, 40, seed=10 + seed).save(photos / f"{seed}.png")
+    command = ["batch", "inpaint", "photos", "--mask", BOX]
+    out = Path("out")
+    with subprocess.Popen(
+        [shell.EDITKIT, *command, *quick, "-o", out],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        wait_for(lambda: out.is_dir() and len(list(out.glob("*.png"))) >= 2)
+        os.kill(running.pid, signal.SIGKILL)
+    # Its worker ends, too, with nobody to tell it so.
+    wait_for(lambda: not _alive(running.pid))
+    left = [p for p in out.rglob("*") if p.is_file() and ".editkit" not in p.parts]
+    assert all(shell.opened(p).size == (40, 32) for p in left)
+    assert not list(out.rglob("*.part"))
+    assert len(left) < 11
+    assert shell.call(*command, *here, "-o", "out", "-q").code == 0
+    assert shell.call(*command, *here, "-o", "whole", "-q").code == 0
+
+    def results(folder: str) -> dict[str, bytes]:
+        found = shell.listing(Path(folder))
+        return {k: v for k, v in found.items() if not k.startswith(".editkit")}
+
+    assert len(results("out")) == 11
+    assert results("out") == results("whole")
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_watching_takes_photos_when_they_are_whole(photos: Path) -> None:
+    whole = (photos / "a.png").read_bytes()
+    looks = 0
+
+    def sleep(pause: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks in (3, 4):  # one that is written in two goes
+            (photos / "late.png").write_bytes(whole[: 100 * looks])
+        if looks == 9:
+            raise KeyboardInterrupt(pause)
+
+    seen = list[list[str]]()
+    with contextlib.suppress(KeyboardInterrupt):
+        for found in settled_photos(lambda: find_photos(str(photos)), sleep=sleep):
+            seen.append([photo.path.name for photo in found])
+    assert [len(names) for names in seen] == [3, 4]
+    assert "late.png" in seen[1]
