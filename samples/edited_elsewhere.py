@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-here, out = Path(__file__).parent, Path(sys.argv[1] if sys.argv[1:] else "elsewhere.jpg")
+here, out = Path(__file__).parent, Path(sys.argv[1] if sys.argv[1:] else ".")
+out = out / "elsewhere.jpg" if out.is_dir() else out
 photo = Image.open(here / "coffee.jpg").convert("RGB")
 
 rows, columns = np.mgrid[: photo.height, : photo.width]

@@ -72,7 +72,7 @@ WRONG = {
     "text": (STEP + "negative: 3\n", "4:15: negative is 3; give text (quote it, to give text)"),
     "choice": (STEP + "regions: all\n", "4:14: unknown regions 'all'"),
     "rule": (STEP + "denoise: ~grwo:3\n", "4:14: mask expression, column 2"),
-    "empty": (STEP + "strength:\n    feather:\n", "5:13: feather is empty"),
+    "empty": (STEP + "strength:\n    context:\n", "5:13: context is empty"),
     "twice": (STEP + "mask: box\n", "4:5: 'mask' is given twice"),
     "mask": ("steps: [{inpaint: a, mask: sky ~grwo:6}]", "1:28: mask expression, column 6"),
     "no mask": ("steps:\n  - inpaint: a\n", "2:5: inpaint: it needs a mask"),
