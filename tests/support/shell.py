@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    seen = b""
+    seen, again = b"", None
     with subprocess.Popen([EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs) as running:
         os.close(theirs)
         # Linux says "no such device" when the other end has gone.
@@ -73,8 +74,13 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
                 seen += shown
                 if stop_at is not None and stop_at in seen:
                     running.send_signal(signal.SIGINT)
+                    # Python drops an interrupt that falls into a finaliser; people press again.
+                    again = threading.Timer(15, running.send_signal, (signal.SIGINT,))
+                    again.start()
                     stop_at = None
         os.close(ours)
+    if again is not None:
+        again.cancel()
     return running.returncode, seen
 
 
