@@ -11,9 +11,12 @@ import click
 
 from editkit.errors import InputError
 
+from .composite import composite
+from .erase import erase
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
+from .outpaint import outpaint
 from .params import model_options
 from .resample import resample
 from .show import Display, batch_display
@@ -24,11 +27,11 @@ if TYPE_CHECKING:
     from editkit.batch.recipe import Recipe
     from editkit.batch.run import Batch, Summary
 
-_SINGLE = (inpaint, img2img, resample)
+_SINGLE = (inpaint, img2img, resample, erase, outpaint, composite)
 """Commands for one photo that are taken over whole; a new one is one more name."""
 
-_INPUTS = ("image", "mask")
-_NOT_TAKEN = ("output", "force", "as_json", "quiet")
+_INPUTS = ("image", "original", "mask")
+_NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
 _RECIPE = "recipe"
 
 
@@ -211,23 +214,23 @@ def batch() -> None:
 def _batched(single: click.Command) -> click.Command:
     """The command for many photos of one for a single photo, with every option of that."""
     own = {name: parameter for parameter in single.params if (name := parameter.name)}
+    kept = [copy.copy(p) for p in single.params if p.name not in (*_INPUTS, *_NOT_TAKEN)]
     arguments = [click.Argument(["source"], metavar="IN")]
-    arguments += [
-        copy.copy(p) for n, p in own.items() if isinstance(p, click.Argument) and n not in _INPUTS
-    ]
-    options = [
-        copy.copy(p) for n, p in own.items() if isinstance(p, click.Option) and n not in _NOT_TAKEN
-    ]
+    arguments += [p for p in kept if isinstance(p, click.Argument)]
+    options = [p for p in kept if isinstance(p, click.Option)]
     if "mask" in own:
         text = "A file for all, a folder of masks (STEM, STEM_mask, STEM.mask), or an expression."
-        options.insert(0, click.Option(["--mask"], metavar="EXPR", required=True, help=text))
+        needed = own["mask"].required
+        options.insert(0, click.Option(["--mask"], metavar="EXPR", required=needed, help=text))
 
     # Not by pass_context: some edits have an option of that name.
     def run(**options: Any) -> None:  # noqa: ANN401
         wanted = Wanted.take(options)
         click.get_current_context().exit(_ran(_recipe_of(str(single.name), options), wanted))
 
-    summary = (single.help or "").split("\n")[0].replace("IMAGE", "each photo of IN")
+    summary = (single.help or "").split("\n\n")[0]
+    for name in ("IMAGE", "ORIGINAL"):
+        summary = summary.replace(name, "each photo of IN", 1).replace(name, "the photo")
     command = click.Command(
         single.name,
         callback=run,

@@ -10,9 +10,12 @@ import click
 from editkit.errors import InputError
 
 from .batch import Pair
+from .composite import composite
+from .erase import erase
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
+from .outpaint import outpaint
 from .resample import resample
 from .running import STDIO, Job, read_source
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from editkit.batch.tasks import Task
     from editkit.photo.files import Photo
 
-_SINGLE = (inpaint, img2img, resample)
+_SINGLE = (composite, inpaint, img2img, resample, erase, outpaint)
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -72,7 +75,9 @@ def known_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """What the options of the commands say of parameters: descriptions, ranges and choices."""
     facts = dict[str, dict[str, dict[str, Any]]]()
     for command in _SINGLE:
-        own = {p.name: _facts(p) for p in command.params if isinstance(p, click.Option)}
+        options = [p for p in command.params if isinstance(p, click.Option)]
+        # Of several options that set the same, the first one is the whole of it.
+        own = {p.name: _facts(p) for p in reversed(options)}
         facts[str(command.name)] = {str(name): fact for name, fact in own.items()}
         facts.setdefault("", {}).update(facts[str(command.name)])
     return facts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from editkit._version import __version__
 from editkit.errors import (
+    BatchError,
     DeviceError,
     EditkitError,
     ImageError,
@@ -20,6 +21,7 @@ from editkit.errors import (
     ModelError,
     ModelLoadError,
     PreservationError,
+    RecipeError,
     UnknownModelError,
     UnsupportedEditError,
 )
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from editkit.types import Size
 
 __all__ = [
+    "BatchError",
     "Composite",
     "DeviceError",
     "EditkitError",
@@ -56,6 +59,7 @@ __all__ = [
     "ModelLoadError",
     "Outpaint",
     "PreservationError",
+    "RecipeError",
     "Resample",
     "Result",
     "Size",

@@ -15,6 +15,7 @@ from editkit import errors
 
 ROOT = Path(__file__).parent.parent
 NAMES = [
+    "BatchError",
     "Composite",
     "DeviceError",
     "EditkitError",
@@ -31,6 +32,7 @@ NAMES = [
     "ModelLoadError",
     "Outpaint",
     "PreservationError",
+    "RecipeError",
     "Resample",
     "Result",
     "Size",
@@ -77,8 +79,10 @@ def test_errors_are_one_family(name: str) -> None:
 
 def test_the_error_tree() -> None:
     assert issubclass(editkit.InputError, ValueError)
-    for kind in (editkit.ImageError, editkit.MaskError, editkit.UnknownModelError):
+    for kind in (editkit.ImageError, editkit.MaskError, editkit.RecipeError):
         assert issubclass(kind, editkit.InputError)
+    assert issubclass(editkit.UnknownModelError, editkit.InputError)
+    assert not issubclass(editkit.BatchError, editkit.InputError)
     for kind in (editkit.UnknownModelError, editkit.ModelLoadError, editkit.UnsupportedEditError):
         assert issubclass(kind, editkit.ModelError)
     assert not issubclass(editkit.ModelLoadError, editkit.InputError)

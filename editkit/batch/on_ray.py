@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from editkit.batch.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, InputError
 
@@ -186,8 +187,14 @@ def _anywhere(task: Task) -> Task:
         output=str(Path(task.output).absolute()),
         rejected=str(Path(task.rejected).absolute()),
         masks=tuple(_absolute(mask) for mask in task.masks),
+        steps=tuple(_with_absolute_files(step) for step in task.steps),
         replaces=True,
     )
+
+
+def _with_absolute_files(step: Bound) -> Bound:
+    files = {name: str(Path(path).absolute()) for name, path in step.files.items()}
+    return dataclasses.replace(step, files=files)
 
 
 def _absolute(mask: str | None) -> str | None:

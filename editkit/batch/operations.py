@@ -23,9 +23,12 @@ _EDITS: Mapping[str, str] = MappingProxyType(
         "inpaint": "Inpaint",
         "img2img": "Img2Img",
         "resample": "Resample",
+        "erase": "Erase",
+        "outpaint": "Outpaint",
+        "composite": "Composite",
     }
 )
-_INPUTS = ("model", "photo", "mask")
+_INPUTS = ("model", "photo", "original", "mask")
 _HIDDEN = ("compat",)
 _SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
 
@@ -58,9 +61,30 @@ class Operation:
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """What it is called with, in order: `model`, `photo`, `mask`, and others as files."""
+        """What it is called with, in order: `model`, `photo`, `mask`, and others as files.
+
+        What `photo` is to others is the `original` to one that takes two pictures.
+        """
+        return tuple(p.name for p in self._called_with)
+
+    @property
+    def _called_with(self) -> tuple[inspect.Parameter, ...]:
         parameters = inspect.signature(self.kind.__call__).parameters.values()
-        return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
+        return tuple(p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
+
+    @cached_property
+    def needs_mask(self) -> bool:
+        """Whether it cannot do without a mask."""
+        return any(p.name == "mask" and p.default is p.empty for p in self._called_with)
+
+    @property
+    def scored(self) -> bool:
+        """Whether its seam is measured: that of all which leave a part as it was."""
+        return "mask" in self.inputs or issubclass(self.kind, editkit.Inpaint)
+
+    def needs_model(self, method: str | None) -> bool:
+        """Whether a model makes it, by its parameter `method`; None where that is not known."""
+        return "model" in self.inputs and method in (None, "diffusion")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -74,16 +98,23 @@ class Operation:
         return {
             f.name: Parameter(f.name, hints[f.name], None if f.default is MISSING else f.default)
             for f in fields(self.kind)
-            if f.name not in _HIDDEN
+            if f.name not in _HIDDEN and (f.name != "prompt" or self._takes_prompt)
         }
+
+    @property
+    def _takes_prompt(self) -> bool:
+        return getattr(self.kind, "takes_prompt", True)
 
     def edit(self, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - one of many classes
         """The edit with its options.
 
         Raises:
-            InputError: an option cannot be used.
+            InputError: an option cannot be used, or would do nothing.
         """
-        return self.kind(**options)
+        made = self.kind(**options)
+        for name in getattr(made, "idle", ()):
+            raise InputError(f"{name} is for diffusion, not for {made.method}; leave it out")
+        return made
 
 
 def operations() -> Mapping[str, Operation]:
@@ -108,12 +139,13 @@ def converted(name: str, value: Any, hint: Any, *, text: bool = False) -> Any:  
         if type(None) in kinds:
             return None
         raise InputError(f"{name} is empty; give a value or leave it out")
-    kind = next(k for k in kinds if k is not type(None))
-    found = _of_kind(value, kind, text=text)
-    if found is None:
-        hint = " (quote it, to give text)" if kind is str else ""
-        raise InputError(f"{name} is {_shown(value)}; give {_called(kind)}{hint}")
-    return found
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    for kind in kinds:
+        found = _of_kind(value, kind, text=text)
+        if found is not None:
+            return found
+    quoted = " (quote it, to give text)" if str in kinds else ""
+    raise InputError(f"{name} is {_shown(value)}; give {' or '.join(map(_called, kinds))}{quoted}")
 
 
 def _of_kind(value: Any, kind: Any, *, text: bool) -> Any:  # noqa: ANN401

@@ -140,8 +140,16 @@ def mask_of(
 
 
 def with_files(recipe: Recipe, step: Bound) -> Bound:
-    """A step with the paths of its files as the recipe means them."""
+    """A step with the paths of its files as the recipe means them.
+
+    Raises:
+        InputError: one is a folder.
+    """
     files = {name: recipe.path(text) for name, text in step.files.items()}
+    for name, path in files.items():
+        if Path(path).is_dir():
+            hint = f"such as '{path.rstrip('/')}/{{stem}}.png'"
+            raise InputError(f"{name} is the folder {path}; give a file for each photo, {hint}")
     return dataclasses.replace(step, files=files)
 
 

@@ -29,6 +29,9 @@ def previews(result: "Result") -> dict[str, bytes]:
     original, mask = result.original, result.mask
     if original is None:
         return {}
+    if "photo_at" in result.report:  # it is in a frame, and mirrored around
+        at = Box(**result.report["photo_at"])
+        original = original.with_samples(np.ascontiguousarray(original.samples[at.slices]))
     same = original.samples.shape[:2] == result.photo.samples.shape[:2]
     box = _shown(mask, original.size) if mask is not None and same else None
     out = {"before": _jpeg(original, box), "after": _jpeg(result.photo, box)}

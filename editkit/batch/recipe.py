@@ -51,6 +51,18 @@ class Step:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     places: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
+    @property
+    def method(self) -> str | None:
+        """Its parameter `method`; None where it has none, or a variable says which."""
+        default = self.operation.parameters.get("method")
+        found = self.options.get("method", default.default if default is not None else None)
+        return found if isinstance(found, str) and not has_variables(found) else None
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model makes it, as far as can be known without a photo."""
+        return self.operation.needs_model(self.method)
+
     def names(self) -> Iterator[tuple[str, str]]:
         """Each variable that is asked for, with the key that asks for it."""
         for key, text in {**self.options, "mask": self.mask, **self.files}.items():
@@ -174,11 +186,7 @@ def bind(step: Step, variables: Mapping[str, str]) -> Bound:
     for key, value in step.options.items():
         with step.at(key):
             options[key] = _option(step.operation, key, value, variables)
-    for key, value in options.items():  # one by one, so that the message names the place
-        with step.at(key):
-            step.operation.edit({key: value})
-    with step.at(""):
-        edit = step.operation.edit(options)
+    edit = _made(step, options)
     mask = None
     if step.mask is not None:
         with step.at("mask"):
@@ -189,6 +197,29 @@ def bind(step: Step, variables: Mapping[str, str]) -> Bound:
         with step.at(key):
             files[key] = filled(text, variables)
     return Bound(step.operation.name, edit, mask, files)
+
+
+def _made(step: Step, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """The step's edit; what is wrong is said with the place of the option that is to blame."""
+    try:
+        return step.operation.edit(options)
+    except InputError as error:
+        with step.at(_blamed(step.operation, options, str(error))):
+            raise
+
+
+def _blamed(operation: Operation, options: Mapping[str, Any], message: str) -> str:
+    """The option without which a message would not come, of several the one that it names."""
+    found = list[str]()
+    for key in options:
+        try:
+            operation.edit({k: v for k, v in options.items() if k != key})
+        except InputError as error:
+            if str(error) == message:
+                continue
+        found.append(key)
+    named = [key for key in found if message.startswith(f"{key} ")]
+    return next(iter(named or found), "")
 
 
 def _option(operation: Operation, key: str, value: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -244,7 +275,9 @@ def _steps(document: Document, key: str) -> Iterator[Step]:
 def _step(document: Document, keys: tuple[str | int, ...], step: Mapping[Any, Any]) -> Step:
     names = {str(key).replace("-", "_"): key for key in step}
     known = operations()
-    named = [name for name in names if name in known]
+    found = [name for name in names if name in known]
+    # `composite` is an edit, and a parameter of others.
+    named = [n for n in found if not any(n in known[other].parameters for other in found)]
     if len(named) != 1:
         raise document.error(keys, _not_one(named, names, known))
     operation = known[named[0]]
@@ -289,7 +322,9 @@ def made_step(
             raise InputError(f"{operation.name} takes no prompt; leave the value empty")
     if prompt is not None:
         options["prompt"] = prompt
-    mask = _text_of(bare, options, "mask") if "mask" in operation.inputs else None
+    mask = None
+    if operation.needs_mask or ("mask" in operation.inputs and "mask" in options):
+        mask = _text_of(bare, options, "mask")
     files = {name: _text_of(bare, options, name) for name in operation.files}
     return replace(bare, options=options, mask=mask, files=files)
 
@@ -298,7 +333,11 @@ def _text_of(step: Step, options: dict[str, Any], name: str) -> str:
     value = options.pop(name, None)
     with step.at(name):
         if not isinstance(value, str):
-            what = f"{name} is {value!r}; give text" if value is not None else f"it needs a {name}"
+            what = (
+                f"{name} is {value!r}; give text"
+                if value is not None
+                else f"it needs a key {name!r}"
+            )
             raise InputError(f"{step.operation.name}: {what}, such as '{name}: ...'")
     return value
 

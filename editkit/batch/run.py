@@ -11,9 +11,8 @@ from typing import Any
 from editkit.batch.engines import Engine
 from editkit.batch.inputs import OWN, Found
 from editkit.batch.manifest import Manifest, Stat
-from editkit.batch.operations import operations
 from editkit.batch.plan import Choice, Digests, Plan, Planner
-from editkit.batch.recipe import Recipe, described
+from editkit.batch.recipe import Recipe, Step, described
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 
@@ -228,18 +227,31 @@ def _digest(task: Task) -> str | None:
 
 
 def check_scored(recipe: Recipe) -> None:
-    """Refuses limits and ranks where nothing is scored.
+    """Refuses limits and ranks where nothing is scored, and variants that would be the same.
 
     Raises:
-        RecipeError: no step has a mask.
+        RecipeError: no step has a mask, or none depends on the seed.
     """
-    if not recipe.gates and recipe.best_of == 1:
-        return
-    known = operations()
-    if not any("mask" in known[step.operation.name].inputs for step in recipe.steps):
+    scored = any(step.operation.scored for step in recipe.steps)
+    if (recipe.gates or recipe.best_of > 1) and not scored:
         key = "gates" if recipe.gates else "best_of"
-        place = f"{recipe.places[key]}: " if key in recipe.places else ""
-        raise RecipeError(f"{place}{key} needs scores, which only edits with a mask have")
+        message = f"{key} needs scores, which only edits with a mask have"
+        raise RecipeError(_at(recipe, key) + message)
+    key = "num" if recipe.num > 1 else "best_of"
+    if getattr(recipe, key) > 1 and not any(_varies(step) for step in recipe.steps):
+        methods = " and ".join(dict.fromkeys(str(step.method) for step in recipe.steps))
+        message = f"{key} is {getattr(recipe, key)}; {methods} gives the same for every seed"
+        raise RecipeError(_at(recipe, key) + message)
+
+
+def _varies(step: Step) -> bool:
+    from editkit.ops.fill import varies
+
+    return step.method is None or varies(step.method)
+
+
+def _at(recipe: Recipe, key: str) -> str:
+    return f"{recipe.places[key]}: " if key in recipe.places else ""
 
 
 def weights_of(recipe: Recipe) -> str:
@@ -249,8 +261,7 @@ def weights_of(recipe: Recipe) -> str:
         UnknownModelError: there is no such model.
         ModelLoadError: it is not of a kind that is read.
     """
-    known = operations()
-    if not any("model" in known[step.operation.name].inputs for step in recipe.steps):
+    if not any(step.needs_model for step in recipe.steps):
         return ""
     from editkit.models.registry import find_model
     from editkit.models.weights import weights_digest

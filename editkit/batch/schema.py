@@ -45,6 +45,7 @@ def _step(operation: Operation, facts: Mapping[str, Mapping[str, Any]]) -> dict[
     text = {"type": "string", "minLength": 1}
     if "mask" in operation.inputs:
         named["mask"] = {**text, "description": "A file, a folder of masks, or an expression."}
+    if operation.needs_mask:
         needed.append("mask")
     return {
         "type": "object",

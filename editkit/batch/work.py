@@ -26,6 +26,8 @@ from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
 from editkit.photo.files import Photo, format_of, read_photo, write_bytes
+from editkit.photo.frame import Frame, framed
+from editkit.types import Box
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -92,16 +94,21 @@ class Bench:
         known = operations()
         for place, (bound, seed) in enumerate(zip(task.steps, seeds, strict=True)):
             mask = task.masks[place] if task.masks else bound.mask
-            given = {**bound.files, "photo": photo}
-            if "model" in known[bound.name].inputs:
+            given: dict[str, Any] = {**self._pictures(bound), "photo": photo, "original": photo}
+            if needs_model(bound):
                 given["model"] = self.model
             if mask is not None:
                 given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo)
             edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
-            result = edit(*(given[name] for name in known[bound.name].inputs))
+            result = edit(*(given.get(name) for name in known[bound.name].inputs))
             results.append(_told(result, mask))
             photo = result.photo
         return chained(prepared.photo, results)
+
+    def _pictures(self, bound: Bound) -> dict[str, Photo]:
+        """The pictures that a step takes beside the photo."""
+        with self._files:
+            return {name: read_photo(path) for name, path in bound.files.items()}
 
     def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
         with self._files:
@@ -243,33 +250,69 @@ def _told(result: "Result", mask: str | None) -> "Result":
 
 
 def chained(photo: Photo, results: "Sequence[Result]") -> "Result":
-    """Edits in a row as one: the last photo, compared with the first over all their masks."""
+    """Edits in a row as one: the last photo, compared with the first over all their masks.
+
+    Where a step put the photo into a larger frame, the first photo is compared in that frame.
+    """
     from editkit.ops.result import Result
 
     if len(results) == 1:
         return results[0]
     last = results[-1]
-    shape = photo.samples.shape[:2]
-    masks = [result.mask for result in results]
-    union = None
-    if all(mask is not None and mask.shape == shape for mask in masks):
-        union = np.maximum.reduce([mask for mask in masks if mask is not None])
+    photo, union = _in_last_frame(photo, results)
     parts = [dict(result.report) for result in results]
     report: dict[str, Any] = {
         "edit": "recipe",
         "steps": parts,
         "seed": parts[0].get("seed"),
-        "model": parts[0].get("model"),
+        "model": next((part["model"] for part in parts if part.get("model")), None),
         "unread": "; ".join(part["unread"] for part in parts if part.get("unread")),
         "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
         "seconds": round(sum(part["seconds"] for part in parts), 2),
         **(_compared(photo, last.photo, union) if union is not None else {}),
     }
     records = [dict(result.record or {}) for result in results]
-    shared = {k: records[0][k] for k in ("format", "model", "weights", "versions", "original")}
+    shared = {k: records[0][k] for k in ("format", "versions", "original")}
+    by_models = [r for r in records if r.get("model") is not None]
+    maker = (by_models or [r for r in records if "model" in r] or [{}])[0]
+    shared |= {k: maker[k] for k in ("model", "weights") if k in maker}
     steps = [{k: r[k] for k in ("edit", "options", "mask") if k in r} for r in records]
     record = {**shared, "edit": "recipe", "steps": steps}
-    return Result(last.photo, report, photo, union, record)
+    return Result(last.photo, report, photo, union, record, _source(results))
+
+
+def _source(results: "Sequence[Result]") -> str:
+    """Who made it: a model, if one made a part; what all say, if they say the same."""
+    from editkit.photo import xmp
+
+    said = {result.source_type for result in results}
+    if xmp.COMPOSITE in said:
+        return xmp.COMPOSITE
+    return said.pop() if len(said) == 1 else "composite"
+
+
+def _in_last_frame(photo: Photo, results: "Sequence[Result]") -> tuple[Photo, Any]:
+    """The first photo in the frame of the last, and all masks in it as one.
+
+    The latter is None where a step edited the whole photo.
+    """
+    union: Any = np.zeros(photo.size, np.float32)
+    for result in results:
+        if "photo_at" in result.report:
+            frame = Frame(result.photo.size, Box(**result.report["photo_at"]))
+            photo = framed(photo, frame)
+            union = None if union is None else _placed(union, frame)
+        if union is None or result.mask is None or result.mask.shape != union.shape:
+            union = None
+        else:
+            union = np.maximum(union, result.mask)
+    return photo, union
+
+
+def _placed(mask: Any, frame: Frame) -> Any:  # noqa: ANN401
+    whole = np.zeros(frame.size, np.float32)
+    whole[frame.box.slices] = mask
+    return whole
 
 
 def _compared(before: Photo, after: Photo, mask: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -394,9 +437,13 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
-    known = operations()
-    if any("model" in known[step.name].inputs for step in steps):
+    if any(needs_model(step) for step in steps):
         _ = bench.model
+
+
+def needs_model(bound: Bound) -> bool:
+    """Whether a model makes a step."""
+    return operations()[bound.name].needs_model(getattr(bound.edit, "method", None))
 
 
 def fatal(error: BaseException) -> BatchError:

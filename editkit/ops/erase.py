@@ -1,6 +1,7 @@
 """Erasing by diffusion, or by a classical method."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from editkit.errors import InputError
 from editkit.masks.evaluate import MaskLike
@@ -23,11 +24,22 @@ class Erase(Inpaint):
 
     method: str = "diffusion"
 
+    takes_prompt: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_eraser(self.method)
         if self.prompt:
             raise InputError("erase takes no prompt; to paint something there, use inpaint")
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Parameters that are set, though the method has no use for them."""
+        if self.method == "diffusion":
+            return ()
+        used = {f.name for f in fields(Fill)}
+        others = [f for f in fields(self) if f.name not in used]
+        return tuple(f.name for f in others if getattr(self, f.name) != f.default)
 
     def __call__(
         self,

@@ -116,7 +116,9 @@ def _done(record: Mapping[str, Any]) -> str:
     if "model" not in record:
         return f"{record['edit']} of an edit made elsewhere"
     if record["model"] is None:
-        return f"{record['edit']} by {record['options']['method']}, without a model"
+        options = [part.get("options", {}) for part in record.get("steps", (record,))]
+        methods = dict.fromkeys(told["method"] for told in options if "method" in told)
+        return f"{record['edit']} by {' and '.join(methods)}, without a model"
     return f"{record['edit']} by the model {record['model']}"
 
 

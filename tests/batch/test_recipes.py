@@ -1,5 +1,6 @@
 """Recipes: what is read, and how errors say where they are."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ def test_both_languages_say_the_same(tmp_path: Path, text: str, suffix: str) -> 
 
 def test_every_parameter_of_an_edit_can_be_set() -> None:
     for operation in operations().values():
-        fields = set(operation.kind.__dataclass_fields__)
-        assert fields - {"compat"} == set(operation.parameters)
+        fields = {f.name for f in dataclasses.fields(operation.kind)}
+        left_out = {"compat", "prompt"} if operation.name == "erase" else {"compat"}
+        assert fields - left_out == set(operation.parameters)
 
 
 STEP = "steps:\n  - inpaint: x\n    mask: sky\n    "
@@ -72,10 +74,10 @@ WRONG = {
     "text": (STEP + "negative: 3\n", "4:15: negative is 3; give text (quote it, to give text)"),
     "choice": (STEP + "regions: all\n", "4:14: unknown regions 'all'"),
     "rule": (STEP + "denoise: ~grwo:3\n", "4:14: mask expression, column 2"),
-    "empty": (STEP + "strength:\n    context:\n", "5:13: context is empty"),
+    "empty": (STEP + "strength:\n    grain:\n", "5:11: grain is empty"),
     "twice": (STEP + "mask: box\n", "4:5: 'mask' is given twice"),
     "mask": ("steps: [{inpaint: a, mask: sky ~grwo:6}]", "1:28: mask expression, column 6"),
-    "no mask": ("steps:\n  - inpaint: a\n", "2:5: inpaint: it needs a mask"),
+    "no mask": ("steps:\n  - inpaint: a\n", "2:5: inpaint: it needs a key 'mask'"),
     "no such edit": ("steps:\n  - inpant: a\n", "2:5: unknown operation 'inpant'; did you mean"),
     "two edits": ("steps: [{inpaint: a, img2img: b}]", "1:9: a step is one operation; these are"),
     "a setting": ("sed: 1\n" + STEP, "1:1: unknown key 'sed'; did you mean 'seed'?"),
@@ -100,6 +102,23 @@ WRONG = {
     "no table": ("- a\n", "1:1: a recipe is a table"),
     "nothing": ("", "1:1: a recipe is a table"),
     "endless": ("a: &a [*a]\nsteps: *a\n", "it is nested too deeply"),
+    "no prompt": ("steps: [{erase: a, mask: sky}]", "1:17: erase takes no prompt"),
+    "method": ("steps: [{erase: , mask: sky, method: tela}]", "1:38: unknown method 'tela'"),
+    "idle": (
+        "steps: [{erase: , mask: sky, method: telea, steps: 3}]",
+        "1:52: steps is for diffusion, not for telea",
+    ),
+    "no frame": ("steps: [{outpaint: x}]", "1:9: nothing to add; give left"),
+    "side": (
+        "steps: [{outpaint: x, left: 1.5}]",
+        "1:29: left is 1.5; give a whole number or text (quote it, to give text)",
+    ),
+    "a share": ("steps: [{outpaint: x, left: 5%, top: 5p}]", "1:38: top is '5p'; give pixels"),
+    "two frames": ("steps: [{outpaint: x, left: 5, aspect: '2:1'}]", "1:29: left and aspect"),
+    "two ways": ("steps: [{outpaint: x, composite: , edited: a}]", "1:36: unknown key 'edited'"),
+    "kept": ("steps: [{outpaint: x, left: 5, composite: ~grow:2}]", "outpaint leaves all"),
+    "no edited": ("steps:\n  - composite:\n", "2:5: composite: it needs a key 'edited'"),
+    "motion": ("steps: [{composite: , edited: a, motion: far}]", "1:42: unknown motion 'far'"),
     "both": ("num: 2\nbest_of: 2\n" + STEP, "2:10: num and best_of exclude each other"),
 }
 
@@ -181,6 +200,7 @@ def test_the_schema_is_one_and_takes_what_is_read(tmp_path: Path) -> None:
 STRUCTURAL = [
     *("unknown key", "type", "text", "no mask", "no such edit", "two edits", "a setting"),
     *("its range", "its choice", "a gate", "flow table", "no steps", "empty steps", "no table"),
+    *("no prompt", "side", "no edited"),
 ]
 
 
@@ -220,6 +240,14 @@ def test_wrong_tables_are_told_with_their_line(
         read_recipe(file)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{file}:2:8: ")
+
+
+def test_a_name_may_be_that_of_an_edit_and_of_a_parameter(tmp_path: Path) -> None:
+    text = "steps: [{composite: ~grow:2, mask: sky, inpaint: x}, {composite: , edited: a.png}]"
+    file = written(tmp_path, text)
+    first, second = read_recipe(file).bound({})
+    assert (first.name, first.edit.composite, second.name) == ("inpaint", "~grow:2", "composite")
+    assert valid(read_document(file).data)
 
 
 def test_check_show_and_schema_as_commands(tmp_path: Path) -> None:

@@ -53,8 +53,10 @@ def test_every_option_of_a_single_command_is_there() -> None:
     single, many = commands().commands, commands().commands["batch"]
     assert isinstance(many, click.Group)
     for name in set(many.commands) - {"recipe"}:
-        own = {p.name for p in single[name].params} - {"image", "output"}
+        own = {p.name for p in single[name].params} - {"image", "original", "output", "mask_out"}
         assert own <= {p.name for p in many.commands[name].params}
+        flags = {o for p in single[name].params if p.name in own for o in p.opts if o[0] == "-"}
+        assert flags <= {o for p in many.commands[name].params for o in p.opts}
         help_text = shell.call("batch", name, "--help").out.decode()
         assert f"Usage: editkit batch {name} [OPTIONS] IN" in help_text
 
@@ -189,6 +191,12 @@ def test_a_list_of_files_on_standard_input(photos: Path, here: tuple[str, ...]) 
         (("inpaint", "photos", "--mask", BOX, "--shard", "4/3"), "is no shard"),
         (("img2img", "photos", "--gate", "seam=1"), "needs scores"),
         (("inpaint", "photos", "--mask", BOX, "-m", "none"), "no model 'none'"),
+        (("erase", "photos"), "Missing option '--mask'"),
+        (("erase", "photos", "--mask", BOX, "--method", "ns", "--steps", "3"), "steps is for dif"),
+        (("erase", "photos", "--mask", BOX, "--method", "ns", "-n", "2"), "the same for every"),
+        (("outpaint", "photos"), "nothing to add"),
+        (("outpaint", "photos", "--left", "5", "--aspect", "2:1"), "contradict each other"),
+        (("composite", "photos", "photos", "-o", "out"), "edited is the folder photos; give"),
         (("no.yaml", "photos", "out"), "no.yaml cannot be read"),
         (("edit", "photos", "out"), "No such command 'edit'"),
         (("inpaint", "photos", "--mask", BOX, "-n", "2", "--best-of", "2"), "exclude each other"),
@@ -267,3 +275,68 @@ def test_watching_takes_photos_when_they_are_whole(photos: Path) -> None:
             seen.append([photo.path.name for photo in found])
     assert [len(names) for names in seen] == [3, 4]
     assert "late.png" in seen[1]
+
+
+def test_erasing_a_folder_by_a_classical_method(photos: Path) -> None:
+    command = ("batch", "erase", "photos", "--mask", BOX, "--method", "patchmatch")
+    options = ("-m", "none", "--workers", "0", "--seeds", "same", "--seed", "3", "-q")
+    done = shell.call(*command, *options, "-o", "out")
+    assert done.code == 0, done.err
+    single = ("erase", "photos/a.png", BOX, "--method", "patchmatch", "--seed", "3", "-q")
+    shell.call(*single, "-o", "single.png")
+    assert same(Path("single.png"), Path("out/a.png"))
+    assert len(list(photos.rglob("*.*g"))) == 3
+
+
+def test_outpainting_a_folder(photos: Path, here: tuple[str, ...], quick: tuple[str, ...]) -> None:
+    del photos
+    options = ("--left", "25%", "--bottom", "8", "--seed", "3")
+    command = ("batch", "outpaint", "photos", "a {stem}", *options, *here, "--seeds", "same")
+    done = shell.call(*command, "-q", "-o", "out")
+    assert done.code == 0, done.err
+    single = ("outpaint", "photos/a.png", "a a", *options, *quick, "-q")
+    shell.call(*single, "-o", "single.png")
+    assert shell.opened(Path("single.png")).size == (50, 40)
+    assert same(Path("single.png"), Path("out/a.png"))
+    assert shell.call("report", "out").code == 0
+
+
+def test_bringing_a_folder_home(photos: Path) -> None:
+    back = Path("back")
+    back.mkdir()
+    for file in ("a.png", "sub/b.jpg"):
+        edited = shell.opened(photos / file)
+        edited.paste((255, 0, 0), (10, 10, 20, 20))
+        edited.save(back / f"{Path(file).stem}.png")
+    (photos / NASTY).unlink()
+    command = ("batch", "composite", "photos", "back/{stem}.png", "--motion", "none")
+    done = shell.call(*command, "--workers", "0", "-q", "-o", "out")
+    assert done.code == 0, done.err
+    single = ("composite", "photos/a.png", "back/a.png", "--motion", "none", "-q")
+    assert shell.call(*single, "-o", "single.png", "--seed", _seed_of("a.png")).code == 0
+    assert same(Path("single.png"), Path("out/a.png"))
+    assert shell.call("verify", "photos/a.png", "out/a.png", "box:9,9,21,21").code == 0
+
+
+def _seed_of(photo: str) -> str:
+    from editkit.batch.manifest import read_rows
+
+    return next(row["seed"] for row in read_rows(Path("out/.editkit")) if row["photo"] == photo)
+
+
+def test_one_recipe_of_all_edits(photos: Path, checkpoints: dict[int, Path]) -> None:
+    edited = shell.opened(photos / "a.png")
+    edited.paste((255, 0, 0), (10, 10, 20, 20))
+    edited.save("back.png")
+    Path("r.yaml").write_text(
+        f"model: {checkpoints[9]}\ndevice: cpu\nsteps:\n"
+        "  - {composite: , edited: back.png, motion: none}\n"
+        f"  - {{erase: , mask: '{BOX}', method: telea}}\n"
+        "  - {outpaint: x, aspect: '2:1', anchor: left, steps: 2}\n"
+    )
+    assert shell.call("recipe", "check", "r.yaml").code == 0
+    assert shell.call("apply", "r.yaml", "photos/a.png", "-q", "-o", "one.png").code == 0
+    done = shell.call("batch", "r.yaml", "photos/a.png", "out", "--workers", "0", "-q")
+    assert done.code == 0, done.err
+    assert same(Path("one.png"), Path("out/a.png"))
+    assert shell.opened(Path("one.png")).size == (64, 32)
