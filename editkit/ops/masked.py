@@ -4,12 +4,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from editkit.diffusion.constraints import ChangeMap, Constraint, Hard, Known
-from editkit.diffusion.plans import Plan, first_level
+from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.errors import InputError
 from editkit.masks.derive import Masks, check_rule, derive
@@ -40,7 +41,8 @@ from editkit.photo.scores import nearby, scores
 from editkit.tensors import LatentMask, Latents, Pixels
 from editkit.types import Box, Coverage, Rgb, Size
 
-_OVERLAP = 4
+_OVERLAP = 8
+"""Windows overlap by this share of their side; their grid moves, so it need not be much."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,13 @@ class MaskedEdit(Edit):
     def latents(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Latents:
         """Clean latents of the canvas with its hole repainted."""
         session = open_session(self, model, canvas.size, progress)
-        _, strength = self.begins(model.settings)
-        return self._walk(session, canvas, strength, holds=self.holds(model))
+        (_, strength), steps = self.begins(model.settings), session.schedule.steps
+        plan = self.plan(steps, first_level(steps, strength))
+        return self._walk(session, canvas, plan, strength, holds=self.holds(model))
 
-    def _walk(self, session: Session, canvas: Canvas, strength: float, *, holds: bool) -> Latents:
-        plan = self.plan(session.schedule.steps, first_level(session.schedule.steps, strength))
+    def _walk(
+        self, session: Session, canvas: Canvas, plan: Plan, strength: float, *, holds: bool
+    ) -> Latents:
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
         clean = session.encode("image", canvas.start) if holds or strength < 1 else None
         noise = session.noise(canvas.size)
@@ -168,11 +172,16 @@ class MaskedEdit(Edit):
 
         The surroundings are held by blending whatever the model, so that every window sees them at
         the level of noise that it works at. Where no window was, the canvas's pixels come back.
+        What there is to paint is there already, so half the steps do, straight down.
         """
-        session = open_session(self, model, canvas.size, progress)
-        side = self.work_size or model.settings.native_size
+        settings, strength = model.settings, self.refines(model.settings)
+        fewer = replace(self, steps=ceil((self.steps or settings.steps) / 2))
+        session = open_session(fewer, model, canvas.size, progress)
+        side = self.work_size or settings.native_size
         session = views_for(session, session.reduce(canvas.mask), side)
-        latents = self._walk(session, canvas, self.refines(model.settings), holds=True)
+        steps = session.schedule.steps
+        plan = linear(steps, first_level(steps, strength))
+        latents = self._walk(session, canvas, plan, strength, holds=True)
         return session.decode(latents, canvas.pixels)
 
     def _known(self, session: Session, canvas: Canvas) -> Known:

@@ -78,9 +78,9 @@ def test_one_window_over_the_whole_is_the_plain_walk(builtin: Model) -> None:
     rgb = smooth(128, 128)
     cover = square(128, slice(32, 96)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
-    edit = Inpaint(steps=4, strength=0.5, detail=0.5, blend=True)
-    plain = builtin.decode(edit.latents(builtin, canvas))
-    assert torch.allclose(plain, edit.finely(builtin, canvas), atol=1e-4)
+    plain = Inpaint(steps=4, strength=0.5, blend=True).latents(builtin, canvas)
+    edit = Inpaint(steps=8, detail=0.5)  # half the steps do, where all is there already
+    assert torch.allclose(builtin.decode(plain), edit.finely(builtin, canvas), atol=1e-4)
 
 
 def test_a_picture_goes_through_the_autoencoder_in_windows_as_well_as_whole(builtin: Model) -> None:

@@ -8,7 +8,6 @@ import signal
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +64,15 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    seen, again = b"", None
-    with subprocess.Popen([EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs) as running:
+    seen = b""
+
+    def heed() -> None:
+        # What a shell runs in the background is born deaf to interrupts, tests among it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        [EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs, preexec_fn=heed
+    ) as running:
         os.close(theirs)
         # Linux says "no such device" when the other end has gone.
         with contextlib.suppress(OSError):
@@ -74,13 +80,8 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
                 seen += shown
                 if stop_at is not None and stop_at in seen:
                     running.send_signal(signal.SIGINT)
-                    # Python drops an interrupt that falls into a finaliser; people press again.
-                    again = threading.Timer(15, running.send_signal, (signal.SIGINT,))
-                    again.start()
                     stop_at = None
         os.close(ours)
-    if again is not None:
-        again.cancel()
     return running.returncode, seen
 
 
