@@ -65,14 +65,10 @@ def terminal(*args: str | Path, cwd: Path, stop_at: bytes | None = None) -> tupl
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     seen = b""
-
-    def heed() -> None:
-        # What a shell runs in the background is born deaf to interrupts, tests among it.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    with subprocess.Popen(
-        [EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs, preexec_fn=heed
-    ) as running:
+    # What a shell runs in the background is born deaf to interrupts, and so would its children be.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen([EDITKIT, *args], cwd=cwd, stdout=-1, stderr=theirs) as running:
+        signal.signal(signal.SIGINT, heard)
         os.close(theirs)
         # Linux says "no such device" when the other end has gone.
         with contextlib.suppress(OSError):
