@@ -42,7 +42,7 @@ TITLES = {
 
 STAGES = {
     "reading the photo": ["editkit.ops.masked:read_photo"],
-    "reading the mask": ["editkit.ops.masked:read_mask"],
+    "reading the mask": ["editkit.ops.masked:coverage_of"],
     "cutting, pre-filling": ["editkit.ops.masked:cut_mask", "editkit.ops.masked:make_canvas"],
     "text encoder": ["editkit.models.sd:StableDiffusion.embed"],
     "VAE encode": ["editkit.models.sd:StableDiffusion.encode"],
@@ -51,9 +51,10 @@ STAGES = {
     "matching, composite, proof": [
         "editkit.ops.masked:harmonised",
         "editkit.ops.masked:composite",
-        "editkit.ops.masked:changed_outside",
+        "editkit.ops.masked:compared",
     ],
-    "writing": ["editkit.ops.result:write_photo"],
+    "encoding, proof of the file": ["editkit.ops.result:Result.encoded"],
+    "writing": ["editkit.ops.result:write_bytes"],
 }
 """What to time in a cold edit: names, looked up where they are called from."""
 
