@@ -44,15 +44,15 @@ class _Stage:
 
 
 class Near:
-    """What was fetched for the tasks that are in work, in a private folder.
+    """What was fetched for the tasks that are in work, in a private folder for each.
 
-    A task's files are deleted when it is done, all of them with this object. A process that is
-    killed leaves those of the few photos that were in work, in the system's folder for such.
+    A task's files are deleted when it is done, and with this object at the latest. A process that
+    is killed leaves those of the few photos that were in work, in the system's folder for such.
     """
 
     def __init__(self) -> None:
-        self._root: Path | None = None
         self._stages = dict[tuple[str, int], _Stage]()
+        weakref.finalize(self, _clear, self._stages)
 
     def task(self, task: Task) -> Task:
         """The task with its files on this machine; itself, where they are.
@@ -63,7 +63,7 @@ class Near:
         """
         if not any(is_url(text) for text in _files_of(task)):
             return task
-        stage = self._stages.get(task.key) or _Stage(Path(tempfile.mkdtemp(dir=self._folder())))
+        stage = self._stages.get(task.key) or _Stage(Path(tempfile.mkdtemp(prefix="editkit-")))
         self._stages[task.key] = stage
         return dataclasses.replace(
             task,
@@ -106,11 +106,10 @@ class Near:
         error = _renamed(outcome.error, stage.names)
         return dataclasses.replace(outcome, error=error, row=row, steps=steps)
 
-    def _folder(self) -> Path:
-        if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix="editkit-"))
-            weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
-        return self._root
+
+def _clear(stages: Mapping[tuple[str, int], _Stage]) -> None:
+    for stage in stages.values():
+        shutil.rmtree(stage.folder, ignore_errors=True)
 
 
 def _files_of(task: Task) -> Iterator[str]:

@@ -243,7 +243,8 @@ class Url:
     def _put(self, put: _Put, *, force: bool) -> None:
         with self._reached("written") as (store, path):
             store.invalidate_cache()
-            self.check_free(force=force)
+            if not force and store.exists(path):
+                raise ImageError(_exists(self))
             if self.protocol not in _AT_ONCE:
                 self._put_in_parts(store, path, put)
             elif force or self.protocol not in _EXCLUSIVE:
