@@ -233,7 +233,7 @@ class _Actors:
         try:
             self._ray.get(reference)
         except errors.RayTaskError as error:
-            raise BatchError(f"the model cannot be loaded: {error.cause}") from error
+            raise BatchError(f"the model cannot be loaded: {_line(error.cause)}") from error
         except errors.RayError as error:
             self._failed += 1
             if self._failed == _TRIES:
