@@ -13,6 +13,7 @@ from editkit.errors import InputError
 
 from .composite import composite
 from .erase import erase
+from .hush import hush_drivers
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
@@ -342,6 +343,7 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
     from editkit.batch.run import Batch, check_out
 
     check_offline(recipe, [wanted.source, wanted.output or ""])
+    hush_drivers()
     out = wanted.out
     check_out(out)
     if recipe.offline:

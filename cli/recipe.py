@@ -12,6 +12,7 @@ from editkit.errors import InputError
 from .batch import Pair
 from .composite import composite
 from .erase import erase
+from .hush import hush_drivers
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
@@ -131,6 +132,7 @@ def apply(
     job = Job(**options, **given)
     if found.offline:
         forbid_network()
+    hush_drivers()
     near = Near()
     with near.telling():
         photo = read_source(near.task(_task(found, image, 0, image)).source, found.frame)
@@ -205,6 +207,7 @@ def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> 
     from editkit.batch.sheet import contact_sheet, frame_of_row
     from editkit.photo.files import write_photo
 
+    hush_drivers()
     rows = read_rows(manifests_of(place_of(out)))
     target = place_of(output) if output is not None else place_of(out) / "report.html"
     write_place(page(rows).encode(), target, force=force or output is None)

@@ -125,7 +125,7 @@ class OnRay:
         tasks: Iterator[Task],
         first: Task,
     ) -> Iterator[Outcome]:
-        gpus = self._gpus(ray, setup)
+        gpus = self.gpus_of(ray, setup)
         # One call more than it may hold: the one that loads the model.
         kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=WINDOW + 1)(Worker)
         actors = _Actors(ray, kind, setup, tasks)
@@ -144,7 +144,8 @@ class OnRay:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise BatchError(f"no Ray cluster: {str(error).splitlines()[0]}") from error
 
-    def _gpus(self, ray: Any, setup: Setup) -> float:  # noqa: ANN401
+    def gpus_of(self, ray: Any, setup: Setup) -> float:  # noqa: ANN401 - a module
+        """GPUs of each actor, on the cluster that was joined."""
         if self.gpus is not None:
             return self.gpus
         wanted = setup.device.partition(":")[0] in ("auto", "cuda")

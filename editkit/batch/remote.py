@@ -26,6 +26,9 @@ _HERE = (*_FILES, "memory")
 _EXTRA = ("s3", "gs")
 _MAGIC = re.compile(r"[*?\[]")
 
+_LARGEST = 2**32
+"""Bytes of an object that is fetched: what is named as a photo need not be one."""
+
 _AT_ONCE = ("s3", "gs", "abfs", "abfss", "az", "oci", "oss", "memory")
 """Stores in which an object that is put is there as a whole, or not at all."""
 
@@ -203,11 +206,14 @@ class Url:
         """Copies the object to a file of this machine.
 
         Raises:
-            ImageError: there is none.
+            ImageError: there is none, or it is larger than any photo.
             BatchError: it cannot be read.
         """
         try:
             with self._reached("read") as (store, path):
+                size = int(store.info(path).get("size") or 0)
+                if size > _LARGEST:
+                    raise ImageError(f"{self} has {size} bytes; a photo has at most {_LARGEST}")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 store.get_file(path, str(file))
         except FileNotFoundError as error:

@@ -71,7 +71,7 @@ class Batch:
     """
 
     recipe: Recipe
-    out: Place
+    out: Any  # a `Place`: whoever gave it knows of which kind, and gets that back
     engine: Engine
     choice: Choice = field(default_factory=Choice)
     listen: Listen = field(default=lambda event: None, repr=False)

@@ -77,7 +77,7 @@ class Bench:
         with self._files:
             photo = read_photo(near.source, frame=self.setup.frame)
             first = near.masks[0] if near.masks else near.steps[0].mask
-            coverage = None if first is None else coverage_of(first, photo)
+            coverage = None if first is None else self._coverage(first, photo)
         return Prepared(photo, coverage, time.perf_counter() - started, near)
 
     def edit(self, task: Task, prepared: Prepared) -> "Result":
@@ -118,7 +118,10 @@ class Bench:
 
     def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
         with self._files:
-            return coverage_of(text, photo)
+            return self._coverage(text, photo)
+
+    def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
+        return coverage_of(text, photo, device=self.setup.device)
 
     def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
         """Encodes and writes a picture, unless it is over a limit."""

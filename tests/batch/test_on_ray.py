@@ -95,7 +95,11 @@ def test_workers_share_a_gpu_and_a_store(
     def made(engine: Any, out: str) -> Batch:
         return dataclasses.replace(batch(engine=engine), out=place_of(f"{bucket.url}/{out}"))
 
-    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    options: dict[str, Any] = {
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": "error",
+    }
     ray.init(num_cpus=3, num_gpus=1, object_store_memory=_SMALL, **options)
     try:
         half = Witnessed(OnRay(gpus=0.5), tmp_path / "seen-half", meet=2)
@@ -105,7 +109,7 @@ def test_workers_share_a_gpu_and_a_store(
         with pytest.raises(BatchError, match="no node of the Ray cluster has 2 of a GPU"):
             made(OnRay(gpus=2), "none").run(find_photos(source))
         devices = {name: dataclasses.replace(recipe, device=name) for name in ("auto", "cpu")}
-        gpus = {n: OnRay()._gpus(ray, Setup.of(r)) for n, r in devices.items()}
+        gpus = {n: OnRay().gpus_of(ray, Setup.of(r)) for n, r in devices.items()}
     finally:
         ray.shutdown()
     assert list(half.processes.values()) == ["0", "0"]

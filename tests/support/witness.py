@@ -52,7 +52,7 @@ class Witnessed:
     def _seen(self, task: Task) -> Task:
         (step,) = task.steps
         fields = {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
-        own = {"folder": str(self.folder), "meet": self.meet, "pause": self.pause}
+        own: dict[str, Any] = {"folder": str(self.folder), "meet": self.meet, "pause": self.pause}
         step = dataclasses.replace(step, edit=Witness(**fields, **own))
         return dataclasses.replace(task, steps=(step,))
 
