@@ -343,6 +343,8 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
     from editkit.batch.run import Batch, check_out
 
     check_offline(recipe, [wanted.source, wanted.output or ""])
+    if recipe.offline and wanted.engine == "ray":
+        raise InputError("--offline: a Ray cluster is a network; leave one of them out")
     hush_drivers()
     out = wanted.out
     check_out(out)

@@ -40,9 +40,14 @@ def many(photos: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _workers_find_our_edit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nodes that are started here inherit; Ray's own way to say so takes longer."""
+def _what_nodes_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where our edit is found (Ray's own way to say so takes longer), and two switches.
+
+    A machine that is short of memory for other reasons is no reason to end workers.
+    """
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "support"))
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
 
 
 @pytest.fixture

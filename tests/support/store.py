@@ -1,4 +1,4 @@
-"""A store of objects on this machine: a server of its own that speaks S3."""
+"""Stores of objects on this machine: servers of their own that speak as Amazon's or Google's."""
 
 import secrets
 import socket
@@ -67,12 +67,15 @@ class Bucket:
 
 
 @contextmanager
-def served() -> Generator[str]:
+def served(*, google: bool = False) -> Generator[str]:
     """The address of a server, which is there for as long as it is wanted."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    if google:
+        options = ["--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=photos"]
+        command = [sys.executable, "-m", "gcp_storage_emulator", "start", *options]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=silent, stderr=silent) as server:
         try:
