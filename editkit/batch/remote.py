@@ -233,7 +233,7 @@ class Url:
         """Makes the object of these bytes.
 
         Raises:
-            ImageError: it exists (and no `force`).
+            ImageError: it exists (and no `force`), or there is no such bucket.
             BatchError: it cannot be written.
         """
         self._put(lambda store, path, how: store.pipe_file(path, data, **how), force=force)
@@ -242,11 +242,18 @@ class Url:
         """Makes the object of a file, in place of what was there.
 
         Raises:
+            ImageError: there is no such bucket.
             BatchError: it cannot be written.
         """
         self._put(lambda store, path, how: store.put_file(str(file), path, **how), force=True)
 
     def _put(self, put: _Put, *, force: bool) -> None:
+        try:
+            self._put_there(put, force=force)
+        except FileNotFoundError as error:  # the bucket
+            raise ImageError(f"{self} cannot be written: {_line(error)}") from error
+
+    def _put_there(self, put: _Put, *, force: bool) -> None:
         with self._reached("written") as (store, path):
             store.invalidate_cache()
             if not force and store.exists(path):

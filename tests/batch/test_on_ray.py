@@ -1,6 +1,7 @@
 """The same bytes from a Ray cluster, also when one of its nodes dies."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import ray
 import shell
 from ray.cluster_utils import Cluster
 from store import Bucket
-from witness import Witnessed
+from witness import AHEAD, Witnessed
 
 from editkit.batch.engines import here
 from editkit.batch.inputs import find_photos
@@ -90,10 +91,30 @@ def test_a_node_that_dies_loses_nothing(
     assert results(Path("out")) == results(Path("whole"))
 
 
+@pytest.fixture
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for what is temporary; a worker must find two photos in it before it edits its second."""
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # its sockets want a short name
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv(AHEAD, "2")
+    return folder
+
+
 def test_workers_share_a_gpu_and_a_store(
-    many: Path, batch: MakeBatch, bucket: Bucket, recipe: Recipe, tmp_path: Path
+    many: Path,
+    batch: MakeBatch,
+    bucket: Bucket,
+    recipe: Recipe,
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ray believes what it is told of GPUs, so that who gets which can be seen without one."""
+    """Ray believes what it is told of GPUs, so that who gets which can be seen without one.
+
+    No worker edits its second photo before the third is fetched.
+    """
     bucket.put_folder(many, "photos")
     source = f"{bucket.url}/photos"
 
@@ -117,6 +138,8 @@ def test_workers_share_a_gpu_and_a_store(
         gpus = {n: OnRay().gpus_of(ray, Setup.of(r)) for n, r in devices.items()}
     finally:
         ray.shutdown()
+    monkeypatch.delenv(AHEAD)
+    assert list(fetched.glob("editkit-*")) == []
     assert list(half.processes.values()) == ["0", "0"]
     assert list(whole.processes.values()) == ["0"]
     assert gpus == {"auto": 1.0, "cpu": 0.0}

@@ -20,6 +20,7 @@ import pytest
 import shell
 import store
 from fsspec.implementations.local import LocalFileSystem
+from s3fs import S3FileSystem
 from store import Bucket
 
 from editkit.batch.engines import here
@@ -369,8 +370,13 @@ def test_names_that_would_lead_out_of_the_folder_are_refused(bucket: Bucket, key
 def test_a_store_that_is_not_there_is_one_line(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(ImageError, match=r"none/a\.png cannot be written: The specified bucket"):
+        url(f"{bucket.url}-none/a.png").write(b"x")
+    with pytest.raises(InputError, match="there is no s3://"):
+        find_photos(f"{bucket.url}-none")
     found = url(f"{bucket.url}/a.png")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    S3FileSystem.clear_instance_cache()
     with pytest.raises(BatchError, match=r"a\.png cannot be written: Could not connect") as caught:
         found.write(b"x")
     assert "\n" not in str(caught.value)

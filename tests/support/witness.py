@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any
 from editkit.batch.engines import Engine
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.ops.inpaint import Inpaint
+
+AHEAD = "WITNESS_AHEAD"
+"""Variable of the environment: photos that must be there when a process edits its second."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,20 @@ class Witness(Inpaint):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"fewer than {self.meet} processes came")
             time.sleep(0.02)
+        if AHEAD in os.environ and len(list(folder.glob(f"*.{os.getpid()}.*.begun"))) == 1:
+            self._wait_for_reading(int(os.environ[AHEAD]))
         (folder / f"{Path(photo.path).stem}.{os.getpid()}.{time.monotonic_ns()}.begun").touch()
         time.sleep(self.pause)
         return Inpaint.__call__(self, model, photo, mask, **more)
+
+    def _wait_for_reading(self, count: int) -> None:
+        """Waits until so many photos were fetched, this one among them."""
+        here = Path(tempfile.gettempdir())
+        deadline = time.monotonic() + 20
+        while len([f for f in here.glob("editkit-*") if any(f.rglob("*.*"))]) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"fewer than {count} photos were fetched")
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True)
