@@ -93,7 +93,7 @@ def test_a_node_that_dies_loses_nothing(
 
 @pytest.fixture
 def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for what is temporary; a worker must find two photos in it before it edits its second."""
+    """A folder for what is temporary; a worker must find two photos in it at its second edit."""
     folder = tmp_path / "fetched"
     folder.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # its sockets want a short name
