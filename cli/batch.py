@@ -13,6 +13,7 @@ from editkit.errors import InputError
 
 from .composite import composite
 from .erase import erase
+from .hush import hush_drivers
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from editkit.batch.engines import Engine
     from editkit.batch.inputs import Found
     from editkit.batch.recipe import Recipe
+    from editkit.batch.remote import Place
     from editkit.batch.run import Batch, Summary
 
 _SINGLE = (inpaint, img2img, resample, erase, outpaint, composite)
@@ -73,7 +75,10 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
-        "-o", "--output", metavar="DIR", help="Folder for the results.  [IN-edited beside IN]"
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Folder for the results, or its URL.  [IN-edited beside IN]",
     ),
     click.option(
         "--recursive/--no-recursive",
@@ -126,7 +131,8 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         type=click.Choice(("local", "ray")),
         default="local",
         show_default=True,
-        help="Edit on this machine, or on a Ray cluster (`editkit[ray]`) with a shared disk.",
+        help="Edit on this machine, or on a Ray cluster (`editkit[ray]`) that sees the same disk "
+        "or store.",
     ),
     click.option(
         "--ray-address",
@@ -137,7 +143,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--gpus",
         type=click.FloatRange(0, 64),
         metavar="N",
-        help="GPUs of each Ray worker; 0.5 puts two on one.  [0]",
+        help="GPUs of each Ray worker; 0.5 puts two on one.  [1, or 0 where there is none]",
     ),
     click.option(
         "--workers",
@@ -177,14 +183,18 @@ class Wanted:
         return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
 
     @property
-    def out(self) -> Path:
+    def out(self) -> "Place":
         """The folder for results."""
+        from editkit.batch.remote import place_of
+
         if self.output is not None:
-            return Path(self.output)
-        source = Path(self.source)
+            return place_of(self.output)
+        source = place_of(self.source)
         if not source.is_dir():
             raise InputError(f"{self.source} is no folder; give -o a folder for the results")
-        whole = source.resolve()
+        whole = source.resolve() if isinstance(source, Path) else source
+        if not isinstance(whole, Path) and "/" not in whole.key:  # a bucket
+            raise InputError(f"nothing lies beside {source}; give -o a folder for the results")
         return whole.with_name(f"{whole.name}-edited")
 
 
@@ -236,7 +246,8 @@ def _batched(single: click.Command) -> click.Command:
         callback=run,
         params=[*arguments, *options],
         help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such "
-        "as 'shoot/**/*.jpg', a file, or - for a list of files on standard input. Text may hold "
+        "as 'shoot/**/*.jpg', a file, the URL of one (s3://bucket/shoot, with `editkit[remote]`), "
+        "or - for a list of files on standard input. Text may hold "
         "variables: {stem}, {name}, {folder}, and columns of --table; double other braces.",
         short_help=single.get_short_help_str(100),
     )
@@ -328,9 +339,13 @@ def _number(name: str, text: str) -> float:
 
 def _ran(recipe: "Recipe", wanted: Wanted) -> int:
     """The exit code of a batch."""
-    from editkit.batch.plan import Choice
+    from editkit.batch.plan import Choice, check_offline
     from editkit.batch.run import Batch, check_out
 
+    check_offline(recipe, [wanted.source, wanted.output or ""])
+    if recipe.offline and wanted.engine == "ray":
+        raise InputError("--offline: a Ray cluster is a network; leave one of them out")
+    hush_drivers()
     out = wanted.out
     check_out(out)
     if recipe.offline:
@@ -354,7 +369,7 @@ def _engine(recipe: "Recipe", wanted: Wanted) -> "Engine":
     if wanted.engine == "ray":
         from editkit.batch.on_ray import OnRay
 
-        return OnRay(wanted.ray_address, wanted.workers, wanted.gpus or 0.0)
+        return OnRay(wanted.ray_address, wanted.workers, wanted.gpus)
     if wanted.workers == 0:
         return here
     return Local(recipe.device, wanted.workers)
@@ -384,14 +399,16 @@ def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> in
 def _sampled(made: "Batch", photos: "Sequence[Found]", count: int, display: Display) -> int:
     """Does a few, shows them, and goes on if told so."""
     from editkit.batch.inputs import OWN
+    from editkit.batch.remote import write_place
     from editkit.batch.sheet import contact_sheet, frame_of
-    from editkit.photo.files import write_photo
+    from editkit.photo.files import encode_photo
 
     summary = made.run(photos, sample=count)
     if not summary.outcomes:
         return summary.code
     sheet = made.out / OWN / "sample.png"
-    write_photo(contact_sheet([frame_of(o) for o in summary.outcomes]), sheet, force=True)
+    picture = contact_sheet([frame_of(o) for o in summary.outcomes])
+    write_place(encode_photo(picture, "PNG"), sheet, force=True)
     display.event({"event": "sample", "sheet": str(sheet), "left": summary.left})
     if not summary.left or not sys.stdin.isatty():
         return summary.code

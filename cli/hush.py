@@ -1,5 +1,6 @@
 """Keeping standard error to ourselves while C libraries read a file."""
 
+import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -25,3 +26,12 @@ def hushed() -> Generator[None]:
     finally:
         os.dup2(ours, 2)
         os.close(ours)
+
+
+def hush_drivers() -> None:
+    """Drops what drivers of stores log of an error, beside the one line that the command says.
+
+    Python prints it on standard error where a program has set up no logging, as this one has not.
+    """
+    if not logging.root.handlers:
+        logging.root.addHandler(logging.NullHandler())

@@ -12,6 +12,7 @@ from editkit.errors import InputError
 from .batch import Pair
 from .composite import composite
 from .erase import erase
+from .hush import hush_drivers
 from .img2img import img2img
 from .inpaint import inpaint
 from .offline import forbid_network
@@ -20,6 +21,7 @@ from .resample import resample
 from .running import STDIO, Job, read_source
 
 if TYPE_CHECKING:
+    from editkit.batch.near import Near
     from editkit.batch.recipe import Recipe
     from editkit.batch.tasks import Task
     from editkit.photo.files import Photo
@@ -114,24 +116,34 @@ def apply(
 ) -> None:
     """Edit IMAGE as RECIPE says; `editkit batch RECIPE` does so with many.
 
-    IMAGE may be - for standard input; the result then goes to standard output.
+    IMAGE may be - for standard input; the result then goes to standard output. Both may be URLs,
+    such as s3://bucket/photo.jpg (with `editkit[remote]`).
     """
+    from editkit.batch.near import Near
+    from editkit.batch.plan import check_offline
     from editkit.batch.recipe import read_recipe
     from editkit.batch.run import check_scored
 
     found = read_recipe(recipe, dict(variables))
     check_scored(found)
+    check_offline(found, [image, options["output"] or ""])
     names = ("model", "device", "dtype", "offline", "jpeg", "provenance", "strict", "max_seam")
     given = {name: getattr(found, name) for name in (*names, "sign", "seed", "num")}
     job = Job(**options, **given)
-    photo = read_source(image, found.frame)
-    targets = job.targets(image, photo)
     if found.offline:
         forbid_network()
-    _apply(found, job, image, photo, list(targets.values()))
+    hush_drivers()
+    near = Near()
+    with near.telling():
+        photo = read_source(near.task(_task(found, image, 0, image)).source, found.frame)
+        targets = job.targets(image, photo)
+        _apply(found, job, image, photo, list(targets.values()), near)
 
 
-def _apply(found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str]) -> None:
+def _apply(
+    found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str], near: "Near"
+) -> None:
+    from editkit.batch.remote import place_of
     from editkit.batch.tasks import Setup
     from editkit.batch.work import Bench, Prepared, over_limit
     from editkit.masks.evaluate import coverage_of
@@ -142,22 +154,25 @@ def _apply(found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[
     saving = Saving(found.jpeg, found.provenance, found.strict, found.max_seam, signer)
     bench = Bench(Setup.of(found))
     for variant, target in enumerate(targets):
-        task = _task(found, image, variant, target)
+        given = _task(found, image, variant, target)
+        task = near.task(given)
         coverage = None if task.masks[0] is None else coverage_of(task.masks[0], photo)
         result = bench.edit(task, Prepared(photo, coverage, 0.0))
         fault = over_limit(result.report.get("scores") or {}, found.gates)
         if fault is not None:
             raise InputError(f"{image}: {fault}; nothing was written")
-        job.deliver(result, target, saving)
+        folder = None if target == STDIO else near.folder(given, place_of(target))
+        job.deliver(result, target, saving, seen_from=folder or Path("/"))
 
 
 def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     from editkit.batch.inputs import Found
     from editkit.batch.plan import mask_folders, mask_of, with_files
+    from editkit.batch.remote import place_of
     from editkit.batch.tasks import Task, printable, seeds_of
 
     name = "stdin.png" if image == STDIO else Path(image).name
-    photo = Found(Path(image), PurePosixPath(name))
+    photo = Found(place_of(image), PurePosixPath(name))
     variables = {**photo.variables, **found.table.row(photo.relative)}
     bound = tuple(with_files(found, step) for step in found.bound(variables))
     masks = list[str | None]()
@@ -176,24 +191,26 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="[OUT/report.html]")
+@click.argument("out")
+@click.option("-o", "--output", metavar="FILE", help="[OUT/report.html]")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet, too.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-def report(out: Path, output: Path | None, sheet: Path | None, *, force: bool) -> None:
+def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> None:
     """Write one HTML page of what a batch put into OUT: before and after, masks, scores, failures.
 
-    It needs no server and no network, and may be sent as it is.
+    OUT is a folder or its URL. The page needs no server and no network, and may be sent as it is.
     """
-    from editkit.batch.inputs import OWN
+    from editkit.batch.home import manifests_of
     from editkit.batch.manifest import read_rows
+    from editkit.batch.remote import place_of, write_place
     from editkit.batch.report import page
     from editkit.batch.sheet import contact_sheet, frame_of_row
-    from editkit.photo.files import write_bytes, write_photo
+    from editkit.photo.files import write_photo
 
-    rows = read_rows(out / OWN)
-    target = output or out / "report.html"
-    write_bytes(None, page(rows).encode(), target, force=force or output is None)
+    hush_drivers()
+    rows = read_rows(manifests_of(place_of(out)))
+    target = place_of(output) if output is not None else place_of(out) / "report.html"
+    write_place(page(rows).encode(), target, force=force or output is None)
     click.echo(str(target))
     if sheet is not None:
         write_photo(contact_sheet([frame_of_row(row) for row in rows]), sheet, force=force)

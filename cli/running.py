@@ -64,6 +64,7 @@ class Job:
         Raises:
             InputError: a target exists, or cannot be written.
         """
+        from editkit.batch.remote import Url, check_here, place_of
         from editkit.photo.files import check_target, format_of
 
         whole = _default_output(source) if self.output is None else self.output
@@ -71,12 +72,17 @@ class Job:
             self._check_stdout()
             return {self.seed: STDIO}
         format_of(Path(whole))  # what has a suffix has a name, too
+        if self.offline:
+            check_here([whole])
         if self.seed + self.num > _SEEDS:
             raise InputError(f"-n {self.num} from --seed {self.seed} goes beyond the last seed")
         seeds = range(self.seed, self.seed + self.num)
         named = {seed: whole if self.num == 1 else _with_seed(whole, seed) for seed in seeds}
-        for target in named.values():
-            check_target(photo, Path(target), force=self.force)
+        for target in map(place_of, named.values()):
+            if isinstance(target, Url):
+                target.check_free(force=self.force)
+            else:
+                check_target(photo, target, force=self.force)
         return named
 
     def _check_stdout(self) -> None:
@@ -173,9 +179,19 @@ class Job:
         self.deliver(result, target, saving)
         return result
 
-    def deliver(self, result: "Result", target: str, saving: "Saving") -> None:
-        """Writes what came out, and tells of it."""
-        self._tell(result, target, _write(result, target, saving, force=self.force))
+    def deliver(
+        self, result: "Result", target: str, saving: "Saving", seen_from: Path | None = None
+    ) -> None:
+        """Writes what came out, and tells of it.
+
+        Args:
+            result: what came out.
+            target: where it goes.
+            saving: how it is written.
+            seen_from: the folder from which its record names other files; the target's where None.
+        """
+        evidence = _write(result, target, saving, force=self.force, seen_from=seen_from)
+        self._tell(result, target, evidence)
 
     def _signer(self) -> "Signer | None":
         if self.sign is None:
@@ -306,16 +322,19 @@ def _default_output(source: str | None) -> str:
         return "generated.png"
     if source == STDIO:
         return STDIO
+    from editkit.batch.remote import place_of
     from editkit.photo.files import FORMATS
 
-    path = Path(source)
+    path = place_of(source)
     # What looks like an animation's name is one picture of it now.
     suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
     return str(path.with_name(f"{path.stem}.edit{suffix}"))
 
 
 def _with_seed(target: str, seed: int) -> str:
-    path = Path(target)
+    from editkit.batch.remote import place_of
+
+    path = place_of(target)
     return str(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
 
 
@@ -329,15 +348,20 @@ def _named(result: "Result", mask: str | None) -> "Result":
     return replace(result, record={**result.record, "mask": told})
 
 
-def _write(result: "Result", target: str, saving: "Saving", *, force: bool) -> Mapping[str, Any]:
+def _write(
+    result: "Result", target: str, saving: "Saving", *, force: bool, seen_from: Path | None
+) -> Mapping[str, Any]:
     """Writes the picture; what reading it again shows."""
-    from editkit.photo.files import FORMATS, format_of, write_bytes
+    from editkit.batch.remote import place_of, write_place
+    from editkit.photo.files import FORMATS, format_of
 
     if target != STDIO:
-        path = Path(target)
+        path = place_of(target)
         with hushed():
-            encoded = result.encoded(format_of(path), saving, path.parent)
-        write_bytes(result.photo, encoded.data, path, force=force)
+            # As seen from the root, all that a result tells of files is their names.
+            folder = path.parent if isinstance(path, Path) else Path("/")
+            encoded = result.encoded(format_of(Path(path.name)), saving, seen_from or folder)
+        write_place(encoded.data, path, force=force, photo=result.photo)
         return encoded.evidence
     given = result.photo.format or "PNG"
     with hushed():

@@ -24,9 +24,10 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test uses or fills the user's cache of selections; processes inherit this."""
+    """No test uses or fills the user's cache of selections, or state; processes inherit this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDITKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("EDITKIT_STATE", str(tmp_path_factory.mktemp("state")))
         yield
 
 

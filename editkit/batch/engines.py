@@ -22,6 +22,9 @@ from editkit.errors import BatchError
 Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 """Takes what all tasks have in common, and the tasks; gives outcomes as they come."""
 
+_SEEN = "CUDA_VISIBLE_DEVICES"
+"""Variable of the environment: the GPUs that a process sees, by number or by name."""
+
 WINDOW = 6
 """Tasks that a worker holds: read ahead, in work, and waiting to be written."""
 
@@ -81,7 +84,7 @@ class _Crew:
         self._tried = set[tuple[str, int]]()
         self._last = False
         shared = dataclasses.replace(setup, threads=threads_of(len(devices)))
-        self._workers = [_started(shared, device) for device in devices]
+        self._workers = [_started(dataclasses.replace(shared, device=d)) for d in devices]
 
     def run(self) -> Iterator[Outcome]:
         while True:
@@ -160,7 +163,7 @@ class _Crew:
             # It may have written a result and died before it said so: such a file is ours.
             self._suspects.extend(dataclasses.replace(task, replaces=True) for task in held)
             self._tried.update(task.key for task in held)
-        self._workers[number] = _started(worker.setup, worker.setup.device)
+        self._workers[number] = _started(worker.setup)
 
 
 def _ended(code: int | None) -> str:
@@ -170,14 +173,13 @@ def _ended(code: int | None) -> str:
     return f"ended with code {code}"
 
 
-def _started(setup: Setup, device: str) -> _Worker:
-    own = dataclasses.replace(setup, device=device)
+def _started(setup: Setup) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(own, theirs), daemon=True)
+    process = context.Process(target=_work, args=(setup, theirs), daemon=True)
     process.start()
     theirs.close()
-    return _Worker(process, ours, own)
+    return _Worker(process, ours, setup)
 
 
 def _work(setup: Setup, pipe: Connection) -> None:
@@ -185,6 +187,7 @@ def _work(setup: Setup, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _hush()
+    setup = dataclasses.replace(setup, device=alone(setup.device))
     from editkit.batch.work import Bench, fatal, loaded, pipeline
 
     if setup.threads is not None:
@@ -232,6 +235,22 @@ def _hush() -> None:
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def alone(device: str) -> str:
+    """The name of a GPU in a process that from now on sees no other; the CPU's name as it is.
+
+    Libraries put things on the first GPU that they see, whichever was meant: every worker would
+    hold memory of it. CUDA reads the variable when it is first used, which must not have been.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not number.isdecimal():
+        return device
+    seen = [name.strip() for name in os.environ.get(_SEEN, "").split(",") if name.strip()]
+    if seen and int(number) >= len(seen):
+        return device  # there is none: loading the model says so
+    os.environ[_SEEN] = seen[int(number)] if seen else number
+    return "cuda"
 
 
 def local_devices(device: str, workers: int | None) -> tuple[str, ...]:

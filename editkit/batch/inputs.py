@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from editkit.batch.remote import Place, Url, has_magic, place_of
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
 
@@ -27,7 +28,7 @@ _ENDS = ("_mask", ".mask")
 class Found:
     """A photo that was found: its file, and its path below the folder that was given."""
 
-    path: Path
+    path: Place
     relative: PurePosixPath
 
     @property
@@ -39,29 +40,32 @@ class Found:
 
 
 def find_photos(
-    source: str, *, recursive: bool = True, without: Iterable[Path] = ()
+    source: str, *, recursive: bool = True, without: Iterable[Place] = ()
 ) -> list[Found]:
     """The photos of a folder, of a pattern such as `shoot/**/*.jpg`, or a single one; sorted.
 
     Hidden files and folders are left out, and so are links to folders.
 
     Args:
-        source: folder, pattern or file.
+        source: folder, pattern or file, or the URL of one.
         recursive: whether folders within the folder are searched.
         without: folders that are not searched, and files that are not taken.
 
     Raises:
         InputError: there is no such folder or file, or nothing in it.
+        BatchError: a store cannot be read.
     """
-    path, left_out = Path(source), {p.resolve() for p in without}
-    if path.is_dir():
+    path, left_out = place_of(source), {p.resolve() for p in without if isinstance(p, Path)}
+    if isinstance(path, Url):
+        found = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
+    elif path.is_dir():
         found = [
             Found(p, PurePosixPath(p.relative_to(path))) for p in _walk(path, recursive, left_out)
         ]
     elif path.is_file():
         return [Found(path, PurePosixPath(path.name))]
-    elif _MAGIC.search(source):
-        found = _globbed(source, left_out)
+    elif has_magic(source):
+        found = _globbed(str(path), left_out)
     else:
         raise InputError(f"there is no {source}; give a folder of photos, a pattern or a file")
     if not found:
@@ -75,11 +79,47 @@ def listed_photos(lines: Iterable[str]) -> list[Found]:
     Raises:
         InputError: the list is empty.
     """
-    paths = [Path(line.rstrip("\r\n")) for line in lines if line.strip()]
-    if not paths:
+    names = [line.rstrip("\r\n") for line in lines if line.strip()]
+    if not names:
         raise InputError("the list of photos is empty; give a path in each line")
+    urls = [url for name in names if isinstance(url := place_of(name), Url)]
+    if urls:
+        return _listed_in_store(urls, names)
+    paths = [path for name in names if isinstance(path := place_of(name), Path)]
     base = Path(os.path.commonpath([p.absolute().parent for p in paths]))
     return [Found(p, PurePosixPath(p.absolute().relative_to(base))) for p in dict.fromkeys(paths)]
+
+
+def _in_store(url: Url, recursive: bool, without: Sequence[Url]) -> list[Found]:  # noqa: FBT001
+    """The photos of a folder of objects, of a pattern, or a single one."""
+    if has_magic(url.key):
+        fixed = url.key.split("/")
+        first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
+        urls, base = url.glob(), Url(url.protocol, "/".join(fixed[:first]))
+    else:
+        urls, base = url.files(recursive=recursive), url
+        if [u.key for u in urls] == [url.key] or (not urls and url.is_file()):
+            return [Found(url, PurePosixPath(url.name))]
+        if not urls and not url.is_dir():
+            raise InputError(f"there is no {url}; give a folder of photos, a pattern or a file")
+    found = [Found(u, u.relative_to(base)) for u in urls if u.suffix.lower() in SUFFIXES]
+    return [f for f in found if not _hidden(f.relative) and not _below(f.path, without)]
+
+
+def _hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _below(path: Place, folders: Sequence[Url]) -> bool:
+    return any(str(path) == str(f) or str(path).startswith(f"{f}/") for f in folders)
+
+
+def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> list[Found]:
+    if len(urls) < len(names) or len({url.root for url in urls}) > 1:
+        raise InputError("the list of photos is of several stores; give each a list of its own")
+    shared = os.path.commonpath([f"/{url.parent.key}" for url in urls]).strip("/")
+    base = Url(urls[0].protocol, shared)
+    return [Found(url, url.relative_to(base)) for url in dict.fromkeys(urls)]
 
 
 def _walk(folder: Path, recursive: bool, without: set[Path]) -> Iterator[Path]:  # noqa: FBT001
@@ -119,8 +159,8 @@ def _within(path: Path, folders: set[Path]) -> bool:
 
 
 def outputs_of(
-    photos: Sequence[Found], out: Path, numbers: Sequence[int | None]
-) -> list[list[Path]]:
+    photos: Sequence[Found], out: Place, numbers: Sequence[int | None]
+) -> list[list[Place]]:
     """Where each photo's pictures go, one for each variant: the folders of the input mirrored.
 
     Args:
@@ -144,21 +184,21 @@ def outputs_of(
     return targets
 
 
-def _output(photo: Found, out: Path, number: int | None) -> Path:
+def _output(photo: Found, out: Place, number: int | None) -> Place:
     name = photo.relative
     suffix = name.suffix if name.suffix.lower() in _WRITTEN else ".png"
     middle = "" if number is None else f".{number}"
-    return out / name.parent / f"{name.stem}{middle}{suffix}"
+    return out / (name.parent / f"{name.stem}{middle}{suffix}")
 
 
-def check_apart(photos: Sequence[Found], out: Path) -> None:
+def check_apart(photos: Sequence[Found], out: Place) -> None:
     """Refuses a folder for results that would put one over its own photo.
 
     Raises:
         InputError: it would.
     """
     for photo in photos:
-        if (out / photo.relative).resolve() == photo.path.resolve():
+        if _same(out / photo.relative, photo.path):
             raise InputError(f"{out} is where the photos are; give -o another folder")
 
 
@@ -169,25 +209,24 @@ class MaskFolder:
     A mask in the same sub-folder goes before one at the top.
     """
 
-    folder: Path
-    masks: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
+    folder: Place
+    masks: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
 
     @classmethod
-    def read(cls, folder: Path) -> "MaskFolder":
+    def read(cls, folder: Place) -> "MaskFolder":
         """The folder's masks.
 
         Raises:
             InputError: there is none.
         """
-        masks = dict[str, list[Path]]()
-        for path in _walk(folder, True, set()):  # noqa: FBT003
-            key = str(PurePosixPath(path.relative_to(folder).with_suffix("")))
-            masks.setdefault(key, []).append(path)
+        masks = dict[str, list[Place]]()
+        for path, relative in _files_in(folder):
+            masks.setdefault(str(relative.with_suffix("")), []).append(path)
         if not masks:
             raise InputError(f"the folder {folder} holds no masks")
         return cls(folder, masks)
 
-    def mask_for(self, photo: Found) -> Path | None:
+    def mask_for(self, photo: Found) -> Place | None:
         """The photo's mask; None where there is none.
 
         Raises:
@@ -198,11 +237,20 @@ class MaskFolder:
         for key in names:
             paths = [p for p in self.masks.get(key, []) if not _same(p, photo.path)]
             if len(paths) > 1:
-                names = " and ".join(map(str, sorted(paths)))
+                names = " and ".join(sorted(map(str, paths)))
                 raise InputError(f"{photo.path} has several masks: {names}; keep one of them")
             if paths:
                 return paths[0]
         return None
+
+
+def _files_in(folder: Place) -> Iterator[tuple[Place, PurePosixPath]]:
+    """The pictures in a folder of masks, with their paths below it."""
+    if isinstance(folder, Url):
+        yield from ((found.path, found.relative) for found in _in_store(folder, True, ()))  # noqa: FBT003
+        return
+    for path in _walk(folder, True, set()):  # noqa: FBT003
+        yield path, PurePosixPath(path.relative_to(folder))
 
 
 def without_masks(photos: Sequence[Found]) -> list[Found]:
@@ -215,5 +263,7 @@ def _is_mask(name: str, names: set[str]) -> bool:
     return any(name.endswith(end) and name.removesuffix(end) in names for end in _ENDS)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+def _same(one: Place, other: Place) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.resolve() == other.resolve()
+    return one == other

@@ -52,8 +52,8 @@ class Stat:
     mtime: int
 
     @classmethod
-    def of(cls, path: Path) -> "Stat | None":
-        """The file's; None where there is no file."""
+    def of(cls, path: Any) -> "Stat | None":  # noqa: ANN401 - whatever has a `stat`
+        """The file's, or the object's in a store; None where there is none."""
         try:
             found = path.stat()
         except (OSError, ValueError):
@@ -71,6 +71,7 @@ class Row:
         passing: whether a failure may pass by itself, so that trying again makes sense.
         sha256: of the photo; `stat` is its file's.
         output_sha256: of the result; `output_stat` is its file's.
+        touched: when it was finished, or else begun.
     """
 
     photo: str
@@ -86,26 +87,31 @@ class Row:
     output_stat: Stat | None
     seconds: float | None
     peak: int | None
-    finished: float | None
+    touched: float | None
 
 
 _ROW = (
     "photo, variant, output, settings, state, error, passing, sha256, size, mtime, "
-    "output_sha256, output_size, output_mtime, seconds, peak, finished"
+    # Of several manifests that know a photo, the one that began with it last knows best.
+    "output_sha256, output_size, output_mtime, seconds, peak, coalesce(finished, started)"
 )
 
 
 class Manifest:
     """An open manifest; only one process writes it at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, out: object = None) -> None:
         """Opens the file, and makes it where there is none.
+
+        Args:
+            path: the file.
+            out: what it is of, for messages; the folder above its own where None.
 
         Raises:
             BatchError: it cannot be opened, is of another version, or another batch is writing it.
         """
         self.path = path
-        self._lock = _locked(path.with_suffix(".lock"))
+        self._lock = _locked(path.with_suffix(".lock"), out or path.parent.parent)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
@@ -190,6 +196,18 @@ class Manifest:
             for step in steps:
                 _put(db, "steps", {"photo": key[0], "variant": key[1], **step})
 
+    def copy(self, file: Path) -> None:
+        """Makes a whole copy in another file, as of now.
+
+        Raises:
+            BatchError: it cannot be made.
+        """
+        try:
+            with closing(sqlite3.connect(file)) as target:
+                self._db.backup(target)
+        except sqlite3.Error as error:
+            raise BatchError(f"the manifest {self.path} cannot be copied: {error}") from error
+
     def seen(self, photo: str, variant: int, stat: Stat, output: Stat | None) -> None:
         """Notes that files which were touched are still the same."""
         with self._writing() as db:
@@ -240,7 +258,7 @@ def _row(r: tuple[Any, ...]) -> Row:
 
 
 def _newer(row: Row, other: Row | None) -> bool:
-    return other is None or (row.finished or 0) > (other.finished or 0)
+    return other is None or (row.touched or 0) > (other.touched or 0)
 
 
 def _put(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
@@ -254,7 +272,7 @@ def _json(value: Any) -> str:  # noqa: ANN401
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _locked(path: Path) -> Any:  # noqa: ANN401 - an open file
+def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file
     """An open file that says that this process is at work.
 
     Raises:
@@ -272,9 +290,7 @@ def _locked(path: Path) -> Any:  # noqa: ANN401 - an open file
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         stream.close()
-        raise BatchError(
-            f"another batch is at work in {path.parent.parent}; wait for it"
-        ) from error
+        raise BatchError(f"another batch is at work in {out}; wait for it") from error
     except OSError:  # some file systems know no locks
         return stream
     return stream

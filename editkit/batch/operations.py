@@ -201,9 +201,10 @@ def check_mask(text: str) -> None:
     """
     from pathlib import Path
 
+    from editkit.batch.remote import is_url
     from editkit.masks.language import parse
 
     if not text.strip():
         raise MaskError("the mask is empty; give a file, a folder or an expression")
-    if not Path(text).exists():
+    if not is_url(text) and not Path(text).exists():
         parse(text)

@@ -3,9 +3,10 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from editkit.batch.inputs import (
@@ -19,8 +20,12 @@ from editkit.batch.inputs import (
 )
 from editkit.batch.manifest import Row, Stat
 from editkit.batch.recipe import Bound, Recipe
+from editkit.batch.remote import Place, Url, check_here, is_url, place_of
 from editkit.batch.tasks import Task, printable, seeds_of
-from editkit.errors import InputError
+from editkit.errors import InputError, MaskError
+
+_AT_A_TIME = 8
+"""Objects of a store that are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -77,38 +82,92 @@ class Digests:
     def __init__(self, known: Mapping[str, tuple[Stat, str]]) -> None:
         self.known = dict(known)
         self.new = dict[str, tuple[Stat, str]]()
+        self._listed = list[Url]()
+        self._stats = dict[Url, Stat]()
 
-    def of(self, path: Path) -> str | None:
+    def listed(self, urls: Iterable[Place], folder: Place | None = None) -> None:
+        """Takes what listings say of objects, so that a store is not asked for each.
+
+        Args:
+            urls: from listings.
+            folder: what the listing is of, if it is whole: others in it are not there.
+        """
+        self._stats |= {url: url.known for url in urls if isinstance(url, Url) and url.known}
+        self._listed += [folder] if isinstance(folder, Url) else []
+
+    def stat(self, path: Place) -> Stat | None:
+        """What a file is like now; None where there is none."""
+        if isinstance(path, Path):
+            return Stat.of(path)
+        if path in self._stats:
+            return self._stats[path]
+        if any(str(path).startswith(f"{folder}/") for folder in self._listed):
+            return None
+        found = Stat.of(path)
+        self._stats |= {path: found} if found is not None else {}
+        return found
+
+    def read_ahead(self, paths: Iterable[Place]) -> None:
+        """Digests of many objects, several at a time: a store answers slowly, but many at once."""
+        urls = [path for path in paths if isinstance(path, Url)]
+        self.listed(urls)
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(self.of, urls))
+
+    def of(self, path: Place) -> str | None:
         """A file's digest; None where there is none."""
-        stat, name = Stat.of(path), printable(path.absolute())
+        stat, name = self.stat(path), printable(str(path.absolute()))
         if stat is None:
             return None
         if name in self.known and self.known[name][0] == stat:
             return self.known[name][1]
         try:
-            with path.open("rb") as stream:
-                sha = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha = path.digest() if isinstance(path, Url) else _digest(path)
         except OSError:
             return None
         self.known[name] = self.new[name] = (stat, sha)
         return sha
 
 
-def found_photos(source: str, out: Path, recipe: Recipe, *, recursive: bool = True) -> list[Found]:
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_offline(recipe: Recipe, places: Iterable[Place | str]) -> None:
+    """Refuses what lies on other machines, for a recipe that works offline.
+
+    Raises:
+        InputError: something does.
+    """
+    if recipe.offline:
+        files = [text for step in recipe.steps for text in (step.mask, *step.files.values())]
+        check_here([*map(str, places), *files])
+
+
+def found_photos(source: str, out: Place, recipe: Recipe, *, recursive: bool = True) -> list[Found]:
     """The photos of a folder or pattern, without results and masks that lie among them.
 
     Raises:
         InputError: there are none, or they are where the results are to go.
+        BatchError: a store cannot be read.
     """
+    check_offline(recipe, [source, out])
     texts = [step.mask for step in recipe.steps if step.mask is not None]
-    masks = [path for text in texts if (path := Path(recipe.path(text))).is_dir()]
-    base = Path(source).resolve()
-    within = [folder for folder in masks if base in folder.resolve().parents]
+    masks = [path for text in texts if (path := place_of(recipe.path(text))).is_dir()]
+    within = [folder for folder in masks if _in(place_of(source), folder)]
     photos = find_photos(source, recursive=recursive, without=[out, *within])
     if masks:  # they may lie beside the photos
         photos = without_masks(photos)
     check_apart(photos, out)
     return photos
+
+
+def _in(base: Place, folder: Place) -> bool:
+    """Whether a folder lies in another."""
+    if isinstance(base, Path) and isinstance(folder, Path):
+        return base.resolve() in folder.resolve().parents
+    return str(folder).startswith(f"{base}/")
 
 
 def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
@@ -119,7 +178,7 @@ def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
     """
     found = list[MaskFolder | None]()
     for step in recipe.steps:
-        path = None if step.mask is None else Path(recipe.path(step.mask))
+        path = None if step.mask is None else place_of(recipe.path(step.mask))
         found.append(MaskFolder.read(path) if path is not None and path.is_dir() else None)
     return found
 
@@ -147,7 +206,7 @@ def with_files(recipe: Recipe, step: Bound) -> Bound:
     """
     files = {name: recipe.path(text) for name, text in step.files.items()}
     for name, path in files.items():
-        if Path(path).is_dir():
+        if place_of(path).is_dir():
             hint = f"such as '{path.rstrip('/')}/{{stem}}.png'"
             raise InputError(f"{name} is the folder {path}; give a file for each photo, {hint}")
     return dataclasses.replace(step, files=files)
@@ -167,7 +226,7 @@ class Planner:
     """
 
     recipe: Recipe
-    out: Path
+    out: Place
     weights: str
     rows: Mapping[tuple[str, int], Row]
     digests: Digests
@@ -186,6 +245,7 @@ class Planner:
         numbers = [recipe.seed + k for k in range(recipe.num)] if recipe.num > 1 else [None]
         targets = outputs_of(photos, self.out, numbers)
         folders = mask_folders(self.recipe)
+        self._ask_stores(photos, folders)
         for photo, paths in zip(photos, targets, strict=True):
             if not self.choice.takes(printable(photo.relative)):
                 continue
@@ -194,6 +254,15 @@ class Planner:
         if self.choice.limit is not None:
             del plan.tasks[self.choice.limit :]
         return plan
+
+    def _ask_stores(self, photos: Sequence[Found], folders: Sequence[MaskFolder | None]) -> None:
+        """Asks stores for all that will be wanted of them, at once."""
+        self.digests.listed(photo.path for photo in photos)
+        if isinstance(self.out, Url):
+            self.digests.listed(self.out.files(), self.out)
+        for folder in folders:
+            if folder is not None:
+                self.digests.read_ahead(mask for masks in folder.masks.values() for mask in masks)
 
     def _note_table(self, photos: Sequence[Found], plan: Plan) -> None:
         unused = self.recipe.table.unused([photo.relative for photo in photos])
@@ -205,7 +274,7 @@ class Planner:
             )
 
     def _tasks(
-        self, photo: Found, paths: Sequence[Path], folders: Sequence[MaskFolder | None]
+        self, photo: Found, paths: Sequence[Place], folders: Sequence[MaskFolder | None]
     ) -> Iterator[Task]:
         recipe, name = self.recipe, printable(photo.relative)
         variables = {**photo.variables, **recipe.table.row(photo.relative)}
@@ -219,6 +288,8 @@ class Planner:
             masks.append(mask)
             problem = problem or fault
         steps = tuple(with_files(recipe, step) for step in steps)
+        if recipe.offline:  # a variable may have named a URL
+            check_here([*masks, *(text for step in steps for text in step.files.values())])
         for variant, path in enumerate(paths):
             count = recipe.best_of
             seeds = tuple(seeds_of(recipe, steps, name, variant + k) for k in range(count))
@@ -227,7 +298,7 @@ class Planner:
                 variant=variant,
                 source=str(photo.path),
                 output=str(path),
-                rejected=str(self.out / OWN / "rejected" / path.relative_to(self.out)),
+                rejected=str(self.out / OWN / "rejected" / _below(path, self.out)),
                 steps=steps,
                 seeds=seeds,
                 settings=self._settings(steps, masks, seeds, path),
@@ -248,7 +319,7 @@ class Planner:
         steps: Sequence[Bound],
         masks: Sequence[str | None],
         seeds: tuple[tuple[int, ...], ...],
-        path: Path,
+        path: Place,
     ) -> str:
         """Fingerprint of all that a picture depends on, beside the photo's bytes."""
         recipe = self.recipe
@@ -263,7 +334,7 @@ class Planner:
             "gates": dict(recipe.gates),
             "rank": recipe.rank if recipe.best_of > 1 else None,
             "frame": recipe.frame,
-            "output": path.relative_to(self.out).as_posix(),
+            "output": _below(path, self.out).as_posix(),
         }
         text = json.dumps(whole, sort_keys=True, default=str)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
@@ -271,22 +342,22 @@ class Planner:
     def _fingerprint(self, step: Bound, mask: str | None) -> dict[str, Any]:
         options = {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
         texts = [mask, *(options.get(n) for n in ("denoise", "condition", "composite"))]
-        files = {name: self.digests.of(Path(path)) for name, path in step.files.items()}
+        files = {name: self.digests.of(place_of(path)) for name, path in step.files.items()}
         masks = [None if text is None else self._mask_print(text) for text in texts]
         return {"name": step.name, "options": options, "masks": masks, "files": files}
 
     def _mask_print(self, text: str) -> Any:  # noqa: ANN401
         """A mask file's bytes; an expression's text, and the bytes of files in it."""
-        if Path(text).is_file():
-            return self.digests.of(Path(text))
+        if is_url(text) or Path(text).is_file():
+            return self.digests.of(place_of(text))
         return [text, *(self.digests.of(Path(name)) for name in _files_in(text))]
 
     def _decide(self, task: Task, plan: Plan) -> None:
         """Puts a task where it belongs."""
         row = self.rows.get(task.key)
-        target = Path(task.output)
-        ours = row is not None and row.output == printable(target)
-        if not ours and target.exists() and not self.choice.force:
+        target = place_of(task.output)
+        ours = row is not None and row.output == printable(task.output)
+        if not ours and self.digests.stat(target) is not None and not self.choice.force:
             raise InputError(
                 f"{target} exists, and is not of this batch; give --force to replace it, or "
                 "-o another folder"
@@ -318,25 +389,25 @@ class Planner:
                 return "failed"
             plan.failed.append(row)
             return None
-        if not Path(task.output).exists():
+        if self.digests.stat(place_of(task.output)) is None:
             return "missing"
-        if self._altered(row, Path(task.output)):
+        if self._altered(row, place_of(task.output)):
             plan.notes.append(f"{task.output} was changed by other hands; it stays as it is")
         plan.done.append(row)
         return None
 
     def _same_photo(self, task: Task, row: Row, plan: Plan) -> bool:
-        stat = Stat.of(Path(task.source))
+        stat = self.digests.stat(place_of(task.source))
         if stat is None or stat == row.stat:
             return stat == row.stat
-        if self.digests.of(Path(task.source)) != row.sha256:
+        if self.digests.of(place_of(task.source)) != row.sha256:
             return False
         plan.touched.append((row, stat, None))
         return True
 
-    def _altered(self, row: Row, target: Path) -> bool:
+    def _altered(self, row: Row, target: Place) -> bool:
         """Whether a result is no longer what we wrote."""
-        stat = Stat.of(target)
+        stat = self.digests.stat(target)
         if stat is None or stat == row.output_stat:
             return False
         if row.output_stat is None:
@@ -345,10 +416,24 @@ class Planner:
         return self.digests.of(target) != row.output_sha256
 
 
+def _below(path: Place, folder: Place) -> PurePosixPath:
+    """A place's path below the folder that it lies in."""
+    if isinstance(path, Url) and isinstance(folder, Url):
+        return path.relative_to(folder)
+    return PurePosixPath(Path(str(path)).relative_to(Path(str(folder))))
+
+
 def _files_in(text: str) -> Iterator[str]:
-    """The files that an expression names."""
+    """The files that an expression names.
+
+    Raises:
+        MaskError: one is a URL.
+    """
     from editkit.masks.language import Pick, parse, walk
 
     for node in walk(parse(text, rule=True)):
         if isinstance(node, Pick) and node.name == "file":
-            yield str(dict(node.args)["name"])
+            name = str(dict(node.args)["name"])
+            if is_url(name):
+                raise MaskError(f"{name} is in a mask expression; a URL can only be all of a mask")
+            yield name

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from editkit.batch.document import Document, read_document
 from editkit.batch.operations import Operation, check_mask, converted, operations
+from editkit.batch.remote import as_text, is_url
 from editkit.batch.table import Table, read_table
 from editkit.batch.template import filled, has_variables, names_in, unknown
 from editkit.errors import InputError, RecipeError
@@ -172,6 +173,8 @@ class Recipe:
 
     def path(self, text: str) -> str:
         """A path as the recipe means it: beside itself, if it is there; else from where we are."""
+        if is_url(text):
+            return as_text(text)
         beside = (self.folder or Path()) / text
         return str(beside) if self.folder is not None and beside.exists() else text
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from editkit.batch.engines import Engine
+from editkit.batch.engines import Engine, here
+from editkit.batch.home import Home
 from editkit.batch.inputs import OWN, Found
 from editkit.batch.manifest import Manifest, Stat
-from editkit.batch.plan import Choice, Digests, Plan, Planner
+from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipe import Recipe, Step, described
+from editkit.batch.remote import Place, Url, place_of
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 
@@ -61,14 +63,15 @@ class Batch:
 
     Attributes:
         recipe: what to do.
-        out: the folder for results; the manifest lies in `.editkit` in it.
+        out: the folder for results; the manifest lies in `.editkit` in it (or, if it is a URL,
+            in the user's folder for state, see `editkit.batch.home`).
         engine: where photos are edited.
         choice: which photos are wanted.
         listen: told of every event.
     """
 
     recipe: Recipe
-    out: Path
+    out: Any  # a `Place`: whoever gave it knows of which kind, and gets that back
     engine: Engine
     choice: Choice = field(default_factory=Choice)
     listen: Listen = field(default=lambda event: None, repr=False)
@@ -76,9 +79,10 @@ class Batch:
     @property
     def manifest_path(self) -> Path:
         """The manifest's file; each shard has its own, so that no two machines write one."""
-        shard = self.choice.shard
-        name = "manifest" if shard is None else f"manifest-{shard[0]}-of-{shard[1]}"
-        return self.out / OWN / f"{name}.sqlite"
+        return self._home().manifest
+
+    def _home(self) -> Home:
+        return Home(self.out, self.choice.shard)
 
     def plan(self, photos: Sequence[Found]) -> Plan:
         """What a run would do; writes nothing.
@@ -86,11 +90,21 @@ class Batch:
         Raises:
             InputError: the recipe does not fit the photos, or files are in the way.
         """
+        self._check(photos)
+        home = self._home()
+        home.pull()
         with ExitStack() as stack:
             manifest = None
-            if self.manifest_path.parent.is_dir():
-                manifest = stack.enter_context(Manifest(self.manifest_path))
+            if home.folder.is_dir():
+                manifest = stack.enter_context(Manifest(home.manifest, self.out))
             return self._planned(photos, manifest)[0]
+
+    def _check(self, photos: Sequence[Found]) -> None:
+        places = [self.out, *(photo.path for photo in photos)]
+        check_offline(self.recipe, places)
+        of_memory = any(isinstance(p, Url) and p.protocol == "memory" for p in places)
+        if of_memory and self.engine is not here:
+            raise InputError("memory:// is of this process alone; edit in it (--workers 0)")
 
     def _planned(self, photos: Sequence[Found], manifest: Manifest | None) -> tuple[Plan, Digests]:
         check_scored(self.recipe)
@@ -112,10 +126,13 @@ class Batch:
             BatchError: the model cannot be loaded, or the manifest cannot be written.
         """
         started = time.time()
-        if not self.manifest_path.parent.is_dir():
+        self._check(photos)
+        home = self._home()
+        if not home.folder.is_dir():
             self.plan(photos)  # what is wrong is said before a folder is made
-        _make_folder(self.manifest_path.parent)
-        with Manifest(self.manifest_path) as manifest:
+        _make_folder(home.folder)
+        home.pull()
+        with Manifest(home.manifest, self.out) as manifest:
             plan, digests = self._planned(photos, manifest)
             _remember(manifest, plan, digests)
             tasks = plan.tasks if sample is None else _spread(plan.tasks, sample)
@@ -126,19 +143,29 @@ class Batch:
             )
             self.listen(_plan_event(plan, len(tasks)))
             if tasks:
-                self._work(manifest, tasks, plan, summary, keep=sample is not None)
+                self._work(home, manifest, tasks, plan, summary, keep=sample is not None)
         summary.seconds = time.time() - started
         self.listen(_end_event(summary))
         return summary
 
     def _work(
-        self, manifest: Manifest, tasks: Sequence[Task], plan: Plan, summary: Summary, *, keep: bool
+        self,
+        home: Home,
+        manifest: Manifest,
+        tasks: Sequence[Task],
+        plan: Plan,
+        summary: Summary,
+        *,
+        keep: bool,
     ) -> None:
         from editkit.ops.result import versions
 
         number = manifest.begin_run(time.time(), described(self.recipe), versions())
         ledger = _Ledger(manifest, self.out)
         possible = [task for task in tasks if task.problem is None]
+        if isinstance(self.out, Url):
+            ledger.claim(task for task in possible if plan.reasons[task.key] == "new")
+            home.push(manifest)
         for outcome in _joined(
             ledger.refused(task for task in tasks if task.problem is not None),
             self.engine(Setup.of(self.recipe), ledger.handed_out(possible)) if possible else (),
@@ -146,8 +173,10 @@ class Batch:
             task = ledger.settled(outcome)
             summary.count(outcome, keep=keep)
             self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
+            home.push(manifest, due=False)
         ledger.check()
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
+        home.push(manifest)
 
     def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
         """What doing a plan would take, from a few of its photos done and thrown away.
@@ -176,7 +205,7 @@ class Batch:
 class _Ledger:
     """Tasks that are out, and the manifest that says so."""
 
-    def __init__(self, manifest: Manifest, out: Path) -> None:
+    def __init__(self, manifest: Manifest, out: Place) -> None:
         self._manifest, self._root = manifest, out
         self._given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
 
@@ -187,6 +216,11 @@ class _Ledger:
             self._manifest.write(row)
             self._given[task.key] = (task, row)
             yield task
+
+    def claim(self, tasks: Iterable[Task]) -> None:
+        """Writes down tasks that nobody has begun, so that their results are known as ours."""
+        for task in tasks:
+            self._manifest.write(_first_row(task))
 
     def refused(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """What comes of tasks that cannot be done: no engine is needed to say so."""
@@ -199,8 +233,8 @@ class _Ledger:
         task, row = self._given.pop(outcome.key)
         if outcome.state == "failed" and task.problem is None:
             _put_away(task, self._root)
-        if outcome.state == "done":
-            Path(task.rejected).unlink(missing_ok=True)
+        if outcome.state == "done" and task.replaces:
+            place_of(task.rejected).unlink(missing_ok=True)
         state = {"state": outcome.state, "error": outcome.error, "passing": outcome.passing}
         whole = {**row, **outcome.row, **state, "finished": time.time()}
         self._manifest.write(whole, outcome.steps)
@@ -223,7 +257,7 @@ def _joined(*parts: Iterable[Outcome]) -> Iterator[Outcome]:
 
 
 def _digest(task: Task) -> str | None:
-    return Digests({}).of(Path(task.source))
+    return Digests({}).of(place_of(task.source))
 
 
 def check_scored(recipe: Recipe) -> None:
@@ -290,11 +324,12 @@ def _spread(tasks: Sequence[Task], count: int) -> list[Task]:
 
 
 def _first_row(task: Task) -> dict[str, Any]:
-    stat = Stat.of(Path(task.source))
+    source = place_of(task.source)
+    stat = Stat.of(source)
     return {
         "photo": task.photo,
         "variant": task.variant,
-        "source": printable(Path(task.source).absolute()),
+        "source": printable(str(source.absolute())),
         "output": printable(task.output),
         "settings": task.settings,
         "state": "running",
@@ -304,14 +339,18 @@ def _first_row(task: Task) -> dict[str, Any]:
     }
 
 
-def _put_away(task: Task, out: Path) -> None:
+def _put_away(task: Task, out: Place) -> None:
     """Moves the result of an earlier run, which is not what was asked for now, out of the way."""
-    target = Path(task.output)
+    target = place_of(task.output)
     if not task.replaces or not target.exists():
         return
-    aside = out / OWN / "stale" / target.relative_to(out)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    target.replace(aside)
+    aside = out / OWN / "stale"
+    if isinstance(target, Url) and isinstance(out, Url) and isinstance(aside, Url):
+        target.replace(aside / target.relative_to(out))
+    elif isinstance(target, Path) and isinstance(out, Path) and isinstance(aside, Path):
+        aside /= target.relative_to(out)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        target.replace(aside)
 
 
 def _called(photo: str, variant: int) -> str:
@@ -357,11 +396,11 @@ def _end_event(summary: Summary) -> dict[str, Any]:
     }
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Place) -> None:
     """Refuses a place for results that is a file.
 
     Raises:
         InputError: it is.
     """
-    if out.exists() and not out.is_dir():
+    if out.is_file() or (isinstance(out, Path) and out.exists() and not out.is_dir()):
         raise InputError(f"{out} is a file; give a folder for the results")

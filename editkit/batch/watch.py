@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from editkit.batch.inputs import Found
 from editkit.batch.manifest import Stat
+from editkit.batch.remote import Place
 from editkit.errors import InputError
 
 
@@ -25,8 +25,8 @@ def settled_photos(
         pause: seconds between two looks.
         sleep: waits.
     """
-    before = dict[Path, Stat | None]()
-    given: dict[Path, Stat | None] | None = None
+    before = dict[Place, Stat | None]()
+    given: dict[Place, Stat | None] | None = None
     while True:
         try:
             photos = list(find())

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from editkit.batch.manifest import Stat
+from editkit.batch.near import Near
 from editkit.batch.operations import operations
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
+from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
-from editkit.photo.files import Photo, format_of, read_photo, write_bytes
+from editkit.photo.files import Photo, format_of, read_photo
 from editkit.photo.frame import Frame, framed
 from editkit.types import Box
 
@@ -39,11 +41,12 @@ AHEAD = 2
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A photo that was read, with the mask of its first step."""
+    """A photo that was read, with the mask of its first step; `task` has its files at hand."""
 
     photo: Photo
     coverage: Any
     seconds: float
+    task: Task | None = None
 
 
 class Bench:
@@ -53,6 +56,7 @@ class Bench:
         self.setup = setup
         # The filters of warnings, which reading a file sets, belong to the whole process.
         self._files = Lock()
+        self._near = Near()
 
     @cached_property
     def model(self) -> "Model":
@@ -69,14 +73,16 @@ class Bench:
         started = time.perf_counter()
         if task.problem is not None:
             raise InputError(task.problem)
+        near = self._near.task(task)
         with self._files:
-            photo = read_photo(task.source, frame=self.setup.frame)
-            first = task.masks[0] if task.masks else task.steps[0].mask
-            coverage = None if first is None else coverage_of(first, photo)
-        return Prepared(photo, coverage, time.perf_counter() - started)
+            photo = read_photo(near.source, frame=self.setup.frame)
+            first = near.masks[0] if near.masks else near.steps[0].mask
+            coverage = None if first is None else self._coverage(first, photo)
+        return Prepared(photo, coverage, time.perf_counter() - started, near)
 
     def edit(self, task: Task, prepared: Prepared) -> "Result":
         """The best of a task's candidates; of most tasks there is but one."""
+        task = prepared.task or task
         made = [self._chain(task, prepared, seeds) for seeds in task.seeds]
         if len(made) == 1:
             return made[0]
@@ -112,22 +118,26 @@ class Bench:
 
     def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
         with self._files:
-            return coverage_of(text, photo)
+            return self._coverage(text, photo)
+
+    def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
+        return coverage_of(text, photo, device=self.setup.device)
 
     def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
         """Encodes and writes a picture, unless it is over a limit."""
         started = time.perf_counter()
         fault = over_limit(result.report.get("scores") or {}, self.setup.gates)
-        target = Path(task.output if fault is None else task.rejected)
+        target = place_of(task.output if fault is None else task.rejected)
         with self._files:
             try:
-                encoded = result.encoded(format_of(target), self._saving, target.parent)
+                kind, folder = format_of(Path(target.name)), self._near.folder(task, target)
+                encoded = result.encoded(kind, self._saving, folder)
             except PreservationError as error:
                 return _failed(task, error, result=result, photo=result.original)
         if task.writes:
-            target.parent.mkdir(parents=True, exist_ok=True)
             replaces = task.replaces or fault is not None
-            write_bytes(result.original, encoded.data, target, force=replaces)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_place(encoded.data, target, force=replaces, photo=result.original)
         report = {**result.report, **encoded.evidence}
         times = {**times, "write": time.perf_counter() - started}
         row = {
@@ -138,6 +148,10 @@ class Bench:
         state = "done" if fault is None else "failed"
         steps = _step_rows(task, result, report, state)
         return Outcome(*task.key, state, fault, row=row, steps=steps, report=report)
+
+    def done(self, outcome: Outcome) -> Outcome:
+        """What came of a task of which nothing is needed any more."""
+        return self._near.done(outcome)
 
     @cached_property
     def _saving(self) -> Any:  # noqa: ANN401
@@ -169,7 +183,7 @@ def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outc
             elif not ended:
                 return
             while ended and (not ready or len(ended) > AHEAD or ended[0].done()):
-                yield ended.popleft().result()
+                yield bench.done(ended.popleft().result())
 
 
 def _edited(
@@ -202,7 +216,7 @@ def _failed(
     """What came of a task that failed; whatever needs a device or a disk may pass the next time."""
     passing = not isinstance(error, InputError | PreservationError) or _of_system(error)
     row: dict[str, Any] = {"variables": dict(task.variables), "peak": peak_memory()}
-    row |= {"sha256": photo.digest if photo is not None else _digest(Path(task.source))}
+    row |= {"sha256": photo.digest if photo is not None else _digest(place_of(task.source))}
     if result is not None:
         row["report"] = dict(result.report)
     steps = tuple(_step_row(task, k, "failed", str(error)) for k in range(len(task.steps)))
@@ -227,7 +241,9 @@ def said(error: BaseException) -> str:
     return f"a bug, please report it: {type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
-def _digest(path: Path) -> str | None:
+def _digest(path: Place) -> str | None:
+    if isinstance(path, Url):  # if it could be fetched, `Bench.done` knows
+        return None
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -377,7 +393,7 @@ def _columns(
     }
 
 
-def _output_columns(target: Path, data: bytes, *, written: bool) -> dict[str, Any]:
+def _output_columns(target: Place, data: bytes, *, written: bool) -> dict[str, Any]:
     stat = Stat.of(target) if written else None
     if stat is None:
         return {}

@@ -1,11 +1,12 @@
 """A folder of small photos, and a batch over them with a tiny model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shell
+import store
 
 from editkit.batch.engines import here
 from editkit.batch.operations import Operation
@@ -45,3 +46,23 @@ def batch(recipe: Recipe, tmp_path: Path) -> MakeBatch:
         return Batch(out=tmp_path / out, **given)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a store of objects."""
+    with store.served() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[store.Bucket]:
+    """An empty bucket, and clients that find it; a machine that knows of no batch."""
+    from s3fs import S3FileSystem
+
+    for name, value in store.environment(server).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EDITKIT_STATE", str(tmp_path / "state"))
+    with store.bucket(server) as made:
+        yield made
+    S3FileSystem.clear_instance_cache()

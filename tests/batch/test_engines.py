@@ -2,6 +2,7 @@
 
 import dataclasses
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import shell
 from deadly import Deadly
+from witness import Witnessed
 
-from editkit.batch.engines import Local, here
+from editkit.batch.engines import Local, alone, here, local_devices
 from editkit.batch.inputs import find_photos
+from editkit.batch.manifest import read_rows
 from editkit.batch.recipe import Recipe
 from editkit.batch.run import Batch
 from editkit.batch.tasks import Setup
@@ -68,3 +71,48 @@ def test_a_model_that_cannot_be_loaded_stops_the_batch(
     with pytest.raises(ModelLoadError, match="damaged cannot be loaded"):
         made.run(find_photos("photos"))
     assert results(made.out) == {}
+
+
+def test_workers_beside_each_other_give_the_same_bytes(
+    photos: Path, batch: MakeBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that are at work at the same time, and one that writes the manifest."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for seed in range(5):
+        shell.noise(32, 40, seed=20 + seed).save(photos / f"{seed}.png")
+    seen = Witnessed(Local("cpu", 2), tmp_path / "seen", meet=2)
+    assert batch(engine=seen).run(find_photos("photos")).done == 8
+    assert len(seen.processes) == 2
+    assert str(os.getpid()) not in seen.processes
+    assert len(seen.begun) == 8
+    same = dataclasses.replace(seen, engine=here)
+    batch("whole", engine=same).run(find_photos("photos"))
+    assert results(Path("out")) == results(Path("whole"))
+    assert {row["state"] for row in read_rows(Path("out/.editkit"))} == {"done"}
+
+
+def test_a_worker_of_a_gpu_sees_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(device: str, before: str | None) -> tuple[str, str | None]:
+        if before is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
+        return alone(device), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    assert seen("cuda:1", None) == ("cuda", "1")
+    assert seen("cuda:1", "3, GPU-7f,0") == ("cuda", "GPU-7f")
+    assert seen("cuda:0", "2") == ("cuda", "2")
+    assert seen("cuda:3", "0,1") == ("cuda:3", "0,1")  # loading the model says that there is none
+    assert seen("cuda", "0,1") == ("cuda", "0,1")
+    assert seen("cpu", None) == ("cpu", None)
+
+
+def test_every_gpu_has_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert local_devices("auto", None) == ("cuda:0", "cuda:1")
+    assert local_devices("cuda", 3) == ("cuda:0", "cuda:1", "cuda:0")
+    assert local_devices("cuda:1", None) == ("cuda:1",)
+    assert local_devices("cpu", 2) == ("cpu", "cpu")

@@ -108,7 +108,7 @@ def test_masks_are_paired_by_stem_folder_first(tmp_path: Path) -> None:
 
     def mask_for(name: str) -> str | None:
         path = found.mask_for(Found(tmp_path / "in" / name, PurePosixPath(name)))
-        return None if path is None else str(path.relative_to(masks))
+        return None if path is None else str(Path(str(path)).relative_to(masks))
 
     assert mask_for("a.jpg") == "a.png"
     assert mask_for("sub/a.jpg") == "sub/a.png"

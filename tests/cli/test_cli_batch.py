@@ -183,6 +183,8 @@ def test_a_list_of_files_on_standard_input(photos: Path, here: tuple[str, ...]) 
         (("inpaint", "photos", "--mask", "sky ~grwo:1"), "no refinement 'grwo'"),
         (("inpaint", "photos", "{x}", "--mask", BOX), "unknown variable 'x'"),
         (("inpaint", "photos"), "Missing option '--mask'"),
+        (("inpaint", "photos", "--mask", BOX, "--offline", "--engine", "ray"), "is a network"),
+        (("inpaint", "s3://none/x", "--mask", BOX, "--offline"), "not on this machine; give a"),
         (("inpaint", "nowhere", "--mask", BOX, "-o", "out"), "there is no nowhere"),
         (("inpaint", "photos", "--mask", BOX, "-o", "photos"), "where the photos are"),
         (("inpaint", "photos/a.png", "--mask", BOX), "give -o a folder"),

@@ -1,6 +1,7 @@
 """The command line as a process and as a call, and the files that it is given."""
 
 import contextlib
+import hashlib
 import importlib.metadata
 import io
 import os
@@ -135,3 +136,15 @@ def listing(folder: Path) -> dict[str, bytes]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+def as_bytes(image: Image.Image, format_: str) -> bytes:
+    """A picture as the bytes of a file."""
+    held = io.BytesIO()
+    image.save(held, format_)
+    return held.getvalue()
+
+
+def sha256(data: bytes | Path) -> str:
+    """SHA-256 of bytes, or of a file."""
+    return hashlib.sha256(data.read_bytes() if isinstance(data, Path) else data).hexdigest()
