@@ -1,0 +1,237 @@
+"""Edits of different photos in one call of the network: the same bytes, whoever shares it."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shell
+import torch
+
+import editkit.models.registry
+from editkit.batch.engines import here
+from editkit.batch.inputs import Found, find_photos
+from editkit.batch.operations import Operation
+from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.run import Batch, Summary
+from editkit.models.registry import load_model
+
+SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
+NAMES = tuple(f"p{k}.png" for k in range(len(SIZES)))
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photos of five sizes; the part of each that a model sees has one size."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed, (size, name) in enumerate(zip(SIZES, NAMES, strict=True)):
+        shell.noise(*size, seed=seed).save(folder / name)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def recipe(checkpoints: dict[int, Path]) -> Recipe:
+    """Prompts of their own, a few steps, up to four photos in a call."""
+    given = {"inpaint": "a {stem}", "mask": "ellipse:50%,50%,12,12", "steps": 6}
+    step = made_step(Operation("inpaint"), given)
+    return Recipe((step,), model=str(checkpoints[9]), device="cpu", batch_size=4)
+
+
+Rows = Callable[..., list[int]]
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
+    """Counts the rows of every call of a UNet, and refuses calls of more than there is room for."""
+
+    def watch(room: int = 999, refuse: Callable[[Any], bool] = lambda _: False) -> list[int]:
+        seen = list[int]()
+
+        def look(_: Any, args: Any, kwargs: Any) -> None:
+            seen.append(len(args[0]))
+            if seen[-1] > room:
+                raise torch.OutOfMemoryError("a network with no room for more")
+            if refuse(kwargs):
+                raise RuntimeError("a network that takes exception to a prompt")
+
+        def load(*args: Any, **kwargs: Any) -> Any:
+            model: Any = load_model(*args, **kwargs)
+            model.unet.register_forward_pre_hook(look, with_kwargs=True)
+            return model
+
+        monkeypatch.setattr(editkit.models.registry, "load_model", load)
+        return seen
+
+    return watch
+
+
+def run(recipe: Recipe, out: str, photos: Sequence[Found]) -> Summary:
+    return Batch(recipe, Path(out), here).run(photos)
+
+
+def results(folder: str) -> dict[str, bytes]:
+    listed = shell.listing(Path(folder))
+    return {k: v for k, v in listed.items() if not k.startswith(".editkit")}
+
+
+def alone(recipe: Recipe) -> dict[str, bytes]:
+    """Every photo by itself, as the single command would."""
+    for photo in find_photos("photos"):
+        run(dataclasses.replace(recipe, batch_size=1), "alone", [photo])
+    return results("alone")
+
+
+def test_photos_share_calls_and_are_what_they_are_alone(
+    photos: Path, recipe: Recipe, rows: Rows
+) -> None:
+    del photos
+    seen = rows()
+    expected = alone(recipe)
+    assert set(seen) == {2}  # what to show, and what to avoid
+    seen.clear()
+    assert run(recipe, "shared", find_photos("photos")).done == len(SIZES)
+    assert max(seen) == 8
+    # Not only when sizes were tried: most of the work was done in shared calls.
+    assert sum(n for n in seen if n > 2) > sum(seen) / 2
+    assert results("shared") == expected
+    seen.clear()
+    found = find_photos("photos")
+    for name, part in {"few": found[:2], "others": found[1:4], "turned": found[::-1]}.items():
+        run(recipe, name, part)
+        made = results(name)
+        assert made == {k: expected[k] for k in made}
+        assert len(made) == len(part)
+    assert max(seen) > 2
+    edit = editkit.Inpaint("a p0", steps=6, seed=seed_of("shared", "p0.png"))
+    model = load_model(recipe.model, device="cpu")
+    single = edit(model, "photos/p0.png", "ellipse:50%,50%,12,12")
+    assert single.encoded(".png", folder=Path("shared")).data == expected["p0.png"]
+
+
+def seed_of(out: str, photo: str) -> int:
+    from editkit.batch.manifest import read_rows
+
+    (row,) = [row for row in read_rows(Path(out, ".editkit")) if row["photo"] == photo]
+    return int(row["seed"])
+
+
+@pytest.mark.parametrize("room", [2, 4])
+def test_where_memory_fails_fewer_share_and_no_byte_changes(
+    photos: Path, recipe: Recipe, rows: Rows, room: int
+) -> None:
+    del photos
+    expected = alone(recipe)
+    seen = rows(room=room)
+    summary = run(recipe, "tight", find_photos("photos"))
+    assert (summary.done, summary.failed) == (len(SIZES), {})
+    assert max(seen) > room  # it was tried, and refused
+    assert sum(1 for n in seen if n > room) == 1
+    assert results("tight") == expected
+
+
+def test_memory_that_fails_later_is_met_by_smaller_calls(
+    photos: Path, recipe: Recipe, rows: Rows
+) -> None:
+    """A size that has passed, and then finds no room any more."""
+    del photos
+    expected = alone(recipe)
+    seen = rows()
+    calls = list[int]()
+
+    def fails(_: Any) -> bool:
+        calls.append(seen[-1])
+        if seen[-1] > 4 and calls.count(8) > 3:
+            raise MemoryError
+        return False
+
+    seen = rows(refuse=fails)
+    assert run(recipe, "later", find_photos("photos")).done == len(SIZES)
+    assert calls.count(8) == 4
+    assert results("later") == expected
+
+
+def test_a_photo_that_fails_in_a_shared_call_fails_alone(
+    photos: Path, recipe: Recipe, rows: Rows
+) -> None:
+    expected = alone(recipe)
+    (photos / "broken.png").write_bytes((photos / "p0.png").read_bytes()[:900])
+    hostile: Any = load_model(recipe.model, device="cpu")
+    words = hostile.embed("a p3")
+
+    def is_hostile(kwargs: Any) -> bool:
+        texts = kwargs["encoder_hidden_states"]
+        return any(torch.equal(text, words[0]) for text in texts)
+
+    seen = rows(refuse=is_hostile)
+    summary = run(recipe, "hostile", find_photos("photos"))
+    assert set(summary.failed) == {"p3.png", "broken.png"}
+    assert "takes exception" in summary.failed["p3.png"]
+    assert max(seen) > 2
+    made = results("hostile")
+    assert made == {k: v for k, v in expected.items() if k != "p3.png"}
+
+
+def test_a_network_whose_bits_depend_on_the_batch_is_not_shared(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries may round otherwise for another batch size; then every photo is asked alone."""
+    del photos
+
+    def look(_: Any, args: Any, out: Any) -> Any:
+        return (out[0] * (1 + 1e-7 * len(args[0])),)
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        model: Any = load_model(*args, **kwargs)
+        model.unet.register_forward_hook(look)
+        return model
+
+    monkeypatch.setattr(editkit.models.registry, "load_model", load)
+    expected = alone(recipe)
+    run(recipe, "shared", find_photos("photos"))
+    assert results("shared") == expected
+
+
+def test_by_itself_a_size_is_used_if_it_is_faster(photos: Path, recipe: Recipe, rows: Rows) -> None:
+    """A network that takes as long for many as for one is shared, without being told to."""
+    del photos
+    expected = alone(recipe)
+
+    def slow(_: Any) -> bool:
+        time.sleep(0.03)
+        return False
+
+    seen = rows(refuse=slow)
+    recipe = dataclasses.replace(recipe, batch_size=None)
+    run(recipe, "auto", find_photos("photos"))
+    assert max(seen) > 2
+    assert sum(n for n in seen if n > 2) > sum(seen) / 3
+    assert results("auto") == expected
+
+
+def test_killed_in_a_shared_call_and_run_again(
+    photos: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    del photos
+    command = ["batch", "inpaint", "photos", "a {stem}", "--mask", "ellipse:50%,50%,12,12"]
+    command += ["--steps", "6", "-m", recipe.model, "--device", "cpu", "--batch-size", "4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = shell.process(*command, "-o", "whole", "--workers", "0", env=environment)
+    assert whole.code == 0, whole.err
+    started = [str(shell.EDITKIT), *command, "-o", "out"]
+    with subprocess.Popen(
+        started, stdout=-3, stderr=-3, start_new_session=True, env=environment
+    ) as running:
+        while running.poll() is None and not list(tmp_path.glob("out/*.png")):
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGKILL)
+    assert not list(tmp_path.glob("out/**/*.part*"))
+    again = shell.process(*command, "-o", "out", "--batch-size", "2", env=environment)
+    assert again.code == 0, again.err
+    assert results("out") == results("whole")
