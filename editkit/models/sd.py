@@ -5,6 +5,7 @@ scale as an input.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import ModelLoadError
+from editkit.models.apart import products_apart
 from editkit.models.base import Capabilities, Hole, Question, Text
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
@@ -121,13 +123,14 @@ class StableDiffusion:
         times = [
             q.level.t for q, count in zip(questions, counts, strict=True) for _ in range(count)
         ]
-        out = self.unet(
-            self._to(torch.cat([self._inputs(q) for q in questions]), self.unet),
-            torch.tensor(times, device=self.device),
-            encoder_hidden_states=torch.cat([self._texts(q) for q in questions]),
-            timestep_cond=self._guidance_input(questions[0].guidance),
-            return_dict=False,
-        )[0]
+        with products_apart(counts) if self.device.type == "cpu" else nullcontext():
+            out = self.unet(
+                self._to(torch.cat([self._inputs(q) for q in questions]), self.unet),
+                torch.tensor(times, device=self.device),
+                encoder_hidden_states=torch.cat([self._texts(q) for q in questions]),
+                timestep_cond=self._guidance_input(questions[0].guidance),
+                return_dict=False,
+            )[0]
         return [
             rows.float().to(q.x.device).chunk(len(q.branches))
             for q, rows in zip(questions, out.split(counts), strict=True)
