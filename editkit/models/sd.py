@@ -61,7 +61,8 @@ class StableDiffusion:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return self.unet.device
+        # Not `unet.device`, which looks at every layer for another place to go to.
+        return next(self.unet.parameters()).device
 
     @property
     def capabilities(self) -> Capabilities:
@@ -110,6 +111,8 @@ class StableDiffusion:
 
     def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
         """The UNet with its text embeddings, its inpainting channels and its guidance input."""
+        for prompt in (text.prompt, text.negative):
+            self.embed(prompt)  # what is wrong with it is known before a walk begins
 
         def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
             return self.ask([Question(x, level, branches, text, hole, guidance)])[0]

@@ -237,21 +237,22 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     questions = [question(number) for number in range(8)]
     alone = [model.ask([one])[0] for one in questions]
     print(f"{options.side}x{options.side}, {torch.get_num_threads()} threads")
-    for size in (1, 2, 4, 8):
-        took = list[tuple[float, float]]()
-        answers = list[Sequence[torch.Tensor]]()
-        for _ in range(options.rounds):
+    sizes = (1, 2, 4, 8)
+    took: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
+    same = dict.fromkeys(sizes, True)
+    for _ in range(options.rounds):  # in turns: other work on the machine is then all sizes' lot
+        for size in sizes:
             started, used = time.perf_counter(), time.process_time()
             parts = [model.ask(questions[k : k + size]) for k in range(0, 8, size)]
-            took.append((time.perf_counter() - started, time.process_time() - used))
-            answers = [answer for part in parts for answer in part]
-        same = all(
-            torch.equal(a, b)
-            for one, other in zip(answers, alone, strict=True)
-            for a, b in zip(one, other, strict=True)
+            took[size].append((time.perf_counter() - started, time.process_time() - used))
+            answers = [tensor for part in parts for answer in part for tensor in answer]
+            same[size] &= all(map(torch.equal, answers, [t for one in alone for t in one]))
+    for size in sizes:
+        wall, cpu = (1000 * min(times) / 8 for times in zip(*took[size], strict=True))
+        print(
+            f"{size} in a call: {wall:7.1f} ms, {cpu:7.1f} ms of CPU each; "
+            f"the same bits: {same[size]}"
         )
-        wall, cpu = (1000 * min(times) / 8 for times in zip(*took, strict=True))
-        print(f"{size} in a call: {wall:7.1f} ms, {cpu:7.1f} ms of CPU each; the same bits: {same}")
 
 
 def main() -> None:
