@@ -108,8 +108,10 @@ class Bench:
         size = self.setup.batch_size
         with self._loading:
             if self._shared is None:
-                filled = self.setup.fixed_batch and size is not None
-                self._shared = Filled(self.model, size) if filled else Shared(self.model, size)
+                if self.setup.fixed_batch and size is not None:
+                    self._shared = Filled(self.model, size)
+                else:
+                    self._shared = Shared(self.model, size)
         with self._shared.edit() as model:
             yield model
 
@@ -281,7 +283,7 @@ class _Line:
         return count < MOST_EDITS and self.bench.may_begin(count)
 
     def _wait(self, seconds: float | None) -> None:
-        wait([*self.under_way, *self.ended], seconds, FIRST_COMPLETED)
+        wait(list[Future[Any]]([*self.under_way, *self.ended]), seconds, FIRST_COMPLETED)
         self.ended += [edit.result() for edit in self.under_way if edit.done()]
         self.under_way = [edit for edit in self.under_way if not edit.done()]
 

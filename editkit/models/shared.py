@@ -193,9 +193,12 @@ class Shared:
         """The life of the model's thread."""
         while True:
             with self._turn:
-                while self._thread is not None and (work := self._due()) is None:
-                    self._turn.wait()
-                if self._thread is None:
+                work = None
+                while self._thread is not None and work is None:
+                    work = self._due()
+                    if work is None:
+                        self._turn.wait()
+                if work is None:
                     self._refuse()
                     return
             work()

@@ -16,8 +16,9 @@ import editkit.models.registry
 from editkit.batch.engines import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.operations import Operation
-from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.recipe import Recipe, made_step, read_recipe
 from editkit.batch.run import Batch, Summary
+from editkit.errors import RecipeError
 from editkit.models.registry import load_model
 
 SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
@@ -81,9 +82,8 @@ def results(folder: str) -> dict[str, bytes]:
 
 
 def alone(recipe: Recipe) -> dict[str, bytes]:
-    """Every photo by itself, as the single command would."""
-    for photo in find_photos("photos"):
-        run(dataclasses.replace(recipe, batch_size=1), "alone", [photo])
+    """Every photo by itself."""
+    run(dataclasses.replace(recipe, batch_size=1), "alone", find_photos("photos"))
     return results("alone")
 
 
@@ -177,26 +177,6 @@ def test_a_photo_that_fails_in_a_shared_call_fails_alone(
     assert made == {k: v for k, v in expected.items() if k != "p3.png"}
 
 
-def test_a_network_whose_bits_depend_on_the_batch_is_not_shared(
-    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Libraries may round otherwise for another batch size; then every photo is asked alone."""
-    del photos
-
-    def look(_: Any, args: Any, out: Any) -> Any:
-        return (out[0] * (1 + 1e-7 * len(args[0])),)
-
-    def load(*args: Any, **kwargs: Any) -> Any:
-        model: Any = load_model(*args, **kwargs)
-        model.unet.register_forward_hook(look)
-        return model
-
-    monkeypatch.setattr(editkit.models.registry, "load_model", load)
-    expected = alone(recipe)
-    run(recipe, "shared", find_photos("photos"))
-    assert results("shared") == expected
-
-
 def test_by_itself_a_size_is_used_if_it_is_faster(photos: Path, recipe: Recipe, rows: Rows) -> None:
     """A network that takes as long for many as for one is shared, without being told to."""
     del photos
@@ -214,6 +194,97 @@ def test_by_itself_a_size_is_used_if_it_is_faster(photos: Path, recipe: Recipe, 
     assert max(seen) > 2
     assert sum(n for n in seen if n > 2) > sum(seen) / 3
     assert results("auto") == expected
+
+
+def rounding(monkeypatch: pytest.MonkeyPatch, slip: Callable[[torch.Tensor], Any]) -> None:
+    """Networks whose answers are off by what a library may make of the shape of a call."""
+
+    def look(_: Any, args: Any, out: Any) -> Any:
+        return (out[0] * (1 + 1e-5 * slip(args[0])),)
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        model: Any = load_model(*args, **kwargs)
+        model.unet.register_forward_hook(look)
+        return model
+
+    monkeypatch.setattr(editkit.models.registry, "load_model", load)
+
+
+def test_a_network_whose_bits_depend_on_the_batch_is_not_shared(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries may round otherwise for another batch size; then every photo is asked alone."""
+    del photos
+    rounding(monkeypatch, len)
+    expected = alone(recipe)
+    run(recipe, "shared", find_photos("photos"))
+    assert results("shared") == expected
+
+
+def test_a_fixed_batch_is_shared_where_bits_depend_on_it(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results are those of the size, whoever shares; they are done again for another size."""
+    del photos
+    rounding(monkeypatch, len)
+    expected = alone(recipe)
+    fixed = dataclasses.replace(recipe, fixed_batch=True)
+    found = find_photos("photos")
+    for name, part in {"whole": found, "few": found[3:], "turned": found[::-1]}.items():
+        assert run(fixed, name, part).done == len(part)
+    whole = results("whole")
+    assert whole != expected
+    assert results("turned") == whole
+    assert results("few") == {k: whole[k] for k in results("few")}
+    other = dataclasses.replace(fixed, batch_size=2)
+    assert run(fixed, "whole", found).kept == len(found)
+    assert run(other, "whole", found).done == len(found)
+    assert results("whole") != whole
+
+
+def test_a_fixed_batch_is_not_shared_where_bits_depend_on_who_shares(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del photos
+    rounding(monkeypatch, lambda x: x.sum())
+    fixed = dataclasses.replace(recipe, fixed_batch=True)
+    found = find_photos("photos")
+    for name, part in {"whole": found, "few": found[2:], "turned": found[::-1]}.items():
+        run(fixed, name, part)
+    assert results("turned") == results("whole")
+    assert results("few") == {k: results("whole")[k] for k in results("few")}
+
+
+def test_a_fixed_batch_says_that_memory_is_short(photos: Path, recipe: Recipe, rows: Rows) -> None:
+    del photos
+    seen = rows(room=4)
+    fixed = dataclasses.replace(recipe, fixed_batch=True)
+    summary = run(fixed, "tight", find_photos("photos"))
+    assert set(seen) == {8}
+    expected = "cpu is out of memory: give a smaller --batch-size than 4"
+    assert summary.failed == dict.fromkeys(NAMES, expected)
+    rows()
+    # It may pass the next time, so they are tried again by themselves.
+    assert run(fixed, "tight", find_photos("photos")).done == len(SIZES)
+
+
+def test_what_can_be_asked_for(photos: Path, recipe: Recipe, tmp_path: Path) -> None:
+    del photos
+    file = tmp_path / "r.yaml"
+    steps = "steps: [{erase: , mask: 'box:1,1,9,9', method: telea}]\n"
+    for text, size in (("auto", None), ("8", 8)):
+        file.write_text(f"batch_size: {text}\n{steps}")
+        assert read_recipe(file).batch_size == size
+    file.write_text(f"batch_size: 8\nfixed_batch: true\n{steps}")
+    assert read_recipe(file).fixed_batch
+    for text, said in (("batch_size: 0", "from 1 to 64"), ("fixed_batch: true", "needs its size")):
+        file.write_text(f"{text}\n{steps}")
+        with pytest.raises(RecipeError, match=said):
+            read_recipe(file)
+    command = ("batch", "inpaint", "photos", "x", "--mask", "box:1,1,9,9", "-o", "out")
+    assert "0 is not in the range" in shell.call(*command, "--batch-size", "0").refused()
+    assert "batch size" in shell.call(*command, "--fixed-batch").refused()
+    assert not Path("out").exists()
 
 
 def test_killed_in_a_shared_call_and_run_again(
