@@ -141,6 +141,8 @@ class Bench:
             model: this edit's share of the model; the model itself where None.
         """
         made = [self._chain(task, prepared, seeds, model) for seeds in task.seeds]
+        if self.setup.fixed_batch and model is not None:
+            made = [_noted(r, f"made in calls of {self.setup.batch_size} photos") for r in made]
         if len(made) == 1:
             return made[0]
         scores = [result.report.get("scores") or {} for result in made]
@@ -360,6 +362,12 @@ def _digest(path: Path) -> str | None:
 
 def _seeded(bound: Bound) -> bool:
     return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
+
+
+def _noted(result: "Result", note: str) -> "Result":
+    """The result with one more note in its report."""
+    notes = [*result.report["notes"], note]
+    return dataclasses.replace(result, report={**result.report, "notes": notes})
 
 
 def _told(result: "Result", mask: str | None) -> "Result":

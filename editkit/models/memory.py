@@ -54,9 +54,17 @@ def taken(compute: Callable[[], Answer], device: torch.device) -> tuple[Answer, 
 
 
 def _high() -> int:
+    """The most memory that this process has held; 0 where the system does not say."""
+    try:
+        # What `getrusage` says on Linux counts who started us, too.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
     try:
         import resource
-    except ImportError:  # no such thing here: nothing is known to be taken
+    except ImportError:
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
 

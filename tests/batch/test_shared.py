@@ -1,6 +1,7 @@
 """Edits of different photos in one call of the network: the same bytes, whoever shares it."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import time
@@ -15,10 +16,12 @@ import torch
 import editkit.models.registry
 from editkit.batch.engines import here
 from editkit.batch.inputs import Found, find_photos
+from editkit.batch.manifest import read_rows
 from editkit.batch.operations import Operation
 from editkit.batch.recipe import Recipe, made_step, read_recipe
 from editkit.batch.run import Batch, Summary
 from editkit.errors import RecipeError
+from editkit.models import memory
 from editkit.models.registry import load_model
 
 SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
@@ -115,8 +118,6 @@ def test_photos_share_calls_and_are_what_they_are_alone(
 
 
 def seed_of(out: str, photo: str) -> int:
-    from editkit.batch.manifest import read_rows
-
     (row,) = [row for row in read_rows(Path(out, ".editkit")) if row["photo"] == photo]
     return int(row["seed"])
 
@@ -154,6 +155,21 @@ def test_memory_that_fails_later_is_met_by_smaller_calls(
     assert run(recipe, "later", find_photos("photos")).done == len(SIZES)
     assert calls.count(8) == 4
     assert results("later") == expected
+
+
+def test_where_no_other_photo_fits_none_is_begun(
+    photos: Path, recipe: Recipe, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container whose limit leaves room for no second photo."""
+    del photos
+    expected = alone(recipe)
+    for name, text in {"max": "9000", "current": "8000", "stat": "inactive_file 0"}.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    seen = rows()
+    run(recipe, "small", find_photos("photos"))
+    assert set(seen) == {2}
+    assert results("small") == expected
 
 
 def test_a_photo_that_fails_in_a_shared_call_fails_alone(
@@ -234,6 +250,8 @@ def test_a_fixed_batch_is_shared_where_bits_depend_on_it(
         assert run(fixed, name, part).done == len(part)
     whole = results("whole")
     assert whole != expected
+    (first, *_) = read_rows(Path("whole/.editkit"))
+    assert "made in calls of 4 photos" in json.loads(first["report"])["notes"]
     assert results("turned") == whole
     assert results("few") == {k: whole[k] for k in results("few")}
     other = dataclasses.replace(fixed, batch_size=2)
