@@ -103,6 +103,11 @@ class Bench:
         if not any(needs_model(step) for step in task.steps):
             yield None
             return
+        with self.share().edit() as model:
+            yield model
+
+    def share(self) -> "Shared":
+        """The model for edits that run side by side, loaded if it was not."""
         from editkit.models.shared import Filled, Shared
 
         size = self.setup.batch_size
@@ -112,8 +117,7 @@ class Bench:
                     self._shared = Filled(self.model, size)
                 else:
                     self._shared = Shared(self.model, size)
-        with self._shared.edit() as model:
-            yield model
+            return self._shared
 
     def rest(self, *, for_good: bool) -> None:
         """Ends what runs beside; for good, if edits that are under way are to end, too."""
@@ -569,7 +573,7 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
     if any(needs_model(step) for step in steps):
-        _ = bench.model
+        bench.share()
 
 
 def needs_model(bound: Bound) -> bool:

@@ -7,9 +7,9 @@ questions about states of one shape into one call, whatever photo, prompt or lev
 That must not change a picture. A library may sum in another order for another batch size, so a size
 is used only where it was seen to give the bits that it gives alone: the first calls of a size at a
 shape are made both ways and compared, and the answers given are those of the calls made alone (or
-in sizes that have passed). Which kernels run depends on shapes, not on values, so what agrees in
-every bit of some ten thousand values agrees. A size that does not pass is not used. So pictures
-depend neither on who shared a call, nor on the size, nor on how much memory there was.
+in sizes that have passed). Which kernels run depends on shapes, not on values, so a size that
+agrees in every bit of two calls is taken to agree in all. One that does not is not used. So
+pictures depend neither on who shared a call, nor on the size, nor on how much memory there was.
 """
 
 import time
@@ -136,10 +136,11 @@ class Shared:
         """How many edits are worth having under way at a time."""
         if self.most is not None:
             return self.most if self.most == 1 else self.most + 2
-        best = max((shape.sizes[-1] for shape in self._shapes.values()), default=1)
-        grows = best < MOST and any(
-            shape.sizes[-1] == best and not shape.closed for shape in self._shapes.values()
-        )
+        with self._turn:
+            best = max((shape.sizes[-1] for shape in self._shapes.values()), default=1)
+            grows = best < MOST and any(
+                shape.sizes[-1] == best and not shape.closed for shape in self._shapes.values()
+            )
         # Two more than share: they are at what needs no network.
         return min(2 * best if grows else best, MOST) + 2 if best > 1 else 2
 
@@ -333,6 +334,8 @@ class Shared:
         """Takes a size that gave the same bits, if it was wanted or is faster."""
         before, now = (min(times) for times in zip(*shape.times, strict=True))
         shape.times.clear()
+        if shape.closed:  # memory failed meanwhile
+            return
         if self.most is not None or now < _GAIN * before:
             shape.sizes.append(size)
             return
