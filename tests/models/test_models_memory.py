@@ -54,7 +54,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors() -> None:
         torch.empty(2**50)
     assert is_out_of_memory(caught.value)
     with pytest.raises(RuntimeError) as other:
-        torch.empty(2) @ torch.empty(3)
+        torch.matmul(torch.empty(2), torch.empty(3))
     assert not is_out_of_memory(other.value)
     assert is_out_of_memory(MemoryError())
     assert taken(lambda: 3, CPU)[0] == 3
