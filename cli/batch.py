@@ -73,6 +73,23 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name.strip(), text
 
 
+class BatchSize(click.ParamType[int | str]):
+    """N, or auto."""
+
+    name = "N|auto"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        """The number, or the word."""
+        if value == "auto":
+            return str(value)
+        return click.IntRange(1, 64).convert(value, param, ctx)
+
+
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "-o",
@@ -150,6 +167,17 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         type=click.IntRange(0, 64),
         metavar="N",
         help="Processes that edit; 0 edits in this one.  [one for each GPU, or one]",
+    ),
+    click.option(
+        "--batch-size",
+        type=BatchSize(),
+        help="Photos that share a call of the network, at most; no picture depends on it.  [auto]",
+    ),
+    click.option(
+        "--fixed-batch",
+        is_flag=True,
+        help="Fill every call up to --batch-size, for GPUs that round otherwise for each size: "
+        "pictures then depend on that size.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
@@ -320,6 +348,8 @@ def _settings(options: Mapping[str, Any], recipe: "Recipe | None" = None) -> dic
         found["rank"] = tuple(part.strip() for part in found["rank"].split(","))
     if "gates" in found:
         found["gates"] = {name: _number(f"--gate {name}", text) for name, text in found["gates"]}
+    if found.get("batch_size") == "auto":
+        found["batch_size"] = None
     for name in (*found.get("rank", ()), *found.get("gates", ())):
         if name not in SCORES:
             raise InputError(f"there is no score {name!r}; give one of {', '.join(SCORES)}")

@@ -336,6 +336,8 @@ class Planner:
             "frame": recipe.frame,
             "output": _below(path, self.out).as_posix(),
         }
+        if recipe.fixed_batch:
+            whole["fixed_batch"] = recipe.batch_size
         text = json.dumps(whole, sort_keys=True, default=str)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -111,6 +111,9 @@ class Recipe:
         rank: scores that say which is best; the sum of the places in each decides.
         gates: the highest score that passes, by name; grain counts in both directions.
         frame: which picture of files of several.
+        batch_size: photos that share a call of the network, at most; None for as many as memory
+            and time make worth while. No picture depends on it.
+        fixed_batch: fill every call up to that size; then pictures depend on it.
         jpeg: how a JPEG is written, as `Saving`; so are `provenance`, `strict`, `max_seam`.
         sign: certificates and key, to sign by C2PA.
         variables: defaults of variables.
@@ -131,6 +134,8 @@ class Recipe:
     rank: tuple[str, ...] = ("seam",)
     gates: Mapping[str, float] = field(default_factory=dict[str, float])
     frame: int | None = None
+    batch_size: int | None = None
+    fixed_batch: bool = False
     jpeg: str = "auto"
     provenance: bool = True
     strict: bool = False
@@ -146,6 +151,8 @@ class Recipe:
             raise RecipeError("a recipe needs at least one step")
         if self.num > 1 and self.best_of > 1:
             raise RecipeError("num and best_of exclude each other; give one of them")
+        if self.fixed_batch and self.batch_size is None:
+            raise RecipeError("a fixed batch needs its size; give a batch size, such as 4")
 
     def check(self) -> "Recipe":
         """The recipe, if all can be checked of it that does not depend on a photo.
@@ -369,6 +376,8 @@ def _setting(
             return read_table(folder / converted(name, value, str))
         if name == "sign":
             return _sign(value, folder)
+        if name == "batch_size" and value == "auto":
+            return None
         return _checked(name, converted(name, value, _SETTINGS[name]))
 
 
@@ -457,6 +466,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "num": (1, 1000),
         "best_of": (1, 1000),
         "frame": (0, 1e9),
+        "batch_size": (1, 64),
         "max_seam": (0, 1e9),
     }
 )

@@ -102,6 +102,8 @@ def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             "additionalProperties": False,
         },
         "frame": number("frame"),
+        "batch_size": {"anyOf": [number("batch_size"), {"const": "auto"}]},
+        "fixed_batch": {"type": "boolean"},
         "jpeg": {"enum": ["auto", "lossless", "encode"], **_said(facts, "jpeg")},
         "provenance": {"type": "boolean", **_said(facts, "provenance")},
         "strict": {"type": "boolean", **_said(facts, "strict")},

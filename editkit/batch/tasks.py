@@ -22,6 +22,9 @@ class Setup:
         frame: which picture of files of several.
         previews: whether small pictures are made for the report.
         threads: of PyTorch on the CPU; its own choice where None.
+        batch_size: photos that share a call of the network, at most; None for as many as memory
+            and time make worth while.
+        fixed_batch: fill every call up to that size, see `editkit.models.shared.Filled`.
     """
 
     model: str
@@ -35,6 +38,8 @@ class Setup:
     frame: int | None
     previews: bool = True
     threads: int | None = None
+    batch_size: int | None = None
+    fixed_batch: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, *, previews: bool = True) -> "Setup":
@@ -51,6 +56,8 @@ class Setup:
             rank=recipe.rank,
             frame=recipe.frame,
             previews=previews,
+            batch_size=recipe.batch_size,
+            fixed_batch=recipe.fixed_batch,
         )
 
 

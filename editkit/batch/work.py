@@ -7,9 +7,10 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -33,10 +34,21 @@ from editkit.types import Box
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
+    from editkit.models.shared import Shared
     from editkit.ops.result import Result
 
 AHEAD = 2
 """Photos that are read before they are edited, and pictures that wait to be written."""
+
+
+MOST_EDITS = 66
+"""Photos that are edited at a time, at most."""
+
+_EACH_PIXEL = 24
+"""Bytes of memory that a photo under way takes for each of its pixels, beside the network."""
+
+_GLANCE = 0.05
+"""Seconds between looks for more to do, while there is less than could be done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +69,9 @@ class Bench:
         # The filters of warnings, which reading a file sets, belong to the whole process.
         self._files = Lock()
         self._near = Near()
+        self._loading = Lock()
+        self._shared: Shared | None = None
+        self._largest = 0
 
     @cached_property
     def model(self) -> "Model":
@@ -68,6 +83,51 @@ class Bench:
             setup.model, device=setup.device, dtype=setup.dtype, offline=setup.offline
         )
 
+    def may_begin(self, under_way: int) -> bool:
+        """Whether one more edit should be begun: as many share the network, and find room."""
+        if under_way == 0:
+            return True
+        if self._shared is None or under_way >= self._shared.width:
+            return False
+        import torch
+
+        from editkit.models.memory import free_memory
+
+        return free_memory(torch.device("cpu")) > 2 * _EACH_PIXEL * self._largest
+
+    @property
+    def holds(self) -> int:
+        """Tasks that are worth holding: read ahead, in work, and waiting to be written."""
+        wanted = (self.setup.batch_size or 1) if self._shared is None else self._shared.width
+        return 2 * AHEAD + 1 + wanted
+
+    @contextmanager
+    def shared_model(self, task: Task) -> "Generator[Model | None]":
+        """The model for one of several edits that run side by side, if it needs one."""
+        if not any(needs_model(step) for step in task.steps):
+            yield None
+            return
+        with self.share().edit() as model:
+            yield model
+
+    def share(self) -> "Shared":
+        """The model for edits that run side by side, loaded if it was not."""
+        from editkit.models.shared import Filled, Shared
+
+        size = self.setup.batch_size
+        with self._loading:
+            if self._shared is None:
+                if self.setup.fixed_batch and size is not None:
+                    self._shared = Filled(self.model, size)
+                else:
+                    self._shared = Shared(self.model, size)
+            return self._shared
+
+    def rest(self, *, for_good: bool) -> None:
+        """Ends what runs beside; for good, if edits that are under way are to end, too."""
+        if self._shared is not None:
+            self._shared.close(for_good=for_good)
+
     def prepare(self, task: Task) -> Prepared:
         """Reads a photo, and makes the mask of its first step."""
         started = time.perf_counter()
@@ -78,12 +138,21 @@ class Bench:
             photo = read_photo(near.source, frame=self.setup.frame)
             first = near.masks[0] if near.masks else near.steps[0].mask
             coverage = None if first is None else self._coverage(first, photo)
+        self._largest = max(self._largest, photo.size.area)
         return Prepared(photo, coverage, time.perf_counter() - started, near)
 
-    def edit(self, task: Task, prepared: Prepared) -> "Result":
-        """The best of a task's candidates; of most tasks there is but one."""
+    def edit(self, task: Task, prepared: Prepared, model: "Model | None" = None) -> "Result":
+        """The best of a task's candidates; of most tasks there is but one.
+
+        Args:
+            task: what to do.
+            prepared: its photo.
+            model: this edit's share of the model; the model itself where None.
+        """
         task = prepared.task or task
-        made = [self._chain(task, prepared, seeds) for seeds in task.seeds]
+        made = [self._chain(task, prepared, seeds, model) for seeds in task.seeds]
+        if self.setup.fixed_batch and model is not None:
+            made = [_noted(r, f"made in calls of {self.setup.batch_size} photos") for r in made]
         if len(made) == 1:
             return made[0]
         scores = [result.report.get("scores") or {} for result in made]
@@ -95,14 +164,16 @@ class Bench:
         report = {**made[best].report, "candidates": told, "chosen": best}
         return dataclasses.replace(made[best], report=report)
 
-    def _chain(self, task: Task, prepared: Prepared, seeds: Sequence[int]) -> "Result":
+    def _chain(
+        self, task: Task, prepared: Prepared, seeds: Sequence[int], model: "Model | None"
+    ) -> "Result":
         photo, results = prepared.photo, list["Result"]()
         known = operations()
         for place, (bound, seed) in enumerate(zip(task.steps, seeds, strict=True)):
             mask = task.masks[place] if task.masks else bound.mask
             given: dict[str, Any] = {**self._pictures(bound), "photo": photo, "original": photo}
             if needs_model(bound):
-                given["model"] = self.model
+                given["model"] = model or self.model
             if mask is not None:
                 given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo)
             edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
@@ -163,27 +234,84 @@ class Bench:
 
 
 def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
-    """Edits photos one after the other, while others are read and written.
+    """Edits photos, as many at a time as share the model, while others are read and written.
 
     Args:
         bench: where they are edited.
         take: gives the next task; None when there is none (or, if told not to wait, none yet).
     """
-    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
-        ready: deque[tuple[Task, Future[Prepared]]] = deque()
-        ended: deque[Future[Outcome]] = deque()
+    with ExitStack() as stack:
+        reading, editing, writing = (
+            stack.enter_context(ThreadPoolExecutor(count)) for count in (1, MOST_EDITS, 1)
+        )
+        line = _Line(bench, take, reading, editing, writing)
+        # Edits that are under way when nobody wants them any more are not waited for to the end.
+        stack.callback(lambda: bench.rest(for_good=not line.idle))
+        yield from line.outcomes()
+
+
+@dataclass
+class _Line:
+    """Photos on their way: read ahead, under way, and waiting to be written."""
+
+    bench: Bench
+    take: Callable[[bool], Task | None]
+    reading: ThreadPoolExecutor
+    editing: ThreadPoolExecutor
+    writing: ThreadPoolExecutor
+    ready: "deque[tuple[Task, Future[Prepared]]]" = field(
+        default_factory=deque[tuple[Task, Future[Prepared]]]
+    )
+    under_way: "list[Future[Future[Outcome]]]" = field(
+        default_factory=list[Future[Future[Outcome]]]
+    )
+    ended: "list[Future[Outcome]]" = field(default_factory=list[Future[Outcome]])
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not (self.ready or self.under_way or self.ended)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What comes of all, as it comes."""
         while True:
-            while len(ready) < AHEAD:
-                task = take(not ready and not ended)
-                if task is None:
-                    break
-                ready.append((task, reading.submit(bench.prepare, task)))
-            if ready:
-                ended.append(_edited(bench, *ready.popleft(), writing))
-            elif not ended:
+            fed = self._fill()
+            if self.idle:
                 return
-            while ended and (not ready or len(ended) > AHEAD or ended[0].done()):
-                yield bench.done(ended.popleft().result())
+            self._wait(None if fed else _GLANCE)
+            yield from self._done()
+
+    def _fill(self) -> bool:
+        """Takes tasks and begins edits; whether there were as many as could be done with."""
+        while True:
+            self._begin()
+            if len(self.ready) >= AHEAD:
+                return True
+            task = self.take(self.idle)
+            if task is None:
+                return False
+            self.ready.append((task, self.reading.submit(self.bench.prepare, task)))
+
+    def _begin(self) -> None:
+        # Pictures that wait to be written are held in memory.
+        while self.ready and len(self.ended) <= AHEAD and self._may_begin():
+            edit = self.editing.submit(_edited, self.bench, *self.ready.popleft(), self.writing)
+            self.under_way.append(edit)
+
+    def _may_begin(self) -> bool:
+        count = len(self.under_way)
+        return count < MOST_EDITS and self.bench.may_begin(count)
+
+    def _wait(self, seconds: float | None) -> None:
+        wait(list[Future[Any]]([*self.under_way, *self.ended]), seconds, FIRST_COMPLETED)
+        self.ended += [edit.result() for edit in self.under_way if edit.done()]
+        self.under_way = [edit for edit in self.under_way if not edit.done()]
+
+    def _done(self) -> Iterator[Outcome]:
+        done = [outcome for outcome in self.ended if outcome.done()]
+        self.ended = [outcome for outcome in self.ended if outcome not in done]
+        for outcome in done:
+            yield self.bench.done(outcome.result())
 
 
 def _edited(
@@ -194,7 +322,8 @@ def _edited(
         prepared = reading.result()
         photo = prepared.photo
         started = time.perf_counter()
-        result = bench.edit(task, prepared)
+        with bench.shared_model(task) as model:
+            result = bench.edit(task, prepared, model)
         times = {"read": prepared.seconds, "edit": time.perf_counter() - started}
         return writing.submit(_finished, bench, task, result, times)
     except Exception as error:  # noqa: BLE001 - a photo that fails, by whatever, stops no other
@@ -253,6 +382,12 @@ def _digest(path: Place) -> str | None:
 
 def _seeded(bound: Bound) -> bool:
     return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
+
+
+def _noted(result: "Result", note: str) -> "Result":
+    """The result with one more note in its report."""
+    notes = [*result.report["notes"], note]
+    return dataclasses.replace(result, report={**result.report, "notes": notes})
 
 
 def _told(result: "Result", mask: str | None) -> "Result":
@@ -454,7 +589,7 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
     if any(needs_model(step) for step in steps):
-        _ = bench.model
+        bench.share()
 
 
 def needs_model(bound: Bound) -> bool:

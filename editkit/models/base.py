@@ -1,6 +1,6 @@
 """What every model can be asked, whatever its family."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -8,11 +8,11 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from editkit.diffusion.guides import Network
-from editkit.diffusion.levels import Schedule
+from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import DeviceError
 from editkit.models.settings import Settings
-from editkit.tensors import LatentMask, Latents, Pixels
+from editkit.tensors import LatentMask, Latents, Pixels, State
 from editkit.types import Size
 
 
@@ -47,6 +47,27 @@ class Text:
 
     prompt: str
     negative: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a network is asked: a noisy state, with all that it is told beside.
+
+    Attributes:
+        x: the state, of one picture or several.
+        level: its noise level.
+        branches: which questions of a guide, see `editkit.diffusion.guides`.
+        text: the prompts.
+        hole: what an inpainting model is told of the picture.
+        guidance: for models that take it as an input.
+    """
+
+    x: State
+    level: Level
+    branches: Sequence[str]
+    text: Text
+    hole: Hole | None
+    guidance: float
 
 
 @runtime_checkable
@@ -106,6 +127,14 @@ class Model(Protocol):
 
     def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
         """The network with its conditions; `guidance` is for models that take it as an input."""
+        ...
+
+    def ask(self, questions: Sequence[Question]) -> list[Sequence[State]]:
+        """The network's answers, for each question one for each of its branches; one call.
+
+        States may be at different levels and have different prompts; their shape, whether they have
+        a hole, and the guidance are one and the same.
+        """
         ...
 
     def unread(self, prompt: str) -> str:

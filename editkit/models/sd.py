@@ -5,6 +5,7 @@ scale as an input.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,8 @@ from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import ModelLoadError
-from editkit.models.base import Capabilities, Hole, Text
+from editkit.models.apart import products_apart
+from editkit.models.base import Capabilities, Hole, Question, Text
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
 from editkit.models.weights import weights_digest
@@ -59,7 +61,8 @@ class StableDiffusion:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return self.unet.device
+        # Not `unet.device`, which looks at every layer for another place to go to.
+        return next(self.unet.parameters()).device
 
     @property
     def capabilities(self) -> Capabilities:
@@ -108,23 +111,47 @@ class StableDiffusion:
 
     def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
         """The UNet with its text embeddings, its inpainting channels and its guidance input."""
-        prompt, negative = self.embed(text.prompt), self.embed(text.negative)
-        told = None if hole is None else torch.cat([hole.mask, hole.around], dim=1)
-        scale = self._guidance_input(guidance)
+        for prompt in (text.prompt, text.negative):
+            self.embed(prompt)  # what is wrong with it is known before a walk begins
 
         def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-            texts = [negative if b == UNCOND else prompt for b in branches]
-            inputs = x if told is None else torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
-            out = self.unet(
-                self._to(torch.cat([inputs] * len(branches)), self.unet),
-                torch.tensor(level.t, device=self.device),
-                encoder_hidden_states=torch.cat([t.expand(len(x), -1, -1) for t in texts]),
-                timestep_cond=scale,
-                return_dict=False,
-            )[0]
-            return out.float().to(x.device).chunk(len(branches))
+            return self.ask([Question(x, level, branches, text, hole, guidance)])[0]
 
         return ask
+
+    @torch.inference_mode()
+    def ask(self, questions: Sequence[Question]) -> list[Sequence[State]]:
+        """One call of the UNet; each question has a row for each branch of each of its states."""
+        counts = [len(q.x) * len(q.branches) for q in questions]
+        times = [
+            q.level.t for q, count in zip(questions, counts, strict=True) for _ in range(count)
+        ]
+        with products_apart(counts) if self.device.type == "cpu" else nullcontext():
+            out = self.unet(
+                self._to(torch.cat([self._inputs(q) for q in questions]), self.unet),
+                torch.tensor(times, device=self.device),
+                encoder_hidden_states=torch.cat([self._texts(q) for q in questions]),
+                timestep_cond=self._guidance_input(questions[0].guidance),
+                return_dict=False,
+            )[0]
+        return [
+            rows.float().to(q.x.device).chunk(len(q.branches))
+            for q, rows in zip(questions, out.split(counts), strict=True)
+        ]
+
+    def _inputs(self, question: Question) -> Tensor:
+        """A question's states with their inpainting channels, once for each branch."""
+        x, hole = question.x, question.hole
+        if hole is not None:
+            told = torch.cat([hole.mask, hole.around], dim=1)
+            x = torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
+        return torch.cat([x] * len(question.branches))
+
+    def _texts(self, question: Question) -> Tensor:
+        """A question's text embeddings, each branch's once for each state."""
+        text = question.text
+        asked = [text.negative if b == UNCOND else text.prompt for b in question.branches]
+        return torch.cat([self.embed(t).expand(len(question.x), -1, -1) for t in asked])
 
     def _guidance_input(self, guidance: float) -> Tensor | None:
         """Sinusoidal embedding of the guidance scale, for models distilled to take it as input.

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,12 @@ def describe(edit: "Edit", model: "Model") -> Report:
 
 def versions() -> dict[str, str]:
     """Versions of what a picture depends on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    # Read from each package's files, which do not change while they are used.
     names = ("torch", "diffusers", "pillow", "imagecodecs", "tifffile", "jpeglib")
     return {"editkit": __version__} | {name: importlib.metadata.version(name) for name in names}
 

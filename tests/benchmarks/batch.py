@@ -4,7 +4,8 @@
 being disturbed and once killed at random moments until it is done, and compares every byte. `speed`
 puts `editkit batch` beside a loop of single commands and beside a script with diffusers' pipeline
 that is loaded once: the same weights, steps and guidance, float32 on the CPU. `memory` follows the
-memory of one worker over many photos.
+memory of one worker over many photos. `share` asks the network for several photos in one call, and
+says what that saves and whether every bit is the same.
 """
 
 import argparse
@@ -80,6 +81,7 @@ def prove(options: argparse.Namespace, folder: Path) -> None:
     damage(files[:: options.photos // 10][:10])
     command = [str(EDITKIT), "batch", "inpaint", str(folder / "in"), "wood", "--mask", MASK]
     command += ["-m", options.model, "--steps", str(options.steps), "--device", "cpu"]
+    command += ["--batch-size", options.batch_size]
     whole, took = told([*command, "-o", str(folder / "whole")])
     print(
         f"undisturbed: exit {whole.returncode}, {len(results(folder / 'whole'))} done, {took:.0f} s"
@@ -186,6 +188,7 @@ def commands(options: argparse.Namespace, folder: Path, count: int) -> dict[str,
     (folder / f"d{count}").mkdir()
     model = str(builtin_folder()) if options.model == "builtin" else options.model
     batch = [str(EDITKIT), "batch", "inpaint", str(source), "wood", "--mask", mask]
+    batch += ["--batch-size", options.batch_size]
     single = [str(EDITKIT), "inpaint", str(files[0]), mask, "wood"]
     script = [sys.executable, "-c", DIFFUSERS, model, str(source), str(folder / f"d{count}")]
     return {
@@ -201,6 +204,7 @@ def memory(options: argparse.Namespace, folder: Path) -> None:
     out = folder / "out"
     command = [str(EDITKIT), "batch", "inpaint", str(folder / "in"), "wood", "--mask", MASK]
     command += ["-m", options.model, "--steps", str(options.steps), "--device", "cpu", "-q"]
+    command += ["--batch-size", options.batch_size]
     subprocess.run([*command, "-o", out], check=True)
     db = sqlite3.connect(out / ".editkit" / "manifest.sqlite")
     rows = db.execute("select peak from photos order by finished").fetchall()
@@ -209,20 +213,65 @@ def memory(options: argparse.Namespace, folder: Path) -> None:
     print(f"MiB after so many photos: {json.dumps(shown)}")
 
 
+def share(options: argparse.Namespace, folder: Path) -> None:
+    """Prints seconds of CPU for a photo at each number of photos in a call of the network."""
+    del folder
+    import torch
+
+    from editkit import load_model
+    from editkit.models.base import Hole, Question, Text
+    from editkit.types import Size
+
+    model = load_model(options.model, device="cpu")
+    schedule, _ = model.schedule("ddim", 10, Size(options.side, options.side))
+    shape = model.latent_shape(Size(options.side, options.side))
+    draw = torch.Generator().manual_seed(options.seed)
+
+    def question(number: int) -> Question:
+        x, around = (torch.randn(shape, generator=draw) for _ in range(2))
+        hole = Hole(torch.ones(1, 1, *shape[2:]), around)
+        told = hole if model.capabilities.inpainting else None
+        level = schedule.levels[number % 9]
+        return Question(x, level, ("uncond", "cond"), Text(f"wood {number}"), told, 1.5)
+
+    questions = [question(number) for number in range(8)]
+    alone = [model.ask([one])[0] for one in questions]
+    print(f"{options.side}x{options.side}, {torch.get_num_threads()} threads")
+    sizes = (1, 2, 4, 8)
+    took: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
+    same = dict.fromkeys(sizes, True)
+    for _ in range(options.rounds):  # in turns: other work on the machine is then all sizes' lot
+        for size in sizes:
+            started, used = time.perf_counter(), time.process_time()
+            parts = [model.ask(questions[k : k + size]) for k in range(0, 8, size)]
+            took[size].append((time.perf_counter() - started, time.process_time() - used))
+            answers = [tensor for part in parts for answer in part for tensor in answer]
+            same[size] &= all(map(torch.equal, answers, [t for one in alone for t in one]))
+    for size in sizes:
+        wall, cpu = (1000 * min(times) / 8 for times in zip(*took[size], strict=True))
+        print(
+            f"{size} in a call: {wall:7.1f} ms, {cpu:7.1f} ms of CPU each; "
+            f"the same bits: {same[size]}"
+        )
+
+
 def main() -> None:
-    """Runs one of the three."""
+    """Runs one of the four."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("prove", "speed", "memory"))
+    parser.add_argument("what", choices=("prove", "speed", "memory", "share"))
     parser.add_argument("--photos", type=int, default=300)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch-size", default="auto")
     parser.add_argument("--model", default="builtin")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="editkit-batch-"))
     try:
-        {"prove": prove, "speed": speed, "memory": memory}[options.what](options, folder)
+        done = {"prove": prove, "speed": speed, "memory": memory, "share": share}
+        done[options.what](options, folder)
     finally:
         shutil.rmtree(folder)
 
