@@ -10,21 +10,15 @@ import click
 from editkit.errors import InputError
 
 from .batch import Pair
-from .composite import composite
-from .erase import erase
-from .img2img import img2img
-from .inpaint import inpaint
 from .offline import forbid_network
-from .outpaint import outpaint
-from .resample import resample
 from .running import STDIO, Job, read_source
+from .single import SINGLE
 
 if TYPE_CHECKING:
     from editkit.batch.recipe import Recipe
     from editkit.batch.tasks import Task
     from editkit.photo.files import Photo
 
-_SINGLE = (composite, inpaint, img2img, resample, erase, outpaint)
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -74,7 +68,7 @@ def schema() -> None:
 def known_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """What the options of the commands say of parameters: descriptions, ranges and choices."""
     facts = dict[str, dict[str, dict[str, Any]]]()
-    for command in _SINGLE:
+    for command in SINGLE:
         options = [p for p in command.params if isinstance(p, click.Option)]
         # Of several options that set the same, the first one is the whole of it.
         own = {p.name: _facts(p) for p in reversed(options)}
@@ -159,13 +153,16 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     name = "stdin.png" if image == STDIO else Path(image).name
     photo = Found(Path(image), PurePosixPath(name))
     variables = {**photo.variables, **found.table.row(photo.relative)}
-    bound = tuple(with_files(found, step) for step in found.bound(variables))
-    masks = list[str | None]()
+    pairs = [with_files(found, step, photo, {}) for step in found.bound(variables)]
+    bound, masks = tuple(step for step, _ in pairs), list[str | None]()
+    problems = [problem for _, problem in pairs]
     for step, folder in zip(bound, mask_folders(found), strict=True):
         mask, problem = mask_of(found, step, photo, folder)
+        problems.append(problem)
+        masks.append(mask)
+    for problem in problems:
         if problem is not None:
             raise InputError(problem)
-        masks.append(mask)
     seeds = tuple(
         seeds_of(found, bound, printable(name), variant + k) for k in range(found.best_of)
     )
@@ -189,11 +186,13 @@ def report(out: Path, output: Path | None, sheet: Path | None, *, force: bool) -
     from editkit.batch.manifest import read_rows
     from editkit.batch.report import page
     from editkit.batch.sheet import contact_sheet, frame_of_row
+    from editkit.batch.tasks import printable
     from editkit.photo.files import write_bytes, write_photo
 
     rows = read_rows(out / OWN)
     target = output or out / "report.html"
-    write_bytes(None, page(rows).encode(), target, force=force or output is None)
+    text = page(rows, printable(out.resolve().name))
+    write_bytes(None, text.encode(), target, force=force or output is None)
     click.echo(str(target))
     if sheet is not None:
         write_photo(contact_sheet([frame_of_row(row) for row in rows]), sheet, force=force)

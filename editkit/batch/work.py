@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from editkit.batch.manifest import Stat
-from editkit.batch.operations import operations
+from editkit.batch.operations import is_by_model, operations
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
-from editkit.photo.files import Photo, format_of, read_photo, write_bytes
-from editkit.photo.frame import Frame, framed
-from editkit.types import Box
+from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
+from editkit.ops.record import RECIPE
+from editkit.photo.files import Photo, format_of, read_photo, write_bytes, write_photo
+from editkit.photo.frame import Frame
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -95,13 +96,14 @@ class Bench:
         for place, (bound, seed) in enumerate(zip(task.steps, seeds, strict=True)):
             mask = task.masks[place] if task.masks else bound.mask
             given: dict[str, Any] = {**self._pictures(bound), "photo": photo, "original": photo}
-            if needs_model(bound):
+            if is_by_model(bound):
                 given["model"] = self.model
             if mask is not None:
-                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo)
+                frame = frame_after(prepared.photo, results)
+                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo, frame)
             edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
             result = edit(*(given.get(name) for name in known[bound.name].inputs))
-            results.append(_told(result, mask))
+            results.append(with_mask_told(result, mask))
             photo = result.photo
         return chained(prepared.photo, results)
 
@@ -110,9 +112,9 @@ class Bench:
         with self._files:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
-    def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
+    def _mask(self, text: str, photo: Photo, frame: Frame | None) -> Any:  # noqa: ANN401
         with self._files:
-            return coverage_of(text, photo)
+            return mask_in(text, photo, frame)
 
     def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
         """Encodes and writes a picture, unless it is over a limit."""
@@ -125,6 +127,8 @@ class Bench:
             except PreservationError as error:
                 return _failed(task, error, result=result, photo=result.original)
         if task.writes:
+            if fault is None:
+                _write_mask(task, result)
             target.parent.mkdir(parents=True, exist_ok=True)
             replaces = task.replaces or fault is not None
             write_bytes(result.original, encoded.data, target, force=replaces)
@@ -146,6 +150,17 @@ class Bench:
 
         sign = self.setup.sign
         return Saving(**self.setup.saving, signer=Signer(*map(Path, sign)) if sign else None)
+
+
+def _write_mask(task: Task, result: "Result") -> None:
+    """Writes the area that was edited, where that is asked for."""
+    if task.mask_output is None or result.mask is None:
+        return
+    from editkit.masks.preview import mask_photo
+
+    target = Path(task.mask_output)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_photo(mask_photo(result.mask), target, force=task.replaces)
 
 
 def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
@@ -239,97 +254,6 @@ def _seeded(bound: Bound) -> bool:
     return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
 
 
-def _told(result: "Result", mask: str | None) -> "Result":
-    """The result with its record saying what the mask was given as."""
-    from editkit.ops.record import mask_told
-
-    if mask is None or result.record is None or "mask" not in result.record:
-        return result
-    told = result.record["mask"] | mask_told(mask)
-    return dataclasses.replace(result, record={**result.record, "mask": told})
-
-
-def chained(photo: Photo, results: "Sequence[Result]") -> "Result":
-    """Edits in a row as one: the last photo, compared with the first over all their masks.
-
-    Where a step put the photo into a larger frame, the first photo is compared in that frame.
-    """
-    from editkit.ops.result import Result
-
-    if len(results) == 1:
-        return results[0]
-    last = results[-1]
-    photo, union = _in_last_frame(photo, results)
-    parts = [dict(result.report) for result in results]
-    report: dict[str, Any] = {
-        "edit": "recipe",
-        "steps": parts,
-        "seed": parts[0].get("seed"),
-        "model": next((part["model"] for part in parts if part.get("model")), None),
-        "unread": "; ".join(part["unread"] for part in parts if part.get("unread")),
-        "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
-        "seconds": round(sum(part["seconds"] for part in parts), 2),
-        **(_compared(photo, last.photo, union) if union is not None else {}),
-    }
-    records = [dict(result.record or {}) for result in results]
-    shared = {k: records[0][k] for k in ("format", "versions", "original")}
-    by_models = [r for r in records if r.get("model") is not None]
-    maker = (by_models or [r for r in records if "model" in r] or [{}])[0]
-    shared |= {k: maker[k] for k in ("model", "weights") if k in maker}
-    steps = [{k: r[k] for k in ("edit", "options", "mask") if k in r} for r in records]
-    record = {**shared, "edit": "recipe", "steps": steps}
-    return Result(last.photo, report, photo, union, record, _source(results))
-
-
-def _source(results: "Sequence[Result]") -> str:
-    """Who made it: a model, if one made a part; what all say, if they say the same."""
-    from editkit.photo import xmp
-
-    said = {result.source_type for result in results}
-    if xmp.COMPOSITE in said:
-        return xmp.COMPOSITE
-    return said.pop() if len(said) == 1 else "composite"
-
-
-def _in_last_frame(photo: Photo, results: "Sequence[Result]") -> tuple[Photo, Any]:
-    """The first photo in the frame of the last, and all masks in it as one.
-
-    The latter is None where a step edited the whole photo.
-    """
-    union: Any = np.zeros(photo.size, np.float32)
-    for result in results:
-        if "photo_at" in result.report:
-            frame = Frame(result.photo.size, Box(**result.report["photo_at"]))
-            photo = framed(photo, frame)
-            union = None if union is None else _placed(union, frame)
-        if union is None or result.mask is None or result.mask.shape != union.shape:
-            union = None
-        else:
-            union = np.maximum(union, result.mask)
-    return photo, union
-
-
-def _placed(mask: Any, frame: Frame) -> Any:  # noqa: ANN401
-    whole = np.zeros(frame.size, np.float32)
-    whole[frame.box.slices] = mask
-    return whole
-
-
-def _compared(before: Photo, after: Photo, mask: Any) -> dict[str, Any]:  # noqa: ANN401
-    from editkit.masks.read import bounding_box
-    from editkit.photo.composite import compared
-    from editkit.photo.scores import nearby, scores
-
-    count, near = compared(before, after, mask), nearby(bounding_box(mask), before.size)
-    return {
-        "pixels_kept": int((mask == 0).sum()),
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), mask[near.slices]),
-    }
-
-
 def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
     """Which candidate is best: the least sum of its places in each score; of equals the first."""
     places = np.zeros(len(scores))
@@ -388,7 +312,7 @@ def _output_columns(target: Path, data: bytes, *, written: bool) -> dict[str, An
 def _step_rows(
     task: Task, result: "Result", report: Mapping[str, Any], state: str
 ) -> tuple[Mapping[str, Any], ...]:
-    parts = report["steps"] if result.report.get("edit") == "recipe" else [report]
+    parts = report["steps"] if result.report.get("edit") == RECIPE else [report]
     return tuple(
         {**_step_row(task, k, state, None), "seconds": part.get("seconds"), "report": dict(part)}
         for k, part in enumerate(parts)
@@ -437,13 +361,8 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
-    if any(needs_model(step) for step in steps):
+    if any(is_by_model(step) for step in steps):
         _ = bench.model
-
-
-def needs_model(bound: Bound) -> bool:
-    """Whether a model makes a step."""
-    return operations()[bound.name].needs_model(getattr(bound.edit, "method", None))
 
 
 def fatal(error: BaseException) -> BatchError:
