@@ -59,8 +59,11 @@ MAKERS = ("model", "person", "photos", "unknown")
 JPEG_MODES = ("auto", "lossless", "encode")
 """How an edited JPEG is written: see `editkit.ops.output.Saving`."""
 
-SCORES = ("seam", "ring", "grain", "perceptual")
-"""What says how good an edit is: see `editkit.photo.scores` and `editkit.ops.judge`."""
+PERCEPTUAL = "perceptual"
+"""The score that a model gives: see `editkit.ops.judge`."""
+
+SCORES = ("seam", "ring", "grain", PERCEPTUAL)
+"""What says how good an edit is: see `editkit.photo.scores`."""
 
 SEEDS = ("photo", "same")
 """Whether each photo of a batch has a seed of its own."""

@@ -27,6 +27,7 @@ from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError
 from editkit.masks.evaluate import models_in
 from editkit.masks.language import files_in, parse
+from editkit.names import PERCEPTUAL
 
 
 @dataclass(frozen=True)
@@ -350,7 +351,7 @@ class Planner:
 
     def _by_model(self, steps: Sequence[Bound]) -> bool:
         """Whether the model makes a step, or judges what was made."""
-        judges = "perceptual" in asked_scores(self.recipe)
+        judges = PERCEPTUAL in asked_scores(self.recipe)
         return judges or any(is_by_model(step) for step in steps)
 
     def _mask_print(self, text: str) -> Any:  # noqa: ANN401

@@ -16,6 +16,7 @@ from editkit.batch.plan import Choice, Digests, Plan, Planner
 from editkit.batch.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
+from editkit.names import PERCEPTUAL
 
 Listen = Callable[[Mapping[str, Any]], None]
 """Told of every event: a table with `event` and what belongs to it."""
@@ -264,7 +265,7 @@ def weights_of(recipe: Recipe) -> str:
         UnknownModelError: there is no such model.
         ModelLoadError: it is not of a kind that is read.
     """
-    judges = "perceptual" in asked_scores(recipe)
+    judges = PERCEPTUAL in asked_scores(recipe)
     if not judges and not any(step.needs_model for step in recipe.steps):
         return ""
     from editkit.models.registry import find_model

@@ -25,6 +25,7 @@ from editkit.batch.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
+from editkit.names import PERCEPTUAL
 from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
 from editkit.ops.record import RECIPE
 from editkit.photo.files import Photo, format_of, read_photo, write_bytes, write_photo
@@ -78,7 +79,7 @@ class Bench:
 
     def edit(self, task: Task, prepared: Prepared) -> "Result":
         """The best of a task's candidates; of most tasks there is but one."""
-        made = [self._chain(task, prepared, seeds) for seeds in task.seeds]
+        made = [self._judged(task, self._chain(task, prepared, s)) for s in task.seeds]
         if len(made) == 1:
             return made[0]
         scores = [result.report.get("scores") or {} for result in made]
@@ -89,6 +90,15 @@ class Bench:
         ]
         report = {**made[best].report, "candidates": told, "chosen": best}
         return dataclasses.replace(made[best], report=report)
+
+    def _judged(self, task: Task, result: "Result") -> "Result":
+        """The result with scores that cost something, where they decide."""
+        asked = {*self.setup.gates, *(self.setup.rank if len(task.seeds) > 1 else ())}
+        if PERCEPTUAL not in asked:
+            return result
+        from editkit.ops.judge import judged
+
+        return judged(result, self.model)
 
     def _chain(self, task: Task, prepared: Prepared, seeds: Sequence[int]) -> "Result":
         photo, results = prepared.photo, list["Result"]()
@@ -361,7 +371,8 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
-    if any(is_by_model(step) for step in steps):
+    setup = bench.setup
+    if any(is_by_model(step) for step in steps) or PERCEPTUAL in (*setup.gates, *setup.rank):
         _ = bench.model
 
 
