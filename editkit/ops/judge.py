@@ -20,17 +20,17 @@ _NOISINESS = (0.25, 0.35, 0.5)
 """Shares of noise that a fill is looked at through."""
 
 _STEPS = 20
-_FEWEST = 4
 
 
-def perceptual_error(model: Model, rgb: Rgb, coverage: Coverage, prompt: str = "") -> float | None:
+def perceptual_error(model: Model, rgb: Rgb, coverage: Coverage, prompt: str = "") -> float:
     """How unlikely a model finds a fill between its surroundings, asked with its own network.
 
     The fill is noised at three levels, and the network, told the prompt and (if it was trained to
     be) what surrounds the hole, predicts the noise. The mean squared error of that in the hole is
     what diffusion models were trained to make small (arXiv 2006.11239, eq. 14), and bounds how
-    likely the fill is; the figure is the geometric mean over the levels. The noise is the same for
-    all pictures. What is larger than the model's native size is brought down to that.
+    likely the fill is; the figure is the geometric mean over the levels. Each level has noise of
+    its own, which is the same for all pictures. What is larger than the model's native size is
+    brought down to that.
 
     Args:
         model: who is asked.
@@ -39,22 +39,20 @@ def perceptual_error(model: Model, rgb: Rgb, coverage: Coverage, prompt: str = "
         prompt: what was to be painted.
 
     Returns:
-        At least 0, where nothing could be likelier; what is usual depends on the model and the
-        photo, so compare fills of one hole. None where the mask is too small to tell.
+        At least 0, where nothing could be likelier. What is usual depends on the model and the
+        photo, and what is even is likelier than what is not: compare fills of one hole.
     """
     seen, mask = _reduced(rgb, coverage, model)
     session = open_session(Edit(prompt, steps=_STEPS), model, Size(*mask.shape))
     hole = torch.from_numpy((mask > 0).astype(np.float32))[None, None]
     with torch.inference_mode(), device_errors(model.device):
-        where = session.reduce(hole)[0, 0] > 0
-        if int(where.sum()) < _FEWEST:
-            return None
-        pixels, noise = to_pixels(seen), session.noise(Size(*mask.shape))
+        where, pixels = session.reduce(hole)[0, 0] > 0, to_pixels(seen)
         clean = session.encode("image", pixels)
         network = model.network(Text(prompt), session.hole(pixels, hole), 1.0)
         denoise = Guided(network, Cfg(1.0), session.schedule.target)
         found = list[float]()
-        for level in _levels(session.schedule):
+        for number, level in enumerate(_levels(session.schedule)):
+            noise = session.draws("perceptual", clean.shape, number)
             told = denoise(level.a * clean + level.s * noise, level).eps.cpu()
             found.append(float(((told - noise) ** 2).mean(dim=1)[0][where].mean()))
     return float(np.exp(np.mean(np.log(np.maximum(found, 1e-12)))))
