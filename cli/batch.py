@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _INPUTS = ("image", "original", "mask")
 _NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
 _RECIPE = "recipe"
+_EDITED = " EDITED is a file for all, or a folder (STEM, STEM_edited, STEM.edited, STEM.edit)."
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -239,7 +240,8 @@ def _batched(single: click.Command) -> click.Command:
         params=[*arguments, *options],
         help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such "
         "as 'shoot/**/*.jpg', a file, or - for a list of files on standard input. Text may hold "
-        "variables: {stem}, {name}, {folder}, and columns of --table; double other braces.",
+        "variables: {stem}, {name}, {folder}, and columns of --table; double other braces."
+        f"{_EDITED if 'edited' in own else ''}",
         short_help=single.get_short_help_str(100),
     )
     return _with_options(command)

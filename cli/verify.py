@@ -96,7 +96,7 @@ def replay(
     dtype: str,
     offline: bool,
 ) -> None:
-    """Repeat the edit that FILE tells of, and say whether the bytes are the same."""
+    """Repeat the edit (or all steps of the recipe) that FILE tells of; are the bytes the same?"""
     from editkit.ops.replay import find_replay
 
     if offline:  # its mask may want a model

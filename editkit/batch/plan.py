@@ -29,6 +29,8 @@ from editkit.masks.evaluate import models_in
 from editkit.masks.language import files_in, parse
 from editkit.names import PERCEPTUAL
 
+AREAS = "areas"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -62,8 +64,8 @@ class Plan:
     Attributes:
         tasks: what runs.
         reasons: why, by task: `new`, `changed`, `interrupted`, `failed`, `missing` or `forced`.
-        changes: what has changed, by task: of `photo`, `settings`, `mask`, `files`, `model` and
-            `version`.
+        changes: what has changed, by task: of `photo`, `settings`, `mask`, `files`, `model`,
+            `version` and `areas` (where those go).
         done: rows that are as they should be.
         failed: rows that failed, and would fail again.
         notes: what to tell.
@@ -347,6 +349,8 @@ class Planner:
             "model": [self.weights if self._by_model(steps) else "", asked],
             "version": versions_of(model=self._by_model(steps), segmenters=any(asked)),
         }
+        if self.masks_out is not None:  # whoever asks for none, has no use for what there is
+            parts[AREAS] = self._mask_output(path)
         return json.dumps({name: _fingerprint(part) for name, part in parts.items()})
 
     def _by_model(self, steps: Sequence[Bound]) -> bool:
@@ -379,7 +383,9 @@ class Planner:
         ours = row is not None and row.output == printable(target)
         if not ours and not self.choice.force:
             _check_free(target, "-o")
-            if task.mask_output is not None:
+        if task.mask_output is not None and not self.choice.force:
+            known = row is not None and AREAS not in changed_parts(row.settings, task.settings)
+            if not (ours and known):
                 _check_free(Path(task.mask_output), "--mask-out")
         reason = self._reason(task, row, plan)
         if reason is None:
