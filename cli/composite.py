@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=Number(0.1, 1000),
-    default=6.0,
+    default=5.0,
     show_default=True,
     help="How many times the usual difference of the rest is a change.",
 )

@@ -2,7 +2,10 @@
 
 Both are looked at on one grid on which neither is enlarged, a little blurred, so that resampling
 and JPEG leave little. The difference is taken in CIELAB and held against what the unchanged rest
-differs by where it is as rich in detail: edges move and blur more than skies do.
+differs by where it is as rich in detail: edges move and blur more than skies do. So is the
+difference from what the copy would show without an edit (`foreseen.py`), which tells where to look;
+and both are looked at twice, finer and coarser, for a faint edit that is wide is lost in noise only
+where it is looked at closely.
 """
 
 from collections.abc import Sequence
@@ -17,29 +20,36 @@ from numpy.typing import NDArray
 from editkit.errors import MaskError
 from editkit.photo.drift import Drift, fit_drift, no_drift
 from editkit.photo.files import Photo
+from editkit.photo.foreseen import Foreseen
 from editkit.photo.warp import Matrix, framed, sampled, scale_of, strips
 from editkit.types import Box, Coverage, Size
 
-THRESHOLD = 6.0
+THRESHOLD = 5.0
 """How many times the usual difference of the unchanged rest is a change."""
 
 _STRIP = 1 << 21
 _PROBED = 3
 _SAMPLES = 60_000
 _SIGMA = 1.0
+_COARSER = (0.0, 1.7)
 _MARGIN = 16
 _BINS = 10
 _WEAK = 0.5
 _LEAST = 0.25
-_LOCAL = 0.35
-_NEAR = 7
+_SPILT = 0.3
+_NEAR = (5, 9)
 _HOLE = 0.25
-_EVIDENCE = 100.0
+_EVIDENCE = 50.0
+_FORESEEN = 1.8
+_UNFORESEEN = 1.2
+_GAP = 4
+_ROUND = 0.15
 _REDRAWN = 5.0
 _STEPS = 50
 _CELLS = 1 << 24
-_BEYOND = 1.5
+_VISIBLE = 0.25
 _ROUNDS = 5
+_NOISE = 6.0
 _DENSE = 0.25
 _DENSE_WITHIN = 31
 _CLIPPED = 2.5
@@ -60,6 +70,7 @@ class Overlay:
         copy: its edited copy.
         matrix: places in the photo to places in the copy.
         drift: of the copy's colours.
+        tone: the same from the photo's colours to the copy's.
         exact: whether the copy's samples are the photo's wherever nothing was edited.
     """
 
@@ -67,6 +78,7 @@ class Overlay:
     copy: Photo
     matrix: Matrix
     drift: Drift
+    tone: Drift
     exact: bool = False
 
     @property
@@ -81,6 +93,11 @@ class Overlay:
         photo, _ = sampled(self.photo, grid, box)
         copy, covered = sampled(self.copy, self.matrix @ grid, box)
         return photo, copy, covered
+
+    @property
+    def foreseen(self) -> Foreseen:
+        """The copy without an edit."""
+        return Foreseen(self.photo, self.copy, self.matrix, self.tone)
 
     def parts(self) -> list[Box]:
         """The grid in strips that are of bearable size in all three."""
@@ -109,7 +126,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """A part of the grid: how much the two differ, and how rich in detail the photo is."""
+    """A part of the grid: how much the copy differs, and how rich in detail the photo is."""
 
     off: Values
     detail: Values
@@ -120,14 +137,53 @@ class _Look:
 
 
 @dataclass(frozen=True, eq=False)
+class _Looks:
+    """A part of the grid at one scale, of two differences: to the photo, to what was foreseen."""
+
+    photo: _Look
+    foreseen: _Look
+
+    def at(self, inner: tuple[slice, slice]) -> "_Looks":
+        return _Looks(self.photo.at(inner), self.foreseen.at(inner))
+
+
+@dataclass(frozen=True, eq=False)
 class _Levels:
     """How much the unchanged rest differs, where it is how rich in detail."""
 
     detail: NDArray[np.float64]
     off: NDArray[np.float64]
 
-    def of(self, look: _Look) -> Values:
-        return np.interp(look.detail, self.detail, self.off).astype(np.float32)
+    def times(self, look: _Look, threshold: float) -> Values:
+        """The difference over the least one that counts."""
+        usual = np.interp(look.detail, self.detail, self.off).astype(np.float32)
+        return look.off / (np.float32(threshold) * np.maximum(usual, np.float32(_VISIBLE)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Usual:
+    """What is usual in the rest at one scale.
+
+    Attributes:
+        photo: of the difference to the photo.
+        foreseen: of the difference to what was foreseen.
+        near: pixels within which a much larger difference may have been blurred.
+    """
+
+    photo: _Levels
+    foreseen: _Levels
+    near: int
+
+    def times(self, looks: _Looks, thresholds: tuple[float, float]) -> Values:
+        """The difference over the least one that counts, of the two the one that says less.
+
+        What a much larger difference beside it was blurred into says nothing.
+        """
+        first = self.photo.times(looks.photo, thresholds[0])
+        second = self.foreseen.times(looks.foreseen, thresholds[1])
+        off = looks.photo.off
+        nearby = np.asarray(cv2.dilate(off, np.ones((self.near, self.near), np.uint8)))
+        return np.where(off > _SPILT * nearby, np.minimum(first, second), np.float32(0))
 
 
 def lay(
@@ -142,7 +198,7 @@ def lay(
         changed: what is known to have changed.
         drift: whether to look for a drift; without it there is none.
     """
-    over = Overlay(photo, copy, matrix, no_drift())
+    over = Overlay(photo, copy, matrix, no_drift(), no_drift())
     probes = [_probe(over, box, changed) for box in _spread(over.parts())]
     if _is_exact(probes):
         return replace(over, exact=True)
@@ -154,7 +210,8 @@ def lay(
         chosen = rng.permutation(np.flatnonzero(usable))[: _SAMPLES // len(probes)]
         ours.append(_soft(one).reshape(-1, 3)[chosen])
         theirs.append(_soft(other).reshape(-1, 3)[chosen])
-    return replace(over, drift=fit_drift(np.concatenate(theirs), np.concatenate(ours)))
+    one, other = np.concatenate(ours), np.concatenate(theirs)
+    return replace(over, drift=fit_drift(other, one), tone=fit_drift(one, other))
 
 
 def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | None = None) -> Found:
@@ -170,41 +227,79 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
     Raises:
         MaskError: nothing changed.
     """
-    boxes = over.parts()
-    levels = None if over.exact else _levels([_look(over, box)[0] for box in _spread(boxes)])
-    weak, excess = np.zeros(over.grid, np.bool_), np.zeros(over.grid, np.uint8)
-    for box in boxes:
-        look, inner = _look(over, box)
-        times = _times_usual(look, levels, threshold)
-        if levels is not None and levels.off.mean() > _REDRAWN:
-            # No rest is left to tell what is usual: all was drawn anew.
-            times = np.where(look.covered, np.float32(2), 0).astype(np.float32)
-        own = (times > _WEAK) & (over.exact | _not_spilt(look))
-        weak[box.slices] = own[inner]
-        over_one = np.clip(times[inner] - 1, 0, 255 / _STEPS - 0.1)
-        excess[box.slices] = np.rint(over_one * _STEPS)
-    found = _cleaned(weak, excess, 0.5 if over.exact else _EVIDENCE)
+    weak, excess = _marked(over, threshold)
+    pixel = sqrt(over.photo.size.area / over.grid.area)
+    found = _cleaned(weak, excess, 0.5 if over.exact else _EVIDENCE / pixel)
     if not found.any():
         raise MaskError(
             "the edited picture shows nothing else than the original; is it the right file? "
             "A lower --threshold finds more, MASK names the place"
         )
-    return _grown(found, over, grow)
+    return _grown(found if over.exact else _rounded(found, _GAP / pixel), over, grow)
 
 
-def _look(over: Overlay, box: Box) -> tuple[_Look, tuple[slice, slice]]:
-    """A box of the grid with a margin, and where in it the box lies."""
-    top, bottom = max(0, box.top - _MARGIN), min(over.grid.height, box.bottom + _MARGIN)
-    outer = Box(top, box.left, bottom, box.right)
-    inner = (slice(box.top - top, box.bottom - top), slice(None))
-    one, other, covered = over.pair(outer)
+def _marked(over: Overlay, threshold: float) -> tuple[Bits, NDArray[np.uint8]]:
+    """Where on the grid something may have changed, and by how much more than what counts."""
+    usual = [] if over.exact else _usual(over)
+    more = _FORESEEN if over.foreseen.encoded else _UNFORESEEN
+    weak, excess = np.zeros(over.grid, np.bool_), np.zeros(over.grid, np.uint8)
+    for box in over.parts():
+        outer, inner = _with_margin(box, over.grid)
+        times = _times(over, outer, usual, (threshold, more * threshold))
+        own = times > _WEAK
+        weak[box.slices] = (own if over.exact else _opened(own))[inner]
+        over_one = np.clip(times[inner] - 1, 0, 255 / _STEPS - 0.1)
+        excess[box.slices] = np.rint(over_one * _STEPS)
+    return weak, excess
+
+
+def _times(
+    over: Overlay, box: Box, usual: Sequence[_Usual], thresholds: tuple[float, float]
+) -> Values:
+    """The difference over the least one that counts, at the scale that says more."""
     if over.exact:
-        off = np.abs(one - other).max(axis=2)
-        return _Look(np.where(covered, off, 0), np.zeros_like(off), covered), inner
+        one, other, covered = over.pair(box)
+        return np.where(covered, 2 * np.abs(one - other).max(axis=2), np.float32(0))
+    scales = _looks(over, box)
+    if usual[0].photo.off.mean() > _REDRAWN:
+        # No rest is left to tell what is usual: all was drawn anew.
+        return np.where(scales[0].photo.covered, np.float32(2), np.float32(0))
+    pairs = zip(usual, scales, strict=True)
+    return np.maximum.reduce([own.times(looks, thresholds) for own, looks in pairs])
+
+
+def _with_margin(box: Box, grid: Size) -> tuple[Box, tuple[slice, slice]]:
+    """A box of the grid with more rows, and where in it the box lies."""
+    top, bottom = max(0, box.top - _MARGIN), min(grid.height, box.bottom + _MARGIN)
+    inner = (slice(box.top - top, box.bottom - top), slice(None))
+    return Box(top, box.left, bottom, box.right), inner
+
+
+def _looks(over: Overlay, box: Box) -> list[_Looks]:
+    """A box of the grid at each scale."""
+    one, other, covered = over.pair(box)
+    grid = over.matrix @ framed(over.grid, over.photo.size)
     ours, theirs = _soft(one), _soft(other)
-    lab = _lab(ours)
-    off = np.sqrt(((lab - _lab(_corrected(over.drift, theirs, ours))) ** 2).sum(axis=2))
-    return _Look(np.where(covered, off, 0), _detail(lab), covered), inner
+    lab, detail = _lab(ours), _detail(_lab(ours))
+    off = lab - _lab(_corrected(over.drift, theirs, ours))
+    odd = _lab(_soft(over.foreseen.sampled(grid, box))) - _lab(theirs)
+    return [
+        _Looks(*(_Look(_length(step, sigma, covered), detail, covered) for step in (off, odd)))
+        for sigma in _COARSER
+    ]
+
+
+def _length(steps: Values, sigma: float, covered: Bits) -> Values:
+    """How large a difference of colours is, blurred as a difference."""
+    if sigma:
+        steps = np.asarray(cv2.GaussianBlur(steps, (0, 0), sigma), np.float32)
+    return np.where(covered, np.sqrt((steps**2).sum(axis=2)), np.float32(0))
+
+
+def _opened(bits: Bits) -> Bits:
+    """Without what is one pixel wide."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return np.asarray(cv2.morphologyEx(bits.astype(np.uint8), cv2.MORPH_OPEN, cross)) > 0
 
 
 def _corrected(drift: Drift, copy: Values, photo: Values) -> Values:
@@ -233,18 +328,19 @@ def _detail(lab: Values) -> Values:
     return np.asarray(cv2.dilate(slope, np.ones((5, 5), np.uint8)), np.float32)
 
 
-def _times_usual(look: _Look, levels: _Levels | None, threshold: float) -> Values:
-    """The difference over the least one that counts."""
-    if levels is None:
-        return (2 * look.off).astype(np.float32)
-    least = np.maximum(threshold * levels.of(look), _BEYOND * threshold / THRESHOLD)
-    return (look.off / least).astype(np.float32)
-
-
-def _not_spilt(look: _Look) -> Bits:
-    """Not what a much larger difference beside it was blurred into."""
-    nearby = cv2.dilate(look.off, np.ones((_NEAR, _NEAR), np.uint8))
-    return look.off > _LOCAL * np.asarray(nearby)
+def _usual(over: Overlay) -> list[_Usual]:
+    """What is usual in the unchanged rest, at each scale."""
+    parts = list[list[_Looks]]()
+    for box in _spread(over.parts()):
+        outer, inner = _with_margin(box, over.grid)
+        parts.append([looks.at(inner) for looks in _looks(over, outer)])
+    scales = zip(*parts, strict=True)
+    return [
+        _Usual(
+            _levels([look.photo for look in own]), _levels([look.foreseen for look in own]), near
+        )
+        for own, near in zip(scales, _NEAR, strict=True)
+    ]
 
 
 def _levels(looks: Sequence[_Look]) -> _Levels:
@@ -263,7 +359,7 @@ def _levels(looks: Sequence[_Look]) -> _Levels:
 
 def _dense(look: _Look, levels: _Levels) -> Bits:
     """Where much of the surroundings differs more than usual: there is an edit, not a noise."""
-    beyond = (_times_usual(look, levels, THRESHOLD) > 1).astype(np.float32)
+    beyond = (levels.times(look, _NOISE) > 1).astype(np.float32)
     share = cv2.blur(beyond, (_DENSE_WITHIN, _DENSE_WITHIN))
     return np.asarray(share) > _DENSE
 
@@ -322,6 +418,34 @@ def _cleaned(weak: Bits, excess: NDArray[np.uint8], evidence: float) -> Bits:
     kept = enough[known]
     solid = _spread_out(_without_holes(kept) & ~kept, cell, weak.shape)
     return (closed & _spread_out(kept, cell, weak.shape)) | solid
+
+
+def _rounded(bits: Bits, gap: float) -> Bits:
+    """Each connected part with its notches closed: edits are made within outlines.
+
+    Args:
+        bits: (H, W).
+        gap: half the width of the notches in any part, in pixels, beside a share of the part's
+            own side.
+    """
+    out = bits.copy()
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
+    for number in range(1, count):
+        left, top, width, height, area = (int(value) for value in stats[number])
+        reach = max(1, round(gap + _ROUND * sqrt(area)))
+        here = (slice(top, top + height), slice(left, left + width))
+        own = np.asarray(labels[here]) == number
+        out[here] |= _closed(own, reach)
+    return out
+
+
+def _closed(bits: Bits, reach: int) -> Bits:
+    """Closing by a disc of any size, by distances."""
+    around = np.pad(bits, 2 * reach + 1)
+    away = cv2.distanceTransform((~around).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    grown = (np.asarray(away) <= reach).astype(np.uint8)
+    inside = np.asarray(cv2.distanceTransform(grown, cv2.DIST_L2, cv2.DIST_MASK_5)) > reach
+    return inside[2 * reach + 1 : -2 * reach - 1, 2 * reach + 1 : -2 * reach - 1]
 
 
 def _without_holes(bits: Bits) -> Bits:

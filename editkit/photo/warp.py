@@ -73,12 +73,27 @@ def sampled(
     Returns:
         (H, W, 3) sRGB in [0, 255], beyond it where `precise`, and (H, W).
     """
-    here = matrix @ _translation(box.left, box.top)
-    source = _source(here, box.size, photo.size)
+    source = source_of(matrix, box, photo.size)
     if source is None:
         return np.zeros((*box.size, 3), np.float32), np.zeros(box.size, np.bool_)
-    values = _values(photo, source, precise=precise)
-    here = _translation(-source.left, -source.top) @ here
+    return laid(_values(photo, source, precise=precise), source, matrix, box)
+
+
+def laid(
+    values: NDArray[np.float32], source: Box, matrix: Matrix, box: Box
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`sampled`, of the part of a photo that lies in `source` of it.
+
+    Args:
+        values: (h, w, 3), of the source.
+        source: at least what `source_of` asks for.
+        matrix: the grid's places in the photo.
+        box: the part of the grid.
+
+    Returns:
+        (H, W, 3) and (H, W).
+    """
+    here = _translation(-source.left, -source.top) @ matrix @ _translation(box.left, box.top)
     across, down = (max(1.0, k) for k in scale_of(here, box.size))
     if max(across, down) > _ENLARGING:
         small = Size(max(1, round(values.shape[0] / down)), max(1, round(values.shape[1] / across)))
@@ -86,6 +101,18 @@ def sampled(
         shown: Any = cv2.resize(values, small[::-1], interpolation=cv2.INTER_AREA)
         values = shown.reshape(*small, 3)
     return _warped(values, here, box.size)
+
+
+def source_of(matrix: Matrix, box: Box, photo: Size) -> Box | None:
+    """The part of the photo that a box of a grid needs; None where it shows nothing of it."""
+    matrix = matrix @ _translation(box.left, box.top)
+    around = moved(matrix, corners(box.size))
+    margin = _MARGIN * max(1.0, *scale_of(matrix, box.size))
+    low = np.floor(around.min(axis=0) - margin)
+    high = np.ceil(around.max(axis=0) + margin)
+    left, top = (int(max(value, 0)) for value in low)
+    right, bottom = (int(min(v, n)) for v, n in zip(high, (photo.width, photo.height), strict=True))
+    return Box(top, left, bottom, right) if left < right and top < bottom else None
 
 
 def view(photo: Photo, matrix: Matrix, size: Size) -> tuple[Rgb, NDArray[np.bool_]]:
@@ -116,17 +143,6 @@ def strips(matrix: Matrix, size: Size, pixels: int = _STRIP) -> Iterator[Box]:
 
 def _translation(x: float, y: float) -> Matrix:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
-
-
-def _source(matrix: Matrix, grid: Size, photo: Size) -> Box | None:
-    """The part of the photo that a grid needs; None where it shows nothing of it."""
-    around = moved(matrix, corners(grid))
-    margin = _MARGIN * max(1.0, *scale_of(matrix, grid))
-    low = np.floor(around.min(axis=0) - margin)
-    high = np.ceil(around.max(axis=0) + margin)
-    left, top = (int(max(value, 0)) for value in low)
-    right, bottom = (int(min(v, n)) for v, n in zip(high, (photo.width, photo.height), strict=True))
-    return Box(top, left, bottom, right) if left < right and top < bottom else None
 
 
 def _values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float32]:

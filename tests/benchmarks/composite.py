@@ -28,7 +28,7 @@ from editkit.photo.files import read_photo
 from editkit.photo.register import register
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from away import Journey, iou
+from away import Journey, differing, iou
 
 Array = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
@@ -114,20 +114,6 @@ def inpainted(photo: Array, _: Array) -> tuple[Array, Bits]:
     return made, differing(photo, made, where)
 
 
-def differing(photo: Array, after: Array, where: Bits) -> Bits:
-    """Where two pictures differ visibly (by 3 in CIELAB), with gaps up to 8 pixels closed.
-
-    What was painted to look as what was there before is no change that anybody could find.
-    """
-    one, other = (
-        np.asarray(cv2.cvtColor(v.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB))
-        for v in (photo, after)
-    )
-    apart = (np.sqrt(((one - other) ** 2).sum(axis=2)) > 3).astype(np.uint8)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-    return (np.asarray(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, disc)) > 0) & where
-
-
 EDITS: Mapping[str, Edit] = {
     "pasted": pasted,
     "two fifths pasted": large,
@@ -144,7 +130,7 @@ def photos(folder: Path, limit: int) -> Iterator[Array]:
 
 
 def judged(before: Array, edited: Array, where: Bits, journey: Journey) -> Score:
-    photo, copy = read_photo(before), read_photo(journey.of(edited))
+    photo, copy = read_photo(before), read_photo(journey.file(edited))
     place = register(photo, copy)
     mean, largest = journey.error(before, place.matrix)
     size = (before.shape[1], before.shape[0])

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from away import Journey, iou
+from away import Journey, differing, iou
 from numpy.typing import NDArray
 from PIL import Image
 
 from editkit import MaskError
-from editkit.photo.changes import Found, find_changes, lay
+from editkit.photo.changes import Found, _rounded, find_changes, lay
 from editkit.photo.drift import fit_drift, no_drift
 from editkit.photo.files import read_photo
 from editkit.photo.register import register
@@ -46,23 +47,23 @@ def recoloured(photo: Array, where: Bits) -> Array:
     return np.where(where[..., None], toned, photo)
 
 
-def found_in(before: Array, after: Array) -> Found:
+def found_in(before: Array, after: Array | bytes) -> Found:
     photo, copy = read_photo(before), read_photo(after)
     place = register(photo, copy)
     return find_changes(lay(photo, copy, place.matrix, drift=True))
 
 
+JOURNEYS = [
+    Journey(quality=80),
+    Journey(cast=(1.08, 1, 0.9), gamma=1.1, quality=85),
+    Journey(scale=0.5, quality=90),
+    Journey(scale=2, quality=85),
+    Journey(turn=0.6, tilt=0.01, shift=(3, -2), scale=0.9, cast=(1.05, 1, 0.93), quality=85),
+]
+
+
 @pytest.mark.parametrize("edit", [pasted, recoloured])
-@pytest.mark.parametrize(
-    "journey",
-    [
-        Journey(quality=80),
-        Journey(cast=(1.08, 1, 0.9), gamma=1.1, quality=85),
-        Journey(scale=0.5, quality=90),
-        Journey(scale=2, quality=85),
-        Journey(turn=0.6, tilt=0.01, shift=(3, -2), scale=0.9, cast=(1.05, 1, 0.93), quality=85),
-    ],
-)
+@pytest.mark.parametrize("journey", JOURNEYS)
 def test_the_area_is_found_after_a_journey(
     edit: Callable[[Array, Bits], Array], journey: Journey
 ) -> None:
@@ -73,6 +74,28 @@ def test_the_area_is_found_after_a_journey(
     # As a mask it is a little larger, so that nothing new is left outside.
     assert np.mean(found.coverage[where]) > 0.97
     assert iou(found.coverage > 0, where) > 0.75
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_what_was_taken_out_is_found_in_the_file_that_comes_back(journey: Journey) -> None:
+    """A fill differs little from what was there: less than JPEG does, in parts."""
+    before = picture("coffee.jpg")
+    where = ellipse(before)
+    filled = np.asarray(cv2.inpaint(before, where.astype(np.uint8), 5, cv2.INPAINT_NS), np.uint8)
+    found = found_in(before, journey.file(filled))
+    assert iou(found.area, differing(before, filled, where)) > 0.9
+
+
+def test_notches_are_closed_and_parts_stay_parts() -> None:
+    bits = np.zeros((90, 120), np.bool_)
+    bits[10:70, 10:70] = True
+    bits[30:36, 40:70] = False
+    bits[20:40, 74:110] = True
+    closed = _rounded(bits, 4.0)
+    assert np.all(closed[10:70, 10:70][:, :52])
+    assert np.all(closed[bits])
+    assert not closed[:, 70:74].any()
+    assert not closed[:10].any()
 
 
 def test_of_an_exact_copy_every_changed_sample_is_found() -> None:
