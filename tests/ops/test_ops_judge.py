@@ -40,7 +40,7 @@ def test_it_is_the_error_that_diffusers_would_train_on(
     model: Any = {4: tiny4, 9: tiny9}[channels]
     rgb, mask = noise(), hole()
     assert model.settings.native_size >= 64
-    scheduler = DDPMScheduler.from_pretrained(checkpoints[channels] / "scheduler")
+    scheduler: Any = DDPMScheduler.from_pretrained(checkpoints[channels] / "scheduler")
     kind = scheduler.config["prediction_type"]
     pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 127.5 - 1
     marked, vae = torch.from_numpy(mask)[None, None], model.vae
