@@ -25,28 +25,33 @@ from editkit.ops.judge import judged
 
 Values = NDArray[np.float64]
 
+RANKS = (*((name,) for name in SCORES), ("seam", PERCEPTUAL), ("seam", "grain", PERCEPTUAL))
+"""What `--rank` may be given: scores whose places are added up."""
+
 
 class Measured:
     """What a run came to: for each score its correlations and gains, and seconds."""
 
     def __init__(self) -> None:
-        self.rank: dict[str, list[float]] = {name: [] for name in SCORES}
-        self.gain: dict[str, list[float]] = {name: [] for name in (*SCORES, "the truth")}
+        names = [", ".join(rank) for rank in RANKS]
+        self.rank: dict[str, list[float]] = {name: [] for name in names}
+        self.gain: dict[str, list[float]] = {name: [] for name in (*names, "the truth")}
         self.edit = self.judge = 0.0
 
     def add(self, bad: dict[str, Values], true: Values) -> None:
         """Adds the fills of one hole; what cannot be put in order counts as no order."""
         off = (true - true.mean()) / true.std()
         self.gain["the truth"].append(float(off.min()))
-        for name, values in bad.items():
-            usable = bool(np.isfinite(values).all()) and float(np.ptp(values)) > 0
+        for rank in RANKS:
+            name, values = ", ".join(rank), np.sum([places(bad[score]) for score in rank], axis=0)
+            usable = float(np.ptp(values)) > 0
             found: Any = spearmanr(values, true) if usable else (0.0,)
             self.rank[name].append(float(found[0]))
             self.gain[name].append(float(off[values.argmin()]) if usable else 0.0)
 
     def table(self) -> str:
         """As Markdown."""
-        lines = ["| score | rank correlation | gain of the best |", "| --- | ---: | ---: |"]
+        lines = ["| rank | correlation | gain of the best |", "| --- | ---: | ---: |"]
         for name, gains in self.gain.items():
             rank, error = "1.00", ""
             if name in self.rank:
@@ -54,6 +59,11 @@ class Measured:
                 error = f" ± {np.std(self.rank[name]) / len(gains) ** 0.5:.2f}"
             lines.append(f"| {name} | {rank}{error} | {np.mean(gains):+.2f} |")
         return "\n".join(lines)
+
+
+def places(values: Values) -> Values:
+    """How many are better than each, as `editkit.batch.work.best_of` counts them."""
+    return np.array([(values < value).sum() for value in values], np.float64)
 
 
 def filled(case: Case, count: int, model: Any, measured: Measured) -> Iterator[editkit.Result]:
