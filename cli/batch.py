@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editkit.errors import InputError
+from editkit.names import SCORES, SEEDS
 
-from .composite import composite
-from .erase import erase
 from .hush import hush_drivers
-from .img2img import img2img
-from .inpaint import inpaint
 from .offline import forbid_network
-from .outpaint import outpaint
 from .params import model_options
-from .resample import resample
 from .show import Display, batch_display
+from .single import SINGLE
 
 if TYPE_CHECKING:
     from editkit.batch.engines import Engine
@@ -29,12 +25,10 @@ if TYPE_CHECKING:
     from editkit.batch.remote import Place
     from editkit.batch.run import Batch, Summary
 
-_SINGLE = (inpaint, img2img, resample, erase, outpaint, composite)
-"""Commands for one photo that are taken over whole; a new one is one more name."""
-
 _INPUTS = ("image", "original", "mask")
 _NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
 _RECIPE = "recipe"
+_EDITED = " EDITED is a file for all, or a folder (STEM, STEM_edited, STEM.edited, STEM.edit)."
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -105,7 +99,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     ),
     click.option(
         "--seeds",
-        type=click.Choice(("photo", "same")),
+        type=click.Choice(SEEDS),
         help="A seed for each photo, from --seed and its path below IN; or one for all.  [photo]",
     ),
     click.option(
@@ -118,14 +112,14 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         metavar="N",
         help="Make N variants of each photo, keep the best.",
     ),
-    click.option("--rank", metavar="SCORES", help="What is best: of seam, ring, grain.  [seam]"),
+    click.option("--rank", metavar="SCORES", help=f"What is best: of {', '.join(SCORES)}.  [seam]"),
     click.option(
         "--gate",
         "gates",
         multiple=True,
         type=Pair(),
         metavar="SCORE=MOST",
-        help="Fail photos whose score (seam, ring or grain) is higher, and keep them out of DIR.",
+        help="Fail photos whose score (as --rank names them) is higher, and keep them out of DIR.",
     ),
     click.option(
         "--retry",
@@ -204,11 +198,13 @@ class Wanted:
     workers: int | None
     as_json: bool
     quiet: bool
+    mask_out: str | None = None
 
     @classmethod
     def take(cls, options: dict[str, Any]) -> "Wanted":
         """These options, taken out of all that a command was given."""
-        return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
+        names = [name for name in cls.__dataclass_fields__ if name in options]
+        return cls(**{name: options.pop(name) for name in names})
 
     @property
     def out(self) -> "Place":
@@ -224,6 +220,11 @@ class Wanted:
         if not isinstance(whole, Path) and "/" not in whole.key:  # a bucket
             raise InputError(f"nothing lies beside {source}; give -o a folder for the results")
         return whole.with_name(f"{whole.name}-edited")
+
+    @property
+    def masks_out(self) -> Path | None:
+        """The folder for the areas that were edited."""
+        return None if self.mask_out is None else Path(self.mask_out)
 
 
 class BatchGroup(click.Group):
@@ -260,6 +261,8 @@ def _batched(single: click.Command) -> click.Command:
         text = "A file for all, a folder of masks (STEM, STEM_mask, STEM.mask), or an expression."
         needed = own["mask"].required
         options.insert(0, click.Option(["--mask"], metavar="EXPR", required=needed, help=text))
+    if "mask_out" in own:
+        options.append(_mask_out())
 
     # Not by pass_context: some edits have an option of that name.
     def run(**options: Any) -> None:  # noqa: ANN401
@@ -276,10 +279,16 @@ def _batched(single: click.Command) -> click.Command:
         help=f"{summary.replace(' MASK', ' --mask')}\n\nIN is a folder, a pattern in quotes such "
         "as 'shoot/**/*.jpg', a file, the URL of one (s3://bucket/shoot, with `editkit[remote]`), "
         "or - for a list of files on standard input. Text may hold "
-        "variables: {stem}, {name}, {folder}, and columns of --table; double other braces.",
+        "variables: {stem}, {name}, {folder}, and columns of --table; double other braces."
+        f"{_EDITED if 'edited' in own else ''}",
         short_help=single.get_short_help_str(100),
     )
     return _with_options(command)
+
+
+def _mask_out() -> click.Option:
+    text = "Folder for the areas that were edited, as masks, named as the results."
+    return click.Option(["--mask-out"], metavar="DIR", help=text)
 
 
 def _with_options(command: click.Command) -> click.Command:
@@ -310,8 +319,9 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
     context.exit(_ran(dataclasses.replace(read, **_settings(changed, read)), wanted))
 
 
+run_recipe.params.append(_mask_out())
 _with_options(run_recipe)
-for _command in _SINGLE:
+for _command in SINGLE:
     batch.add_command(_batched(_command))
 
 
@@ -336,7 +346,7 @@ def _recipe_of(name: str, options: Mapping[str, Any]) -> "Recipe":
 
 def _settings(options: Mapping[str, Any], recipe: "Recipe | None" = None) -> dict[str, Any]:
     """Settings of a recipe from options of the command line; those left open are left out."""
-    from editkit.batch.recipe import SCORES, check_settings
+    from editkit.batch.recipe import check_settings
     from editkit.batch.table import read_table
 
     found = {key: value for key, value in options.items() if value not in (None, ())}
@@ -377,12 +387,15 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
         raise InputError("--offline: a Ray cluster is a network; leave one of them out")
     hush_drivers()
     out = wanted.out
-    check_out(out)
+    for folder in (out, wanted.masks_out):
+        if folder is not None:
+            check_out(folder)
     if recipe.offline:
         forbid_network()
     choice = Choice(wanted.force, wanted.retry is not None, wanted.limit, wanted.shard)
     with batch_display(as_json=wanted.as_json, quiet=wanted.quiet) as display:
-        made = Batch(recipe, out, _engine(recipe, wanted), choice, display.event)
+        engine = _engine(recipe, wanted)
+        made = Batch(recipe, out, engine, choice, display.event, wanted.masks_out)
         if wanted.dry_run:
             return _told_only(made, _found(recipe, wanted), display)
         if wanted.watch:
@@ -410,7 +423,13 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
     from editkit.batch.plan import found_photos
 
     if wanted.source != "-":
-        return found_photos(wanted.source, wanted.out, recipe, recursive=wanted.recursive)
+        return found_photos(
+            wanted.source,
+            wanted.out,
+            recipe,
+            recursive=wanted.recursive,
+            masks_out=wanted.masks_out,
+        )
     photos = listed_photos(sys.stdin)
     check_apart(photos, wanted.out)
     return photos
@@ -419,8 +438,10 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
 def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> int:
     plan = made.plan(photos)
     for task in plan.tasks:
-        why = plan.reasons[task.key]
-        display.event({"event": "would", "photo": task.photo, "why": why, "output": task.output})
+        event = {"photo": task.photo, "why": plan.reasons[task.key], "output": task.output}
+        changed = plan.changes.get(task.key, ())
+        told = {"changed": list(changed)} if changed else {}
+        display.event({"event": "would", **event, **told})
     estimate = made.estimate(plan) if plan.tasks else {"photos": 0, "seconds": 0}
     display.event({"event": "estimate", **estimate, "kept": len(plan.done), "notes": plan.notes})
     return 0

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from editkit.names import MAKERS, MOTIONS
+
 from .hush import hushed
 from .params import Number, home_options
-from .running import STDIO, Job, given_mask, read_source
+from .running import STDIO, Job, MaskText, given_mask, read_source
 
 if TYPE_CHECKING:
     from editkit.photo.files import Photo
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("mask", required=False)
 @click.option(
     "--motion",
-    type=click.Choice(("auto", "none", "shift", "scale", "affine", "perspective")),
+    type=click.Choice(MOTIONS),
     default="auto",
     show_default=True,
     help="How EDITED may lie on ORIGINAL: the simplest that explains it, or this.",
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 @click.option("--mask-out", metavar="FILE", help="Write the area, as a mask, white where edited.")
 @click.option(
     "--made-by",
-    type=click.Choice(("auto", "model", "person", "photos", "unknown")),
+    type=click.Choice(("auto", *MAKERS)),
     default="auto",
     show_default=True,
     help="Who made the edit, for the metadata: a model, a person by hand, a montage of photos; "
@@ -90,12 +92,13 @@ def composite(
         raise InputError("only one of ORIGINAL, EDITED and MASK can be -; give files")
     job = Job.take(options)
     photo, copy = read_source(original, frame), read_source(edited)
-    area = None if mask is None else _area(mask, photo)
+    given = None if mask is None else given_mask(mask)
+    area = None if given is None else _area(given, photo)
     _check_mask_target(mask_out, force=job.force)
     from editkit.ops.composite import Composite
 
     edit = Composite(seed=job.seed, **options)
-    result = job.make(lambda: edit(photo, copy, area), photo, original, mask)
+    result = job.make(lambda: edit(photo, copy, area), photo, original, given)
     if mask_out is not None and result.mask is not None:
         from editkit.masks.preview import mask_photo
         from editkit.photo.files import write_photo
@@ -104,10 +107,10 @@ def composite(
 
 
 @hushed()
-def _area(mask: str, photo: "Photo") -> "Coverage":
+def _area(mask: MaskText, photo: "Photo") -> "Coverage":
     from editkit.masks.evaluate import coverage_of
 
-    return coverage_of(given_mask(mask), photo)
+    return coverage_of(mask, photo)
 
 
 def _check_mask_target(target: str | None, *, force: bool) -> None:

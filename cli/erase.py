@@ -5,10 +5,10 @@ from typing import Any
 import click
 
 from editkit.errors import InputError
-from editkit.models.settings import ERASERS
+from editkit.names import ERASERS
 
 from .params import masked_options
-from .running import Job, given, read_pair
+from .running import Job, given, given_mask, read_pair
 
 _CLASSICAL = ("composite", "regions")
 
@@ -39,13 +39,15 @@ def erase(
     """
     job = Job.take(options)
     if method == "diffusion":
-        pair = read_pair(image, mask, frame, offline=job.offline)
-        job.run("Erase", "", options, pair, image, mask)
+        area = given_mask(mask, image)
+        pair = read_pair(image, area, frame, offline=job.offline)
+        job.run("Erase", "", options, pair, image, area)
         return
     idle = [name for name in options if name not in _CLASSICAL and given(name)]
     if idle:
         option = f"--{idle[0].replace('_', '-')}"
         raise InputError(f"{option} is for diffusion, not for {method}; leave it out")
     kept = {name: options[name] for name in _CLASSICAL}
-    pair = read_pair(image, mask, frame, offline=job.offline)
-    job.fill(method, kept, pair, image, mask)
+    area = given_mask(mask, image)
+    pair = read_pair(image, area, frame, offline=job.offline)
+    job.fill(method, kept, pair, image, area)

@@ -5,22 +5,11 @@ from typing import Any
 import click
 
 from editkit.errors import InputError
+from editkit.names import ANCHORS
 
 from .generate import SizeType
 from .params import Words, masked_options
 from .running import Job, read_source
-
-_ANCHORS = (
-    "center",
-    "left",
-    "right",
-    "top",
-    "bottom",
-    "top-left",
-    "top-right",
-    "bottom-left",
-    "bottom-right",
-)
 
 
 @click.command()
@@ -34,7 +23,7 @@ _ANCHORS = (
 @click.option("--aspect", metavar="W:H", help="The whole picture's, such as 16:9.")
 @click.option(
     "--anchor",
-    type=click.Choice(_ANCHORS),
+    type=click.Choice(ANCHORS),
     help="Where in a size or an aspect the photo stays.  [center]",
 )
 @masked_options

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from editkit.models.settings import PREFILLS, REGIONS, SEAMS, SOLVERS
+from editkit.names import DTYPES, JPEG_MODES, PREFILLS, REGIONS, SEAMS, SOLVERS
 
 Command = Callable[..., Any]
 
@@ -128,7 +128,7 @@ _MODEL = (
     _DEVICE,
     click.option(
         "--dtype",
-        type=click.Choice(("auto", "float32", "bfloat16", "float16")),
+        type=click.Choice(DTYPES),
         default="auto",
         show_default=True,
         help="Precision of the networks.",
@@ -157,7 +157,7 @@ _FILE = (
     click.option("--force", is_flag=True, help="Replace an output that exists."),
     click.option(
         "--jpeg",
-        type=click.Choice(("auto", "lossless", "encode")),
+        type=click.Choice(JPEG_MODES),
         default="auto",
         show_default=True,
         help="Of a JPEG, keep all blocks without an edit in them; or encode all again.",

@@ -10,15 +10,10 @@ import click
 from editkit.errors import InputError
 
 from .batch import Pair
-from .composite import composite
-from .erase import erase
 from .hush import hush_drivers
-from .img2img import img2img
-from .inpaint import inpaint
 from .offline import forbid_network
-from .outpaint import outpaint
-from .resample import resample
 from .running import STDIO, Job, read_source
+from .single import SINGLE
 
 if TYPE_CHECKING:
     from editkit.batch.near import Near
@@ -26,7 +21,6 @@ if TYPE_CHECKING:
     from editkit.batch.tasks import Task
     from editkit.photo.files import Photo
 
-_SINGLE = (composite, inpaint, img2img, resample, erase, outpaint)
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -76,7 +70,7 @@ def schema() -> None:
 def known_facts() -> dict[str, dict[str, dict[str, Any]]]:
     """What the options of the commands say of parameters: descriptions, ranges and choices."""
     facts = dict[str, dict[str, dict[str, Any]]]()
-    for command in _SINGLE:
+    for command in SINGLE:
         options = [p for p in command.params if isinstance(p, click.Option)]
         # Of several options that set the same, the first one is the whole of it.
         own = {p.name: _facts(p) for p in reversed(options)}
@@ -174,13 +168,16 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     name = "stdin.png" if image == STDIO else Path(image).name
     photo = Found(place_of(image), PurePosixPath(name))
     variables = {**photo.variables, **found.table.row(photo.relative)}
-    bound = tuple(with_files(found, step) for step in found.bound(variables))
-    masks = list[str | None]()
+    pairs = [with_files(found, step, photo, {}) for step in found.bound(variables)]
+    bound, masks = tuple(step for step, _ in pairs), list[str | None]()
+    problems = [problem for _, problem in pairs]
     for step, folder in zip(bound, mask_folders(found), strict=True):
         mask, problem = mask_of(found, step, photo, folder)
+        problems.append(problem)
+        masks.append(mask)
+    for problem in problems:
         if problem is not None:
             raise InputError(problem)
-        masks.append(mask)
     seeds = tuple(
         seeds_of(found, bound, printable(name), variant + k) for k in range(found.best_of)
     )
@@ -205,12 +202,15 @@ def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> 
     from editkit.batch.remote import place_of, write_place
     from editkit.batch.report import page
     from editkit.batch.sheet import contact_sheet, frame_of_row
+    from editkit.batch.tasks import printable
     from editkit.photo.files import write_photo
 
     hush_drivers()
-    rows = read_rows(manifests_of(place_of(out)))
-    target = place_of(output) if output is not None else place_of(out) / "report.html"
-    write_place(page(rows).encode(), target, force=force or output is None)
+    place = place_of(out)
+    rows = read_rows(manifests_of(place))
+    target = place_of(output) if output is not None else place / "report.html"
+    name = place.resolve().name if isinstance(place, Path) else place.name
+    write_place(page(rows, printable(name)).encode(), target, force=force or output is None)
     click.echo(str(target))
     if sheet is not None:
         write_photo(contact_sheet([frame_of_row(row) for row in rows]), sheet, force=force)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from .params import Words, masked_options
-from .running import Job, read_pair
+from .running import Job, given_mask, read_pair
 
 
 @click.command()
@@ -40,5 +40,6 @@ def resample(
     until both agree.
     """
     job = Job.take(options)
-    pair = read_pair(image, mask, frame, offline=job.offline)
-    job.run("Resample", prompt, options, pair, image, mask)
+    area = given_mask(mask, image)
+    pair = read_pair(image, area, frame, offline=job.offline)
+    job.run("Resample", prompt, options, pair, image, area)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from editkit.types import Coverage
 
 STDIO = "-"
+MaskText = str | bytes
+"""What a mask was given as: a path, an expression, or the bytes of a picture."""
+
 _SEEDS = 2**63
 
 
@@ -100,7 +103,7 @@ class Job:
         options: Mapping[str, Any],
         inputs: "Sequence[Photo | Coverage]" = (),
         source: str | None = None,
-        mask: str | None = None,
+        mask: MaskText | None = None,
     ) -> None:
         """Applies an edit to its inputs, for each seed, and writes what comes out.
 
@@ -132,7 +135,7 @@ class Job:
         options: Mapping[str, Any],
         pair: "tuple[Photo, Coverage]",
         source: str,
-        mask: str,
+        mask: MaskText,
     ) -> None:
         """Erases by a classical method, which wants no model: as `run`."""
         from editkit.ops.fill import Fill, varies
@@ -152,7 +155,7 @@ class Job:
         make: "Callable[[int, Progress | None], Result]",
         targets: Mapping[int, str],
         signer: "Signer | None",
-        mask: str | None,
+        mask: MaskText | None,
     ) -> None:
         """Makes the picture of each seed, and writes it."""
         saving = self._saving(signer)
@@ -162,7 +165,11 @@ class Job:
             self.deliver(_named(result, mask), target, saving)
 
     def make(
-        self, edit: "Callable[[], Result]", photo: "Photo", source: str, mask: str | None
+        self,
+        edit: "Callable[[], Result]",
+        photo: "Photo",
+        source: str,
+        mask: MaskText | None,
     ) -> "Result":
         """Applies an edit that no model makes, and writes what comes out.
 
@@ -274,9 +281,9 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
 
 @hushed()
 def read_pair(
-    image: str, mask: str, frame: int | None = None, *, offline: bool = False
+    image: str, mask: MaskText, frame: int | None = None, *, offline: bool = False
 ) -> "tuple[Photo, Coverage]":
-    """A photo and its mask; one of them may come from standard input.
+    """A photo and its mask, which `given_mask` gave; the photo may come from standard input.
 
     Models that an expression asks for run on the command's `--device`, if it has one.
 
@@ -285,23 +292,26 @@ def read_pair(
     """
     from editkit.masks.evaluate import coverage_of
 
-    if image == mask == STDIO:
-        raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
     if offline:  # an expression may want a model
         forbid_network()
     photo = read_source(image, frame)
-    coverage = coverage_of(given_mask(mask), photo, device=_device())
+    coverage = coverage_of(mask, photo, device=_device())
     coverage.flags.writeable = False  # so that the edit need not copy it
     return photo, coverage
 
 
-def given_mask(mask: str) -> str | bytes:
-    """What a mask was given as: a path, an expression, or the bytes of a picture.
+def given_mask(mask: str, image: str = "") -> MaskText:
+    """What a mask was given as; from standard input, an expression or the bytes of a picture.
 
-    Standard input may hold either of the latter: pictures hold bytes that no text has.
+    Pictures hold bytes that no text has.
+
+    Raises:
+        InputError: the image is to come from there, too.
     """
     if mask != STDIO:
         return mask
+    if image == STDIO:
+        raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
     data = sys.stdin.buffer.read()
     try:
         text = data.decode("utf-8-sig").strip()
@@ -338,9 +348,9 @@ def _with_seed(target: str, seed: int) -> str:
     return str(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
 
 
-def _named(result: "Result", mask: str | None) -> "Result":
+def _named(result: "Result", mask: MaskText | None) -> "Result":
     """The result with its record saying what the mask was given as."""
-    if mask in (None, STDIO) or result.record is None:
+    if mask is None or result.record is None:
         return result
     from editkit.ops.record import mask_told
 

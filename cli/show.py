@@ -35,6 +35,8 @@ class Display:
         for note in event["notes"]:
             self._say(note)
         why = ", ".join(f"{count} {reason}" for reason, count in event["reasons"].items())
+        if event["changed"]:
+            why = why.replace(" changed", f" changed: {' and '.join(event['changed'])}", 1)
         said = f"{event['to_do']} to do" + (f" ({why})" if why else "")
         said += f", {event['kept']} done before" if event["kept"] else ""
         if event["failed_before"]:
@@ -62,7 +64,9 @@ class Display:
         self._say(said)
 
     def _would(self, event: Mapping[str, Any]) -> None:
-        click.echo(f"{event['why']:12} {event['output']}")
+        parts = event.get("changed")
+        why = f"the {' and '.join(parts)} changed" if parts else event["why"]
+        click.echo(f"{why:20}  {event['output']}")
 
     def _estimate(self, event: Mapping[str, Any]) -> None:
         for note in event["notes"]:

@@ -13,7 +13,7 @@ from editkit.errors import EditkitError
 from .hush import hushed
 from .offline import forbid_network
 from .params import cache_option, mask_options, model_options
-from .running import given, read_pair, read_source
+from .running import given, given_mask, read_pair, read_source
 
 
 @click.command()
@@ -47,8 +47,11 @@ def verify(
     from editkit.photo.evidence import verify as measure
 
     del device  # which the reading of the mask looks up
-    pair = read_pair(original, mask, offline=offline) if mask else (read_source(original), None)
-    photo, area = pair
+    photo, area = (
+        read_pair(original, given_mask(mask, original), offline=offline)
+        if mask
+        else (read_source(original), None)
+    )
     after = read_source(edited)
     with hushed():
         report = measure(photo, after, area, tolerance=tolerance)
@@ -93,7 +96,7 @@ def replay(
     dtype: str,
     offline: bool,
 ) -> None:
-    """Repeat the edit that FILE tells of, and say whether the bytes are the same."""
+    """Repeat the edit (or all steps of the recipe) that FILE tells of; are the bytes the same?"""
     from editkit.ops.replay import find_replay
 
     if offline:  # its mask may want a model

@@ -15,7 +15,7 @@ EditkitError
 └── PreservationError             a strict edit that changed what was to be kept, or shows a seam
 
 A message is one line: what is wrong, the value that was given, what to do.
-Errors of other libraries are turned into these at the border (`models/`, `photo/files.py`).
+Errors of other libraries are turned into these at the border (`models/`, `photo/foreign.py`).
 """
 
 

@@ -5,7 +5,7 @@ here imports torch, so that a wrong file name is told at once.
 """
 
 from io import BufferedReader, BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -21,6 +21,9 @@ SmallRgb = UInt8[np.ndarray, "small_h small_w 3"]
 
 SmallCoverage = Float[np.ndarray, "small_h small_w"]
 """A mask of such a photo."""
+
+Report = dict[str, Any]
+"""A table of what was done or found, of plain values: JSON writes it as it is."""
 
 Stream = BytesIO | BufferedReader
 """A file to read from, in memory or on disk."""

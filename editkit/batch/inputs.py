@@ -22,6 +22,8 @@ OWN = ".editkit"
 _MAGIC = re.compile(r"[*?\[]")
 _WRITTEN = SUFFIXES[:-1]
 _ENDS = ("_mask", ".mask")
+EDITED = ("_edited", ".edited", "_edit", ".edit")
+"""How pictures of a folder may be called that are the edited ones of photos, beside their stem."""
 
 
 @dataclass(frozen=True)
@@ -206,15 +208,25 @@ def check_apart(photos: Sequence[Found], out: Place) -> None:
 class MaskFolder:
     """A folder of masks, paired with photos by their names: `stem`, `stem_mask` or `stem.mask`.
 
-    A mask in the same sub-folder goes before one at the top.
+    A mask in the same sub-folder goes before one at the top. Other pictures that belong to photos
+    are paired in the same way, with ends of their own: see `EDITED`.
     """
 
     folder: Place
     masks: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
+    ends: tuple[str, ...] = _ENDS
+    what: str = "masks"
 
     @classmethod
-    def read(cls, folder: Place) -> "MaskFolder":
+    def read(
+        cls, folder: Place, ends: tuple[str, ...] = _ENDS, what: str = "masks"
+    ) -> "MaskFolder":
         """The folder's masks.
+
+        Args:
+            folder: the folder.
+            ends: what may follow the stem in their names.
+            what: how messages call them.
 
         Raises:
             InputError: there is none.
@@ -223,8 +235,8 @@ class MaskFolder:
         for path, relative in _files_in(folder):
             masks.setdefault(str(relative.with_suffix("")), []).append(path)
         if not masks:
-            raise InputError(f"the folder {folder} holds no masks")
-        return cls(folder, masks)
+            raise InputError(f"the folder {folder} holds no {what}")
+        return cls(folder, masks, ends, what)
 
     def mask_for(self, photo: Found) -> Place | None:
         """The photo's mask; None where there is none.
@@ -233,15 +245,23 @@ class MaskFolder:
             InputError: there are several.
         """
         whole = str(photo.relative.with_suffix(""))
-        names = [f"{name}{end}" for name in (whole, photo.relative.stem) for end in (*_ENDS, "")]
+        names = [
+            f"{name}{end}" for name in (whole, photo.relative.stem) for end in (*self.ends, "")
+        ]
         for key in names:
             paths = [p for p in self.masks.get(key, []) if not _same(p, photo.path)]
             if len(paths) > 1:
                 names = " and ".join(sorted(map(str, paths)))
-                raise InputError(f"{photo.path} has several masks: {names}; keep one of them")
+                raise InputError(f"{photo.path} has several {self.what}: {names}; keep one of them")
             if paths:
                 return paths[0]
         return None
+
+    def lacking(self, photo: Found) -> str:
+        """What is wrong where a photo has none."""
+        stem = photo.relative.stem
+        wanted = f"there is no {self.what.removesuffix('s')} {stem} or {stem}{self.ends[0]}"
+        return f"{wanted} in {self.folder}; add one"
 
 
 def _files_in(folder: Place) -> Iterator[tuple[Place, PurePosixPath]]:
@@ -253,14 +273,14 @@ def _files_in(folder: Place) -> Iterator[tuple[Place, PurePosixPath]]:
         yield path, PurePosixPath(path.relative_to(folder))
 
 
-def without_masks(photos: Sequence[Found]) -> list[Found]:
+def without_masks(photos: Sequence[Found], ends: tuple[str, ...] = _ENDS) -> list[Found]:
     """The photos without those that are another's mask by name: `stem_mask` beside `stem`."""
     names = {str(photo.relative.with_suffix("")) for photo in photos}
-    return [photo for photo in photos if not _is_mask(str(photo.relative.with_suffix("")), names)]
+    return [p for p in photos if not _is_mask(str(p.relative.with_suffix("")), names, ends)]
 
 
-def _is_mask(name: str, names: set[str]) -> bool:
-    return any(name.endswith(end) and name.removesuffix(end) in names for end in _ENDS)
+def _is_mask(name: str, names: set[str], ends: tuple[str, ...]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in ends)
 
 
 def _same(one: Place, other: Place) -> bool:

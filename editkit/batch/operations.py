@@ -122,6 +122,11 @@ def operations() -> Mapping[str, Operation]:
     return {name: Operation(name) for name in _EDITS}
 
 
+def is_by_model(step: Any) -> bool:  # noqa: ANN401 - a `Bound`, of a module above this one
+    """Whether a model makes a step whose variables are filled in."""
+    return operations()[step.name].needs_model(getattr(step.edit, "method", None))
+
+
 def converted(name: str, value: Any, hint: Any, *, text: bool = False) -> Any:  # noqa: ANN401
     """An option's value as its edit wants it.
 

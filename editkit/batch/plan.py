@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from editkit._version import __version__
 from editkit.batch.inputs import (
+    EDITED,
     OWN,
     Found,
     MaskFolder,
@@ -19,13 +22,19 @@ from editkit.batch.inputs import (
     without_masks,
 )
 from editkit.batch.manifest import Row, Stat
-from editkit.batch.recipe import Bound, Recipe
+from editkit.batch.operations import is_by_model
+from editkit.batch.recipe import Bound, Recipe, asked_scores
 from editkit.batch.remote import Place, Url, check_here, is_url, place_of
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
+from editkit.masks.evaluate import models_in
+from editkit.masks.language import files_in, parse
+from editkit.names import PERCEPTUAL
 
 _AT_A_TIME = 8
 """Objects of a store that are read at the same time."""
+
+AREAS = "areas"
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Plan:
     Attributes:
         tasks: what runs.
         reasons: why, by task: `new`, `changed`, `interrupted`, `failed`, `missing` or `forced`.
+        changes: what has changed, by task: of `photo`, `settings`, `mask`, `files`, `model`,
+            `version` and `areas` (where those go).
         done: rows that are as they should be.
         failed: rows that failed, and would fail again.
         notes: what to tell.
@@ -68,6 +79,9 @@ class Plan:
 
     tasks: list[Task] = field(default_factory=list[Task])
     reasons: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    changes: dict[tuple[str, int], tuple[str, ...]] = field(
+        default_factory=dict[tuple[str, int], tuple[str, ...]]
+    )
     done: list[Row] = field(default_factory=list[Row])
     failed: list[Row] = field(default_factory=list[Row])
     notes: list[str] = field(default_factory=list[str])
@@ -145,20 +159,30 @@ def check_offline(recipe: Recipe, places: Iterable[Place | str]) -> None:
         check_here([*map(str, places), *files])
 
 
-def found_photos(source: str, out: Place, recipe: Recipe, *, recursive: bool = True) -> list[Found]:
-    """The photos of a folder or pattern, without results and masks that lie among them.
+def found_photos(
+    source: str,
+    out: Place,
+    recipe: Recipe,
+    *,
+    recursive: bool = True,
+    masks_out: Path | None = None,
+) -> list[Found]:
+    """The photos of a folder or pattern, without results, masks and edits that lie among them.
 
     Raises:
         InputError: there are none, or they are where the results are to go.
         BatchError: a store cannot be read.
     """
     check_offline(recipe, [source, out])
-    texts = [step.mask for step in recipe.steps if step.mask is not None]
-    masks = [path for text in texts if (path := place_of(recipe.path(text))).is_dir()]
-    within = [folder for folder in masks if _in(place_of(source), folder)]
-    photos = find_photos(source, recursive=recursive, without=[out, *within])
+    masks = _folders(recipe, [step.mask for step in recipe.steps if step.mask is not None])
+    edits = _folders(recipe, [text for step in recipe.steps for text in step.files.values()])
+    within = [folder for folder in (*masks, *edits) if _in(place_of(source), folder)]
+    results = [folder for folder in (out, masks_out) if folder is not None]
+    photos = find_photos(source, recursive=recursive, without=[*results, *within])
     if masks:  # they may lie beside the photos
         photos = without_masks(photos)
+    if edits:
+        photos = without_masks(photos, EDITED)
     check_apart(photos, out)
     return photos
 
@@ -168,6 +192,10 @@ def _in(base: Place, folder: Place) -> bool:
     if isinstance(base, Path) and isinstance(folder, Path):
         return base.resolve() in folder.resolve().parents
     return str(folder).startswith(f"{base}/")
+
+
+def _folders(recipe: Recipe, texts: Sequence[str]) -> list[Place]:
+    return [place for text in texts if (place := place_of(recipe.path(text))).is_dir()]
 
 
 def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
@@ -192,24 +220,36 @@ def mask_of(
     if folder is None:
         return recipe.path(step.mask), None
     found = folder.mask_for(photo)
-    if found is not None:
-        return str(found), None
-    stem = photo.relative.stem
-    return step.mask, f"there is no mask {stem} or {stem}_mask in {folder.folder}; add one"
+    return (str(found), None) if found is not None else (step.mask, folder.lacking(photo))
 
 
-def with_files(recipe: Recipe, step: Bound) -> Bound:
-    """A step with the paths of its files as the recipe means them.
+def with_files(
+    recipe: Recipe, step: Bound, photo: Found, folders: dict[str, MaskFolder]
+) -> tuple[Bound, str | None]:
+    """A step with the paths of its files as the recipe means them, and what is wrong with them.
+
+    Of a folder, it is the file that is called as the photo is.
+
+    Args:
+        recipe: the recipe.
+        step: the step, its variables filled in.
+        photo: the photo.
+        folders: those that were read before; what is read now is added.
 
     Raises:
-        InputError: one is a folder.
+        InputError: a folder is empty, or holds several for one photo.
     """
-    files = {name: recipe.path(text) for name, text in step.files.items()}
-    for name, path in files.items():
-        if place_of(path).is_dir():
-            hint = f"such as '{path.rstrip('/')}/{{stem}}.png'"
-            raise InputError(f"{name} is the folder {path}; give a file for each photo, {hint}")
-    return dataclasses.replace(step, files=files)
+    files, problem = dict[str, str](), None
+    for name, text in step.files.items():
+        path = recipe.path(text)
+        if path in folders or place_of(path).is_dir():
+            if path not in folders:
+                folders[path] = MaskFolder.read(place_of(path), EDITED, f"{name} pictures")
+            found = folders[path].mask_for(photo)
+            problem = problem or (folders[path].lacking(photo) if found is None else None)
+            path = path if found is None else str(found)
+        files[name] = path
+    return dataclasses.replace(step, files=files), problem
 
 
 @dataclass(frozen=True)
@@ -223,6 +263,9 @@ class Planner:
         rows: what the manifest knows.
         digests: of files.
         choice: which photos are wanted.
+        masks_out: the folder for the areas that were edited; None to write none.
+        folders: of files of steps, by their paths, as they were read.
+        segmenters: digests of the models that a mask's text asks.
     """
 
     recipe: Recipe
@@ -231,6 +274,9 @@ class Planner:
     rows: Mapping[tuple[str, int], Row]
     digests: Digests
     choice: Choice
+    masks_out: Path | None = None
+    folders: dict[str, MaskFolder] = field(default_factory=dict[str, MaskFolder])
+    segmenters: dict[str, list[str | None]] = field(default_factory=dict[str, list[str | None]])
 
     def plan(self, photos: Sequence[Found]) -> Plan:
         """What is to be done for these photos.
@@ -244,6 +290,7 @@ class Planner:
         recipe = self.recipe
         numbers = [recipe.seed + k for k in range(recipe.num)] if recipe.num > 1 else [None]
         targets = outputs_of(photos, self.out, numbers)
+        self._check_masks_out([path for paths in targets for path in paths])
         folders = mask_folders(self.recipe)
         self._ask_stores(photos, folders)
         for photo, paths in zip(photos, targets, strict=True):
@@ -287,7 +334,9 @@ class Planner:
             mask, fault = mask_of(self.recipe, step, photo, folder)
             masks.append(mask)
             problem = problem or fault
-        steps = tuple(with_files(recipe, step) for step in steps)
+        pairs = [with_files(recipe, step, photo, self.folders) for step in steps]
+        steps = tuple(step for step, _ in pairs)
+        problem = next((fault for _, fault in pairs if fault is not None), problem)
         if recipe.offline:  # a variable may have named a URL
             check_here([*masks, *(text for step in steps for text in step.files.values())])
         for variant, path in enumerate(paths):
@@ -304,8 +353,33 @@ class Planner:
                 settings=self._settings(steps, masks, seeds, path),
                 variables=variables,
                 masks=tuple(masks),
+                mask_output=self._mask_output(path),
                 problem=problem,
             )
+
+    def _mask_output(self, path: Path) -> str | None:
+        """Where the area goes that was edited in a picture."""
+        if self.masks_out is None:
+            return None
+        return str((self.masks_out / path.relative_to(self.out)).with_suffix(".png"))
+
+    def _check_masks_out(self, outputs: Sequence[Path]) -> None:
+        """Refuses a folder for masks in which two files would be one.
+
+        Raises:
+            InputError: they would.
+        """
+        taken = {str(path.absolute()).casefold(): path for path in outputs}
+        for path in outputs:
+            mask = self._mask_output(path)
+            if mask is None:
+                return
+            other = taken.setdefault(str(Path(mask).absolute()).casefold(), path)
+            if other is not path or path == Path(mask):
+                raise InputError(
+                    f"the masks of {path} and {other} would both become {mask}, or take its place; "
+                    "give --mask-out a folder of its own, and other names"
+                )
 
     def _row_place(self, photo: Found) -> str:
         table = self.recipe.table
@@ -321,49 +395,84 @@ class Planner:
         seeds: tuple[tuple[int, ...], ...],
         path: Place,
     ) -> str:
-        """Fingerprint of all that a picture depends on, beside the photo's bytes."""
+        """Fingerprints of all that a picture depends on, beside the photo's bytes, by kind."""
         recipe = self.recipe
         saving = {n: getattr(recipe, n) for n in ("jpeg", "provenance", "strict", "max_seam")}
-        whole = {
-            "steps": [self._fingerprint(s, m) for s, m in zip(steps, masks, strict=True)],
-            "seeds": seeds,
-            "weights": self.weights,
-            "dtype": recipe.dtype,
-            "saving": saving,
-            "sign": recipe.sign,
-            "gates": dict(recipe.gates),
-            "rank": recipe.rank if recipe.best_of > 1 else None,
-            "frame": recipe.frame,
-            "output": _below(path, self.out).as_posix(),
+        texts = [_mask_texts(step, mask) for step, mask in zip(steps, masks, strict=True)]
+        asked = [self._asked(text) for some in texts for text in some if text is not None]
+        parts: dict[str, Any] = {
+            "settings": {
+                "steps": [{"name": step.name, "options": _options(step)} for step in steps],
+                "seeds": seeds,
+                "dtype": recipe.dtype,
+                "saving": saving,
+                "sign": recipe.sign,
+                "gates": dict(recipe.gates),
+                "rank": recipe.rank if recipe.best_of > 1 else None,
+                "frame": recipe.frame,
+                "output": _below(path, self.out).as_posix(),
+                **({"fixed_batch": recipe.batch_size} if recipe.fixed_batch else {}),
+            },
+            "mask": [[None if t is None else self._mask_print(t) for t in some] for some in texts],
+            "files": [
+                {name: self.digests.of(place_of(path)) for name, path in step.files.items()}
+                for step in steps
+            ],
+            "model": [self.weights if self._by_model(steps) else "", asked],
+            "version": versions_of(model=self._by_model(steps), segmenters=any(asked)),
         }
-        if recipe.fixed_batch:
-            whole["fixed_batch"] = recipe.batch_size
-        text = json.dumps(whole, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        if self.masks_out is not None:  # whoever asks for none, has no use for what there is
+            parts[AREAS] = self._mask_output(path)
+        return json.dumps({name: _fingerprint(part) for name, part in parts.items()})
 
-    def _fingerprint(self, step: Bound, mask: str | None) -> dict[str, Any]:
-        options = {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
-        texts = [mask, *(options.get(n) for n in ("denoise", "condition", "composite"))]
-        files = {name: self.digests.of(place_of(path)) for name, path in step.files.items()}
-        masks = [None if text is None else self._mask_print(text) for text in texts]
-        return {"name": step.name, "options": options, "masks": masks, "files": files}
+    def _by_model(self, steps: Sequence[Bound]) -> bool:
+        """Whether the model makes a step, or judges what was made."""
+        judges = PERCEPTUAL in asked_scores(self.recipe)
+        return judges or any(is_by_model(step) for step in steps)
 
     def _mask_print(self, text: str) -> Any:  # noqa: ANN401
         """A mask file's bytes; an expression's text, and the bytes of files in it."""
-        if is_url(text) or Path(text).is_file():
+        if is_url(text):
             return self.digests.of(place_of(text))
-        return [text, *(self.digests.of(Path(name)) for name in _files_in(text))]
+        if Path(text).exists():  # of a folder, in which there is none, nothing
+            return self.digests.of(Path(text)) if Path(text).is_file() else None
+        tree = parse(text, rule=True)
+        return [text, *(self.digests.of(Path(name)) for name in _here(files_in(tree)))]
+
+    def _asked(self, text: str) -> list[str | None]:
+        """Digests of the files of segmentation models that a mask's text asks."""
+        if text not in self.segmenters:
+            found = list[str | None]()
+            if not is_url(text) and not Path(text).exists():
+                tree = parse(text, rule=True)
+                models = models_in(tree, offline=self.recipe.offline or None)
+                found = [self.digests.of(file) for model in models for file in model.files]
+            self.segmenters[text] = found
+        return self.segmenters[text]
+
+    def _check_free(self, target: Place, option: str) -> None:
+        """Refuses to put a result where another's file is.
+
+        Raises:
+            InputError: there is one.
+        """
+        if self.digests.stat(target) is not None:
+            raise InputError(
+                f"{target} exists, and is not of this batch; give --force to replace it, or "
+                f"{option} another folder"
+            )
 
     def _decide(self, task: Task, plan: Plan) -> None:
         """Puts a task where it belongs."""
         row = self.rows.get(task.key)
         target = place_of(task.output)
         ours = row is not None and row.output == printable(task.output)
-        if not ours and self.digests.stat(target) is not None and not self.choice.force:
-            raise InputError(
-                f"{target} exists, and is not of this batch; give --force to replace it, or "
-                "-o another folder"
-            )
+        if not ours and not self.choice.force:
+            self._check_free(target, "-o")
+        if task.mask_output is not None and not self.choice.force:
+            known = row is not None and AREAS not in changed_parts(row.settings, task.settings)
+            if not (ours and known):
+                self._check_free(Path(task.mask_output), "--mask-out")
         reason = self._reason(task, row, plan)
         if reason is None:
             return
@@ -380,7 +489,11 @@ class Planner:
             return "new" if row is None else "forced"
         if row.state == "running":
             return "interrupted"
-        if row.settings != task.settings or not self._same_photo(task, row, plan):
+        changes = changed_parts(row.settings, task.settings)
+        if not self._same_photo(task, row, plan):
+            changes = ("photo", *changes)
+        if changes:
+            plan.changes[task.key] = changes
             return "changed"
         return self._again(task, row, plan)
 
@@ -391,7 +504,8 @@ class Planner:
                 return "failed"
             plan.failed.append(row)
             return None
-        if self.digests.stat(place_of(task.output)) is None:
+        results = [place_of(p) for p in (task.output, task.mask_output) if p is not None]
+        if any(self.digests.stat(result) is None for result in results):
             return "missing"
         if self._altered(row, place_of(task.output)):
             plan.notes.append(f"{task.output} was changed by other hands; it stays as it is")
@@ -425,17 +539,48 @@ def _below(path: Place, folder: Place) -> PurePosixPath:
     return PurePosixPath(Path(str(path)).relative_to(Path(str(folder))))
 
 
-def _files_in(text: str) -> Iterator[str]:
-    """The files that an expression names.
+def _here(names: Iterable[str]) -> Iterator[str]:
+    """Files that an expression names, none of which may be a URL.
 
     Raises:
-        MaskError: one is a URL.
+        MaskError: one is.
     """
-    from editkit.masks.language import Pick, parse, walk
+    for name in names:
+        if is_url(name):
+            raise MaskError(f"{name} is in a mask expression; a URL can only be all of a mask")
+        yield name
 
-    for node in walk(parse(text, rule=True)):
-        if isinstance(node, Pick) and node.name == "file":
-            name = str(dict(node.args)["name"])
-            if is_url(name):
-                raise MaskError(f"{name} is in a mask expression; a URL can only be all of a mask")
-            yield name
+
+def changed_parts(before: str, now: str) -> tuple[str, ...]:
+    """What differs between two of `Task.settings`, by name; `settings` where that is not known."""
+    if before == now:
+        return ()
+    try:
+        old, new = json.loads(before), json.loads(now)
+        parts = tuple(name for name in new if old.get(name) != new[name])
+    except (ValueError, AttributeError):  # of an older version, which kept one digest of all
+        parts = ()
+    return parts or ("settings",)
+
+
+def _fingerprint(part: Any) -> str:  # noqa: ANN401
+    text = json.dumps(part, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _options(step: Bound) -> dict[str, Any]:
+    return {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
+
+
+def _mask_texts(step: Bound, mask: str | None) -> list[str | None]:
+    """The mask, and the rules by which others are made of it."""
+    options = _options(step)
+    return [mask, *(options.get(name) for name in ("denoise", "condition", "composite"))]
+
+
+def versions_of(*, model: bool, segmenters: bool) -> dict[str, str]:
+    """Versions that a picture depends on: of torch and its kin only where networks are asked."""
+    names = ["torch", "transformers"] if model or segmenters else []
+    names += ["diffusers"] if model else []
+    found = {name: importlib.metadata.version(name) for name in names}
+    return {"editkit": __version__, **found}

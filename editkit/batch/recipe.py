@@ -9,7 +9,7 @@ A step is named by its operation, whose value is the prompt; other keys are the 
 edit's class, and `mask` is a file, a folder of masks, or an expression.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -22,16 +22,12 @@ from editkit.batch.remote import as_text, is_url
 from editkit.batch.table import Table, read_table
 from editkit.batch.template import filled, has_variables, names_in, unknown
 from editkit.errors import InputError, RecipeError
-
-SCORES = ("seam", "ring", "grain")
-"""Scores that gates and ranks can name: see `editkit.photo.scores`."""
+from editkit.names import DTYPES, JPEG_MODES, SCORES, SEEDS
 
 BUILT_IN = ("stem", "name", "folder")
 """Variables that every photo has: its name without and with suffix, and the folder it is in."""
 
-SEEDS = ("photo", "same")
 Seeds = Literal["photo", "same"]
-_SINGLE = ("model", "device", "dtype", "offline", "seed", "jpeg", "provenance", "strict")
 
 
 @dataclass(frozen=True)
@@ -456,8 +452,8 @@ _SETTINGS: Mapping[str, Any] = MappingProxyType(
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "seeds": SEEDS,
-        "jpeg": ("auto", "lossless", "encode"),
-        "dtype": ("auto", "float32", "bfloat16", "float16"),
+        "jpeg": JPEG_MODES,
+        "dtype": DTYPES,
     }
 )
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -473,9 +469,10 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """What numbers of a recipe may be."""
 
 
-def settings_of(recipe: Recipe, names: Iterable[str] = _SINGLE) -> dict[str, Any]:
-    """Settings of a recipe that are single values."""
-    return {name: getattr(recipe, name) for name in names}
+def asked_scores(recipe: Recipe) -> tuple[str, ...]:
+    """The scores that decide about pictures of a recipe."""
+    ranks = recipe.rank if recipe.best_of > 1 else ()
+    return tuple(dict.fromkeys((*ranks, *recipe.gates)))
 
 
 def described(recipe: Recipe) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from editkit._version import __version__
-from editkit.batch.recipe import SCORES
+from editkit.names import SCORES
 
 
 def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str:
@@ -21,11 +21,13 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(text)
     cards = [_card(row) for row in rows]
+    # What nobody has measured is nothing to sort by.
+    known = [name for name in SCORES if any(c["scores"][name] is not None for c in cards)]
     return template.render(
         title=title,
         version=__version__,
         cards=cards,
-        scores=SCORES,
+        scores=known,
         done=sum(card["state"] == "done" for card in cards),
         failed=sum(card["state"] == "failed" for card in cards),
         running=sum(card["state"] == "running" for card in cards),

@@ -1,6 +1,7 @@
 """A batch from end to end: plan, run, remember; what fails is written down and stops nothing."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,10 +14,11 @@ from editkit.batch.home import Home
 from editkit.batch.inputs import OWN, Found
 from editkit.batch.manifest import Manifest, Stat
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
-from editkit.batch.recipe import Recipe, Step, described
+from editkit.batch.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.remote import Place, Url, place_of
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
+from editkit.names import PERCEPTUAL
 
 Listen = Callable[[Mapping[str, Any]], None]
 """Told of every event: a table with `event` and what belongs to it."""
@@ -68,6 +70,7 @@ class Batch:
         engine: where photos are edited.
         choice: which photos are wanted.
         listen: told of every event.
+        masks_out: the folder for the areas that were edited, as masks; None to write none.
     """
 
     recipe: Recipe
@@ -75,6 +78,7 @@ class Batch:
     engine: Engine
     choice: Choice = field(default_factory=Choice)
     listen: Listen = field(default=lambda event: None, repr=False)
+    masks_out: Path | None = None
 
     @property
     def manifest_path(self) -> Path:
@@ -111,8 +115,8 @@ class Batch:
         digests = Digests({} if manifest is None else manifest.known_files())
         rows = {} if manifest is None else manifest.rows()
         weights = weights_of(self.recipe)
-        planner = Planner(self.recipe, self.out, weights, rows, digests, self.choice)
-        return planner.plan(photos), digests
+        known = (weights, rows, digests, self.choice, self.masks_out)
+        return Planner(self.recipe, self.out, *known).plan(photos), digests
 
     def run(self, photos: Sequence[Found], *, sample: int | None = None) -> Summary:
         """Does what is to be done.
@@ -289,13 +293,14 @@ def _at(recipe: Recipe, key: str) -> str:
 
 
 def weights_of(recipe: Recipe) -> str:
-    """SHA-256 of the model's weights; empty where no step asks a model.
+    """SHA-256 of the model's weights; empty where nothing asks a model.
 
     Raises:
         UnknownModelError: there is no such model.
         ModelLoadError: it is not of a kind that is read.
     """
-    if not any(step.needs_model for step in recipe.steps):
+    judges = PERCEPTUAL in asked_scores(recipe)
+    if not judges and not any(step.needs_model for step in recipe.steps):
         return ""
     from editkit.models.registry import find_model
     from editkit.models.weights import weights_digest
@@ -351,6 +356,10 @@ def _put_away(task: Task, out: Place) -> None:
         aside /= target.relative_to(out)
         aside.parent.mkdir(parents=True, exist_ok=True)
         target.replace(aside)
+    if task.mask_output is not None and (area := Path(task.mask_output)).exists():
+        name = f"{target.name}.mask.png"
+        stale = aside.with_name(name) if isinstance(aside, Path) else area.with_suffix(".stale.png")
+        shutil.move(area, stale)
 
 
 def _called(photo: str, variant: int) -> str:
@@ -359,12 +368,14 @@ def _called(photo: str, variant: int) -> str:
 
 def _plan_event(plan: Plan, count: int) -> dict[str, Any]:
     reasons = list(plan.reasons.values())
+    changed = [part for parts in plan.changes.values() for part in parts]
     return {
         "event": "plan",
         "to_do": count,
         "kept": len(plan.done),
         "failed_before": len(plan.failed),
         "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "changed": {part: changed.count(part) for part in sorted(set(changed))},
         "notes": plan.notes,
     }
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from editkit.batch.operations import Operation, Parameter, operations
-from editkit.batch.recipe import BUILT_IN, RANGES, SCORES, SEEDS
+from editkit.batch.recipe import BUILT_IN, RANGES
+from editkit.names import DTYPES, JPEG_MODES, SCORES, SEEDS
 
 _SIMPLE: Mapping[Any, str] = types.MappingProxyType(
     {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -91,7 +92,7 @@ def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "model": {"type": "string", **_said(facts, "model")},
         "device": {"type": "string", **_said(facts, "device")},
-        "dtype": {"enum": ["auto", "float32", "bfloat16", "float16"], **_said(facts, "dtype")},
+        "dtype": {"enum": list(DTYPES), **_said(facts, "dtype")},
         "offline": {"type": "boolean", **_said(facts, "offline")},
         **{name: number(name) for name in ("seed", "num", "best_of")},
         "seeds": {"enum": list(SEEDS)},
@@ -104,7 +105,7 @@ def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "frame": number("frame"),
         "batch_size": {"anyOf": [number("batch_size"), {"const": "auto"}]},
         "fixed_batch": {"type": "boolean"},
-        "jpeg": {"enum": ["auto", "lossless", "encode"], **_said(facts, "jpeg")},
+        "jpeg": {"enum": list(JPEG_MODES), **_said(facts, "jpeg")},
         "provenance": {"type": "boolean", **_said(facts, "provenance")},
         "strict": {"type": "boolean", **_said(facts, "strict")},
         "max_seam": number("max_seam", "number"),

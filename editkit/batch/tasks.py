@@ -73,7 +73,9 @@ class Task:
         rejected: where it goes if it is over a limit.
         steps: what to do.
         seeds: for each candidate, the seed of each step.
-        settings: fingerprint of all that the picture depends on, beside the photo's bytes.
+        settings: fingerprints of all that the picture depends on, beside the photo's bytes, by
+            kind, as JSON: see `editkit.batch.plan.changed_parts`.
+        mask_output: where the area that was edited goes, as a mask; None to write none.
         problem: why it cannot be done, where that is known before.
         replaces: whether a file that is at `output` may be replaced, because it is ours.
         writes: whether the picture is written; without, it is made and measured only.
@@ -89,6 +91,7 @@ class Task:
     settings: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     masks: tuple[str | None, ...] = ()
+    mask_output: str | None = None
     problem: str | None = None
     replaces: bool = False
     writes: bool = True

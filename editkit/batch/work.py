@@ -21,16 +21,18 @@ import numpy as np
 
 from editkit.batch.manifest import Stat
 from editkit.batch.near import Near
-from editkit.batch.operations import operations
+from editkit.batch.operations import is_by_model, operations
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
-from editkit.photo.files import Photo, format_of, read_photo
-from editkit.photo.frame import Frame, framed
-from editkit.types import Box
+from editkit.names import PERCEPTUAL
+from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
+from editkit.ops.record import RECIPE
+from editkit.photo.files import Photo, format_of, read_photo, write_photo
+from editkit.photo.frame import Frame
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -104,7 +106,7 @@ class Bench:
     @contextmanager
     def shared_model(self, task: Task) -> "Generator[Model | None]":
         """The model for one of several edits that run side by side, if it needs one."""
-        if not any(needs_model(step) for step in task.steps):
+        if not asks_model(self.setup, task.steps):
             yield None
             return
         with self.share().edit() as model:
@@ -150,7 +152,10 @@ class Bench:
             model: this edit's share of the model; the model itself where None.
         """
         task = prepared.task or task
-        made = [self._chain(task, prepared, seeds, model) for seeds in task.seeds]
+        made = [
+            self._judged(task, self._chain(task, prepared, seeds, model), model)
+            for seeds in task.seeds
+        ]
         if self.setup.fixed_batch and model is not None:
             made = [_noted(r, f"made in calls of {self.setup.batch_size} photos") for r in made]
         if len(made) == 1:
@@ -164,6 +169,15 @@ class Bench:
         report = {**made[best].report, "candidates": told, "chosen": best}
         return dataclasses.replace(made[best], report=report)
 
+    def _judged(self, task: Task, result: "Result", model: "Model | None") -> "Result":
+        """The result with scores that cost something, where they decide."""
+        asked = {*self.setup.gates, *(self.setup.rank if len(task.seeds) > 1 else ())}
+        if PERCEPTUAL not in asked:
+            return result
+        from editkit.ops.judge import judged
+
+        return judged(result, model or self.model)
+
     def _chain(
         self, task: Task, prepared: Prepared, seeds: Sequence[int], model: "Model | None"
     ) -> "Result":
@@ -172,13 +186,14 @@ class Bench:
         for place, (bound, seed) in enumerate(zip(task.steps, seeds, strict=True)):
             mask = task.masks[place] if task.masks else bound.mask
             given: dict[str, Any] = {**self._pictures(bound), "photo": photo, "original": photo}
-            if needs_model(bound):
+            if is_by_model(bound):
                 given["model"] = model or self.model
             if mask is not None:
-                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo)
+                frame = frame_after(prepared.photo, results)
+                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo, frame)
             edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
             result = edit(*(given.get(name) for name in known[bound.name].inputs))
-            results.append(_told(result, mask))
+            results.append(with_mask_told(result, mask))
             photo = result.photo
         return chained(prepared.photo, results)
 
@@ -187,9 +202,9 @@ class Bench:
         with self._files:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
-    def _mask(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
+    def _mask(self, text: str, photo: Photo, frame: Frame | None) -> Any:  # noqa: ANN401
         with self._files:
-            return self._coverage(text, photo)
+            return mask_in(text, photo, frame, device=self.setup.device)
 
     def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
         return coverage_of(text, photo, device=self.setup.device)
@@ -206,6 +221,8 @@ class Bench:
             except PreservationError as error:
                 return _failed(task, error, result=result, photo=result.original)
         if task.writes:
+            if fault is None:
+                _write_mask(task, result)
             replaces = task.replaces or fault is not None
             target.parent.mkdir(parents=True, exist_ok=True)
             write_place(encoded.data, target, force=replaces, photo=result.original)
@@ -231,6 +248,17 @@ class Bench:
 
         sign = self.setup.sign
         return Saving(**self.setup.saving, signer=Signer(*map(Path, sign)) if sign else None)
+
+
+def _write_mask(task: Task, result: "Result") -> None:
+    """Writes the area that was edited, where that is asked for."""
+    if task.mask_output is None or result.mask is None:
+        return
+    from editkit.masks.preview import mask_photo
+
+    target = Path(task.mask_output)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_photo(mask_photo(result.mask), target, force=task.replaces)
 
 
 def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
@@ -390,97 +418,6 @@ def _noted(result: "Result", note: str) -> "Result":
     return dataclasses.replace(result, report={**result.report, "notes": notes})
 
 
-def _told(result: "Result", mask: str | None) -> "Result":
-    """The result with its record saying what the mask was given as."""
-    from editkit.ops.record import mask_told
-
-    if mask is None or result.record is None or "mask" not in result.record:
-        return result
-    told = result.record["mask"] | mask_told(mask)
-    return dataclasses.replace(result, record={**result.record, "mask": told})
-
-
-def chained(photo: Photo, results: "Sequence[Result]") -> "Result":
-    """Edits in a row as one: the last photo, compared with the first over all their masks.
-
-    Where a step put the photo into a larger frame, the first photo is compared in that frame.
-    """
-    from editkit.ops.result import Result
-
-    if len(results) == 1:
-        return results[0]
-    last = results[-1]
-    photo, union = _in_last_frame(photo, results)
-    parts = [dict(result.report) for result in results]
-    report: dict[str, Any] = {
-        "edit": "recipe",
-        "steps": parts,
-        "seed": parts[0].get("seed"),
-        "model": next((part["model"] for part in parts if part.get("model")), None),
-        "unread": "; ".join(part["unread"] for part in parts if part.get("unread")),
-        "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
-        "seconds": round(sum(part["seconds"] for part in parts), 2),
-        **(_compared(photo, last.photo, union) if union is not None else {}),
-    }
-    records = [dict(result.record or {}) for result in results]
-    shared = {k: records[0][k] for k in ("format", "versions", "original")}
-    by_models = [r for r in records if r.get("model") is not None]
-    maker = (by_models or [r for r in records if "model" in r] or [{}])[0]
-    shared |= {k: maker[k] for k in ("model", "weights") if k in maker}
-    steps = [{k: r[k] for k in ("edit", "options", "mask") if k in r} for r in records]
-    record = {**shared, "edit": "recipe", "steps": steps}
-    return Result(last.photo, report, photo, union, record, _source(results))
-
-
-def _source(results: "Sequence[Result]") -> str:
-    """Who made it: a model, if one made a part; what all say, if they say the same."""
-    from editkit.photo import xmp
-
-    said = {result.source_type for result in results}
-    if xmp.COMPOSITE in said:
-        return xmp.COMPOSITE
-    return said.pop() if len(said) == 1 else "composite"
-
-
-def _in_last_frame(photo: Photo, results: "Sequence[Result]") -> tuple[Photo, Any]:
-    """The first photo in the frame of the last, and all masks in it as one.
-
-    The latter is None where a step edited the whole photo.
-    """
-    union: Any = np.zeros(photo.size, np.float32)
-    for result in results:
-        if "photo_at" in result.report:
-            frame = Frame(result.photo.size, Box(**result.report["photo_at"]))
-            photo = framed(photo, frame)
-            union = None if union is None else _placed(union, frame)
-        if union is None or result.mask is None or result.mask.shape != union.shape:
-            union = None
-        else:
-            union = np.maximum(union, result.mask)
-    return photo, union
-
-
-def _placed(mask: Any, frame: Frame) -> Any:  # noqa: ANN401
-    whole = np.zeros(frame.size, np.float32)
-    whole[frame.box.slices] = mask
-    return whole
-
-
-def _compared(before: Photo, after: Photo, mask: Any) -> dict[str, Any]:  # noqa: ANN401
-    from editkit.masks.read import bounding_box
-    from editkit.photo.composite import compared
-    from editkit.photo.scores import nearby, scores
-
-    count, near = compared(before, after, mask), nearby(bounding_box(mask), before.size)
-    return {
-        "pixels_kept": int((mask == 0).sum()),
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), mask[near.slices]),
-    }
-
-
 def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
     """Which candidate is best: the least sum of its places in each score; of equals the first."""
     places = np.zeros(len(scores))
@@ -539,7 +476,7 @@ def _output_columns(target: Place, data: bytes, *, written: bool) -> dict[str, A
 def _step_rows(
     task: Task, result: "Result", report: Mapping[str, Any], state: str
 ) -> tuple[Mapping[str, Any], ...]:
-    parts = report["steps"] if result.report.get("edit") == "recipe" else [report]
+    parts = report["steps"] if result.report.get("edit") == RECIPE else [report]
     return tuple(
         {**_step_row(task, k, state, None), "seconds": part.get("seconds"), "report": dict(part)}
         for k, part in enumerate(parts)
@@ -588,13 +525,13 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
-    if any(needs_model(step) for step in steps):
+    if asks_model(bench.setup, steps):
         bench.share()
 
 
-def needs_model(bound: Bound) -> bool:
-    """Whether a model makes a step."""
-    return operations()[bound.name].needs_model(getattr(bound.edit, "method", None))
+def asks_model(setup: Setup, steps: Sequence[Bound]) -> bool:
+    """Whether the model makes a step, or judges what was made."""
+    return any(is_by_model(step) for step in steps) or PERCEPTUAL in (*setup.gates, *setup.rank)
 
 
 def fatal(error: BaseException) -> BatchError:

@@ -140,14 +140,19 @@ class Located:
         return FAMILIES[self.family].answers
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that loading may read."""
+        found = (file for file in sorted(self.folder.iterdir()) if file.is_file())
+        return tuple(f for f in found if f.suffix in (".json", ".txt", ".safetensors"))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the contents of all files that loading may read, in hexadecimal."""
         whole = hashlib.sha256()
-        for file in sorted(self.folder.iterdir()):
-            if file.is_file() and file.suffix in (".json", ".txt", ".safetensors"):
-                with file.open("rb") as stream:
-                    part = hashlib.file_digest(stream, "sha256").hexdigest()
-                whole.update(f"{file.name}\0{part}\n".encode())
+        for file in self.files:
+            with file.open("rb") as stream:
+                part = hashlib.file_digest(stream, "sha256").hexdigest()
+            whole.update(f"{file.name}\0{part}\n".encode())
         return whole.hexdigest()
 
 

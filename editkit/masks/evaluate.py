@@ -6,7 +6,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -26,14 +26,14 @@ from editkit.masks.checkpoints import (
     load_segmenter,
 )
 from editkit.masks.grammar import Length, Value
-from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse
+from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse, walk
 from editkit.masks.read import is_file, read_mask, read_part
 from editkit.masks.value import Mask, Masks
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
-    from editkit.masks.checkpoints import Segmenter
+    from editkit.masks.checkpoints import Located, Segmenter
 
 MaskLike = PhotoLike | Mask | Masks
 """What can be given as a mask: text that names no file is an expression."""
@@ -160,6 +160,26 @@ def evaluate(node: Node, view: View) -> Coverage:
         except EditkitError as error:
             raise _placed(error, node) from error
     return view.memo[node]
+
+
+def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[Located]":
+    """The segmentation models that a tree may ask, as far as they can be had.
+
+    Args:
+        node: the tree.
+        offline: as `find_segmenter` takes it.
+    """
+    for part in walk(node):
+        if not _is_slow(part):
+            continue
+        for number, (name, answers) in enumerate(_models(part)):
+            try:
+                found = find_segmenter(name, answers, offline=offline)
+            except EditkitError:  # whoever evaluates the tree says so
+                continue
+            yield found
+            if number == 0 and found.answers == MAPS:  # which needs no second one
+                break
 
 
 def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:

@@ -130,6 +130,13 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def files_in(node: Node) -> Iterator[str]:
+    """The files that a tree names."""
+    for part in walk(node):
+        if isinstance(part, Pick) and part.name == "file":
+            yield str(dict(part.args)["name"])
+
+
 def problem(column: int, message: str) -> MaskError:
     """An error that points at a column of the expression, from 1."""
     return MaskError(f"mask expression, column {column}: {message}")

@@ -38,8 +38,8 @@ def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) 
     """
     coverage = read_part(source, size, source_name=source_name)
     if not coverage.any():
-        name = source_name or name_of(source)
-        raise MaskError(f"the mask {name} selects nothing; white marks where to edit")
+        name = _called(source, source_name)
+        raise MaskError(f"{name} selects nothing; white marks where to edit")
     return coverage
 
 
@@ -50,7 +50,7 @@ def read_part(source: PhotoLike, size: Size, *, source_name: str | None = None) 
         MaskError: another size than the photo's.
         ImageError: not an image, or not readable.
     """
-    name = f"the mask {source_name or name_of(source)}"
+    name = _called(source, source_name)
     coverage = _coverage(source, name)
     _check_size(coverage, size, name)
     return coverage
@@ -73,6 +73,12 @@ def bounding_box(coverage: Coverage) -> Box:
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     columns = np.flatnonzero(coverage[top:bottom].any(axis=0))
     return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
+
+
+def _called(source: PhotoLike, source_name: str | None) -> str:
+    """How messages call a mask: by its file's name, or by what it was given as."""
+    name = source_name or name_of(source)
+    return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
 
 
 def _coverage(source: PhotoLike, name: str) -> Coverage:

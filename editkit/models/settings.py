@@ -1,4 +1,4 @@
-"""A model's recommended settings, and the names of the solvers. Light: imports no torch."""
+"""A model's recommended settings. Light: imports no torch."""
 
 import dataclasses
 import json
@@ -9,34 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from editkit.errors import ModelLoadError
+from editkit.names import PREFILLS, SOLVERS
 
 SETTINGS_FILE = "editkit.json"
-
-SOLVERS = (
-    "ddim",
-    "ddpm",
-    "dpmpp_2m",
-    "dpmpp_2m_karras",
-    "dpmpp_2m_sde",
-    "dpmpp_2m_sde_karras",
-    "euler",
-    "euler_karras",
-    "euler_a",
-    "heun",
-    "heun_karras",
-    "lcm",
-    "unipc",
-    "unipc_karras",
-)
-
-PREFILLS = ("none", "telea", "ns", "biharmonic", "patchmatch")
-
-ERASERS = ("diffusion", *PREFILLS[1:])
-"""What `erase` can remove things by."""
-
-REGIONS = ("auto", "each", "together")
-
-SEAMS = ("feather", "multiband", "poisson", "none")
 
 _NATIVE: Mapping[str, str] = MappingProxyType(
     {
@@ -69,11 +44,11 @@ class Settings:
 
     Attributes:
         native_size: side in pixels of the square that the model was trained on.
-        solver: one of `SOLVERS`.
+        solver: one of `editkit.names.SOLVERS`.
         steps: steps of the whole schedule; a strength below 1 runs that share of them.
         guidance: scale of classifier-free guidance; 1 asks only the prompt.
         strength: in (0, 1], of an inpainting that starts from `prefill`.
-        prefill: what fills the hole before the sampler starts, one of `PREFILLS`.
+        prefill: what fills the hole before the sampler starts, one of `PREFILLS` there.
         detail: in [0, 1], strength of the passes that paint a hole larger than the native size once
             more in tiles; 0 makes none.
         mask_growth_latent: latent cells by which the part that may change exceeds the hole.

@@ -9,26 +9,24 @@ import numpy as np
 from editkit.errors import InputError, MaskError
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
-from editkit.ops.edit import whole, within
+from editkit.names import MAKERS, MOTIONS
+from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
-from editkit.ops.result import Report, Result, plain, versions
+from editkit.ops.result import Result, plain, versions
 from editkit.photo import colour, xmp
 from editkit.photo.changes import THRESHOLD, Overlay, find_changes, lay
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.harmonise import Harmony, blend_of, harmonised
-from editkit.photo.register import MOTIONS, Registration, register
+from editkit.photo.register import Registration, register
 from editkit.photo.scores import nearby, scores
 from editkit.photo.warp import sampled, scale_of
-from editkit.types import Coverage
+from editkit.types import Coverage, Report
 
-MAKERS = {
-    "model": xmp.COMPOSITE,
-    "person": "humanEdits",
-    "photos": "compositeCapture",
-    "unknown": "composite",
-}
-"""Who may have made an edit, and the IPTC DigitalSourceType that says so."""
+_SOURCES: dict[str, str] = dict(
+    zip(MAKERS, (xmp.COMPOSITE, "humanEdits", "compositeCapture", "composite"), strict=True)
+)
+"""The IPTC DigitalSourceType that says who made an edit."""
 
 _BY_MODELS = (xmp.COMPOSITE, xmp.GENERATED, "compositeSynthetic")
 _MOST = 0.6
@@ -48,20 +46,20 @@ class Composite:
 
     Attributes:
         motion: how the edited picture may lie on the original, one of
-            `editkit.photo.register.MOTIONS`: the simplest that explains it in `auto`, frame on
+            `editkit.names.MOTIONS`: the simplest that explains it in `auto`, frame on
             frame in `none`.
         threshold: how many times the usual difference of the rest is a change.
         grow: pixels to add around what was found; two, or one of the edited picture's, unless
             given. A mask that was given is not grown.
         drift: undo what the whole picture's colours changed by.
         match: carry the photo's own colours at the area's edge into it.
-        seam: how the area passes into the photo, one of `editkit.photo.harmonise.BLENDS`;
+        seam: how the area passes into the photo, one of `editkit.names.SEAMS`;
             `multiband` unless given, or `feather` where a feather is given.
         feather: width in photo pixels over which it does so by `feather`.
         grain: how much of the photo's noise, that the edit lacks, is added to it.
         sharpen: bring the area to the sharpness of what surrounds it.
-        made_by: who made the edit, one of `MAKERS`, for the file's metadata; in `auto` what the
-            edited file says of itself, else `unknown`.
+        made_by: who made the edit, one of `editkit.names.MAKERS`, for the file's metadata; in
+            `auto` what the edited file says of itself, else `unknown`.
         seed: of grain and dither.
     """
 
@@ -224,9 +222,9 @@ class Composite:
         if any(name in _BY_MODELS for name in said):
             return xmp.COMPOSITE
         if self.made_by != "auto":
-            return MAKERS[self.made_by]
+            return _SOURCES[self.made_by]
         own = said[1]
-        return own if own is not None and own in MAKERS.values() else MAKERS["unknown"]
+        return own if own is not None and own in _SOURCES.values() else _SOURCES["unknown"]
 
 
 def _drift_told(over: Overlay) -> list[float] | None:

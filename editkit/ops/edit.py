@@ -20,7 +20,8 @@ from editkit.diffusion.solvers import Solver
 from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
 from editkit.errors import InputError
 from editkit.models.base import Hole, Model, Text
-from editkit.models.settings import SOLVERS, Settings
+from editkit.models.settings import Settings
+from editkit.names import SOLVERS
 from editkit.ops.canvas import reduce_mask, sample_mask
 from editkit.ops.checks import readable, whole, within
 from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
@@ -45,7 +46,7 @@ class Edit:
         guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
         guidance_interval: noise levels sigma in (low, high] that are guided.
         seed: of all noise; the same seed gives the same picture.
-        solver: one of `editkit.models.settings.SOLVERS`.
+        solver: one of `editkit.names.SOLVERS`.
         work_size: side in pixels of the square whose area the model works on.
         compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
             sampled, masks are sampled at nearest pixels, blending follows each step.

@@ -18,7 +18,7 @@ class Erase(Inpaint):
     """Replace what the mask covers by what might be behind it: `Inpaint` without a prompt.
 
     Attributes:
-        method: one of `editkit.models.settings.ERASERS`. All but `diffusion` are classical: they
+        method: one of `editkit.names.ERASERS`. All but `diffusion` are classical: they
             need no model, and of the other parameters take `seed`, `composite` and `regions`.
     """
 

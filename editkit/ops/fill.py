@@ -15,17 +15,17 @@ from editkit.errors import InputError
 from editkit.masks.derive import check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
-from editkit.models.settings import ERASERS
+from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.result import Report, Result, plain, versions
+from editkit.ops.result import Result, plain, versions
 from editkit.photo import colour, xmp
 from editkit.photo.composite import blend_into, compared
 from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.parts import REGIONS, Part, split
+from editkit.photo.parts import Part, split
 from editkit.photo.prefill import fill
 from editkit.photo.scores import nearby, scores
-from editkit.types import Box, Coverage, Size
+from editkit.types import Box, Coverage, Report, Size
 
 if TYPE_CHECKING:
     from editkit.ops.api import ModelLike
@@ -43,7 +43,7 @@ class Fill:
     """Parameters of erasing by a classical method; `Erase` hands over to it.
 
     Attributes:
-        method: one of `editkit.models.settings.ERASERS`, but `diffusion`.
+        method: one of `editkit.names.ERASERS`, but `diffusion`.
         seed: of PatchMatch's search.
         composite: what reaches the photo, as text: `~grow:8` refines the mask.
         regions: which marks of the mask are worked on together: see `MaskedEdit`.

@@ -17,11 +17,12 @@ from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, coverage_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
-from editkit.models.settings import PREFILLS, REGIONS, Settings
+from editkit.models.settings import Settings
+from editkit.names import PREFILLS, REGIONS
 from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_values
 from editkit.ops.edit import Edit, Progress, Session, open_session, within
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.result import Report, Result, describe
+from editkit.ops.result import Result, describe
 from editkit.ops.work import Meter, Work, seed_for
 from editkit.photo.blend import poisson
 from editkit.photo.composite import compared, composite
@@ -39,7 +40,7 @@ from editkit.photo.regions import (
 )
 from editkit.photo.scores import nearby, scores
 from editkit.tensors import LatentMask, Latents, Pixels
-from editkit.types import Box, Coverage, Rgb, Size
+from editkit.types import Box, Coverage, Report, Rgb, Size
 
 _OVERLAP = 8
 """Windows overlap by this share of their side; their grid moves, so it need not be much."""
@@ -53,10 +54,10 @@ class MaskedEdit(Edit):
         strength: in (0, 1]; below 1 the walk starts from the photo (pre-filled, if so asked),
             noised to that share of the schedule.
         regions: which marks of the mask are worked on together, one of
-            `editkit.models.settings.REGIONS`: `each` by itself, all `together`, or in `auto`
+            `editkit.names.REGIONS`: `each` by itself, all `together`, or in `auto`
             those that the model sees no smaller for being together.
         prefill: what fills the hole before the sampler starts, one of
-            `editkit.models.settings.PREFILLS`. Its strength is recommended by the model; without
+            `editkit.names.PREFILLS`. Its strength is recommended by the model; without
             one the walk starts from noise, unless a strength is given.
         context: how far the worked region exceeds the mask on each side, as a share of the mask's
             longer side.
@@ -70,7 +71,7 @@ class MaskedEdit(Edit):
             size once more, in tiles, at twice the scale each time until it is the photo's; 0 makes
             none, and leaves it soft.
         seam: how what was painted passes into the photo, inside the mask, one of
-            `editkit.photo.harmonise.BLENDS`; never into what the hole covers. `multiband` unless a
+            `editkit.names.SEAMS`; never into what the hole covers. `multiband` unless a
             feather is given.
         feather: width in photo pixels over which it does so by `feather`.
         grain: how much of the noise around the hole, that what was painted lacks, is added to it:

@@ -29,7 +29,7 @@ class Outpaint(Inpaint):
         size: of the whole picture.
         aspect: of the whole picture, such as `16:9`: width to height.
         anchor: where the photo stays in a size or an aspect: one of
-            `editkit.photo.frame.ANCHORS`; the centre unless given.
+            `editkit.names.ANCHORS`; the centre unless given.
     """
 
     left: int | str = 0

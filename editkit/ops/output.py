@@ -14,6 +14,7 @@ from PIL import Image
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
+from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
 from editkit.photo import containers, jpeg, metadata, xmp
 from editkit.photo.composite import compared
@@ -25,12 +26,11 @@ from editkit.photo.files import (
     is_lossy,
     read_photo,
 )
+from editkit.types import Report
 
 if TYPE_CHECKING:
-    from editkit.ops.result import Report, Result
+    from editkit.ops.result import Result
     from editkit.photo.signing import Signer
-
-JPEG_MODES = ("auto", "lossless", "encode")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Encoded:
     """
 
     data: bytes = field(repr=False)
-    evidence: "Report"
+    evidence: Report
 
 
 def encode(result: "Result", format_: str, saving: Saving, folder: Path | None = None) -> Encoded:
@@ -196,7 +196,7 @@ def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blo
     return jpeg.with_segments(made, segments), blocks
 
 
-def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks | None) -> "Report":
+def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks | None) -> Report:
     """What the file shows when it is read again."""
     again = read_photo(data)
     found: dict[str, Any] = {"lossless": not is_lossy(format_)}
@@ -219,7 +219,7 @@ def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks |
     return found
 
 
-def _check_strict(evidence: "Report", report: Any, saving: Saving) -> None:  # noqa: ANN401
+def _check_strict(evidence: Report, report: Any, saving: Saving) -> None:  # noqa: ANN401
     """Holds a file to what strictness promises.
 
     Raises:

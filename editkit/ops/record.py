@@ -22,6 +22,11 @@ Record = Mapping[str, Any]
 
 FORMAT = 1
 
+RECIPE = "recipe"
+"""What a record of several edits in a row calls itself."""
+
+_FILES = ("original", "edited", "mask")
+
 
 def record_of(
     edit: Any,  # noqa: ANN401 - a dataclass: an `Edit`, or a `Fill`
@@ -81,9 +86,11 @@ def with_paths_from(record: Record, folder: Path | None) -> dict[str, Any]:
     So a file that is passed on tells no more of the machine that it was made on than it must.
     """
     out = dict(record)
-    for part in ("original", "edited", "mask"):
+    for part in _FILES:
         if "path" in out.get(part, {}):
             out[part] = {**out[part], "path": _seen_from(Path(out[part]["path"]), folder)}
+    if "steps" in out:
+        out["steps"] = [with_paths_from(step, folder) for step in out["steps"]]
     return out
 
 
@@ -95,9 +102,6 @@ def edit_of(record: Record) -> Any:  # noqa: ANN401 - each kind is called with i
     """
     import editkit
 
-    if record.get("edit") == "recipe":
-        count = len(record.get("steps", ()))
-        raise InputError(f"it was made by a recipe of {count} steps; repeat it by `editkit apply`")
     if record.get("format") != FORMAT or record.get("edit") not in editkit.__all__:
         raise InputError(f"the record {record.get('edit')!r} is of another version of editkit")
     kind = getattr(editkit, record["edit"])

@@ -15,15 +15,12 @@ from PIL import Image
 from editkit._version import __version__
 from editkit.photo import xmp
 from editkit.photo.files import Photo, format_of, write_bytes
-from editkit.types import Coverage
+from editkit.types import Coverage, Report
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
     from editkit.ops.edit import Edit
     from editkit.ops.output import Encoded, Saving
-
-Report = dict[str, Any]
-"""A table of what was done, of plain values: JSON writes it as it is."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -235,7 +235,7 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
             "the edited picture shows nothing else than the original; is it the right file? "
             "A lower --threshold finds more, MASK names the place"
         )
-    return _grown(found if over.exact else _rounded(found, _GAP / pixel), over, grow)
+    return _grown(found if over.exact else rounded(found, _GAP / pixel), over, grow)
 
 
 def _marked(over: Overlay, threshold: float) -> tuple[Bits, NDArray[np.uint8]]:
@@ -420,7 +420,7 @@ def _cleaned(weak: Bits, excess: NDArray[np.uint8], evidence: float) -> Bits:
     return (closed & _spread_out(kept, cell, weak.shape)) | solid
 
 
-def _rounded(bits: Bits, gap: float) -> Bits:
+def rounded(bits: Bits, gap: float) -> Bits:
     """Each connected part with its notches closed: edits are made within outlines.
 
     Args:

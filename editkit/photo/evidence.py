@@ -1,7 +1,6 @@
 """What files themselves show: two of them compared, and what one of them carries."""
 
 import warnings
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,9 +12,7 @@ from editkit.photo import colour, jpeg, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import Photo, turned_back
 from editkit.photo.scores import nearby, scores
-from editkit.types import Coverage, Size
-
-Report = dict[str, Any]
+from editkit.types import Coverage, Report, Size
 
 _CARRIED = ("icc_profile", "exif", "iptc", "dpi")
 

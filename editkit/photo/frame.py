@@ -10,25 +10,13 @@ from typing import Any
 import numpy as np
 
 from editkit.errors import InputError
+from editkit.names import ANCHORS
 from editkit.photo import colour, metadata
 from editkit.photo.files import MAX_PIXELS, Photo
 from editkit.types import Box, Coverage, Size
 
 SIDES = ("left", "right", "top", "bottom")
 """The sides that a frame can grow at, of the upright photo."""
-
-ANCHORS = (
-    "center",
-    "left",
-    "right",
-    "top",
-    "bottom",
-    "top-left",
-    "top-right",
-    "bottom-left",
-    "bottom-right",
-)
-"""Where in the frame the photo stays."""
 
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(%?)")
 _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(\d{1,6}(?:\.\d{1,6})?)")
@@ -73,7 +61,7 @@ def plan_frame(
             (left, right) or height (top, bottom).
         size: the size of the frame.
         aspect: width to height, such as `16:9`.
-        anchor: one of `ANCHORS`; for a size or an aspect.
+        anchor: one of `editkit.names.ANCHORS`; for a size or an aspect.
 
     Raises:
         InputError: options that contradict each other, add nothing, would cut the photo, or make a

@@ -6,15 +6,13 @@ import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.read import bounding_box
+from editkit.names import SEAMS
 from editkit.photo import blend
 from editkit.photo.field import recoloured, ring_of
 from editkit.photo.grain import regrained
 from editkit.photo.membrane import Hole, Values
 from editkit.photo.sharpness import sharpened
 from editkit.types import Box, Rgb
-
-BLENDS = ("feather", "multiband", "poisson", "none")
-"""The ways in which a patch passes into a photo."""
 
 _AROUND = 64
 
@@ -25,7 +23,7 @@ class Harmony:
 
     Attributes:
         colour: carry what the patch's colours are off by around the hole smoothly across it.
-        blend: how the patch passes into the photo, one of `BLENDS`.
+        blend: how the patch passes into the photo, one of `editkit.names.SEAMS`.
         feather: pixels over which it does so, where `blend` is "feather".
         grain: add what the patch lacks of the noise around the hole, times this; 0 is none.
         sharpen: bring the patch to the sharpness of the photo around the hole.
@@ -43,8 +41,8 @@ class Harmony:
         Raises:
             InputError: an unknown blend, or a number that is out of range.
         """
-        if self.blend not in BLENDS:
-            raise InputError(f"unknown blend {self.blend!r}; choose one of {', '.join(BLENDS)}")
+        if self.blend not in SEAMS:
+            raise InputError(f"unknown blend {self.blend!r}; choose one of {', '.join(SEAMS)}")
         if not 0 <= self.feather <= 1000:
             raise InputError(f"feather is {self.feather!r}; give a number from 0 to 1000")
         if not 0 <= self.grain <= 4:
@@ -59,8 +57,8 @@ def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
     Raises:
         InputError: an unknown seam, or a feather with another seam.
     """
-    if seam is not None and seam not in BLENDS:
-        raise InputError(f"unknown seam {seam!r}; choose one of {', '.join(BLENDS)}")
+    if seam is not None and seam not in SEAMS:
+        raise InputError(f"unknown seam {seam!r}; choose one of {', '.join(SEAMS)}")
     if feather is None:
         return seam or "multiband", 2.0
     if seam not in (None, "feather"):

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from editkit.errors import InputError
 from editkit.masks.read import bounding_box
+from editkit.names import REGIONS
 from editkit.types import Box, Coverage
-
-REGIONS = ("auto", "each", "together")
-"""The ways of `split`."""
 
 _LARGEST = 1 << 25
 _GROWTH = 1.1
@@ -46,7 +44,7 @@ def split(coverage: Coverage, how: str, reach: float) -> list[Part]:
 
     Args:
         coverage: (H, W), somewhere above 0.
-        how: one of `REGIONS`.
+        how: one of `editkit.names.REGIONS`.
         reach: side in pixels of a square.
 
     Raises:

@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
+from editkit.names import PREFILLS
 from editkit.photo.patchmatch import patchmatch
 from editkit.types import Rgb
-
-PREFILLS = ("none", "telea", "ns", "biharmonic", "patchmatch")
-"""The methods of `prefill`."""
 
 _GREY = 127
 _RADIUS = 5
@@ -23,7 +21,7 @@ def prefill(image: Rgb, hole: NDArray[np.bool_], method: str, *, seed: int = 0) 
     Args:
         image: (H, W, 3) uint8.
         hole: (H, W), true where to fill.
-        method: one of `PREFILLS`; `none` gives the image back as it is.
+        method: one of `editkit.names.PREFILLS`; `none` gives the image back as it is.
         seed: of what is searched for at random.
 
     Raises:
@@ -45,7 +43,7 @@ def fill(
     Args:
         samples: (H, W) or (H, W, C) uint8 or uint16.
         hole: (H, W), true where to fill.
-        method: one of `PREFILLS`.
+        method: one of `editkit.names.PREFILLS`.
         seed: of what is searched for at random.
         guide: how the samples look, where they are no grey or RGB; for `patchmatch`.
 

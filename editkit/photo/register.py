@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
+from editkit.names import MOTIONS
 from editkit.photo.files import Photo
 from editkit.photo.warp import Matrix, Points, corners, framed, moved, reduced, scale_of, view
 from editkit.types import Coverage, Rgb, Size
-
-MOTIONS = ("auto", "none", "shift", "scale", "affine", "perspective")
-"""What `register` may find: nothing but the frame's scale, a shift, a scale and a shift, ..."""
 
 _GRID = 3_000_000
 _FEATURES = 1000
@@ -49,7 +47,7 @@ class Registration:
 
     Attributes:
         matrix: places in the photo to places in the copy.
-        motion: the simplest of `MOTIONS` that explains it.
+        motion: the simplest of `editkit.names.MOTIONS` that explains it.
         points: how many places of the photo were looked for in the copy.
         agreeing: how many of them agree on the motion.
         residual: root mean square of their disagreement, in pixels of the photo; None where
@@ -86,7 +84,8 @@ def register(
         photo: the photo before.
         copy: the photo after, of any size.
         changed: what is known to have changed, at the photo's size; it is not looked at.
-        motion: one of `MOTIONS`.
+        motion: one of `editkit.names.MOTIONS`: nothing but the frame's scale, a shift, a scale
+            and a shift, and so on.
 
     Raises:
         InputError: an unknown motion, or pictures of which too little agrees.

@@ -193,12 +193,6 @@ def test_edits_from_elsewhere_are_brought_home(photos: Path, batch: MakeBatch) -
     assert ("b.jpg", 0) not in reasons
 
 
-def test_a_folder_of_edits_is_refused_at_once(photos: Path, batch: MakeBatch) -> None:
-    recipe = Recipe((step("composite", edited=str(photos)),))
-    with pytest.raises(InputError, match=r"edited is the folder .*/\{stem\}\.png"):
-        run(batch(recipe=recipe))
-
-
 STEPS = [
     PATCHED,
     {"erase": None, "mask": "{stem}.png", "steps": 4, "negative": "x"},

@@ -243,6 +243,27 @@ def test_the_best_of_several_is_the_one_with_the_least_seam(
         assert a.tobytes() == b.tobytes()
 
 
+def test_a_model_may_say_which_is_best(photos: Path, batch: MakeBatch, recipe: Recipe) -> None:
+    """The score is there only where it decides; it chooses, and it keeps out."""
+    del photos
+    given = {"best_of": 3, "rank": ("perceptual",)}
+    run(batch("best", recipe=dataclasses.replace(recipe, **given)))
+    found = dict[str, float]()
+    for row in read_rows(Path("best/.editkit")):
+        report = json.loads(row["report"])
+        scores = [candidate["scores"]["perceptual"] for candidate in report["candidates"]]
+        assert len(set(scores)) == 3
+        assert report["chosen"] == int(np.argmin(scores))
+        found[row["photo"]] = report["scores"]["perceptual"]
+    limit = sorted(found.values())[1]
+    gated = dataclasses.replace(recipe, **given, gates={"perceptual": limit})
+    worse = {photo for photo, value in found.items() if value > limit}
+    assert set(run(batch("gated", recipe=gated)).failed) == worse
+    run(batch("without", recipe=recipe))
+    (row, *_) = read_rows(Path("without/.editkit"))
+    assert "perceptual" not in json.loads(row["report"])["scores"]
+
+
 def test_ranks_and_limits() -> None:
     scores = [{"seam": 2.0, "ring": 1.0}, {"seam": 1.0, "ring": 3.0}, {"seam": 1.5, "ring": 1.0}]
     assert best_of(scores, ["seam"]) == 1

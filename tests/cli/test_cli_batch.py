@@ -160,7 +160,7 @@ def test_one_recipe_for_one_photo_and_for_many(photos: Path, checkpoints: dict[i
     assert shell.call("apply", "r.yaml", "photos/a.png", "-q").code == 0
     one, many = Path("photos/a.edit.png"), Path("out/a.png")
     assert same(one, many)
-    assert "a recipe of 2 steps" in shell.call("replay", many, "-m", checkpoints[9]).refused()
+    assert shell.call("replay", many, "-m", checkpoints[9]).code == 0
     piped = shell.call("apply", "r.yaml", "-", stdin=Path("photos/a.png").read_bytes())
     assert piped.code == 0
     assert piped.out.startswith(b"\x89PNG")
@@ -198,7 +198,6 @@ def test_a_list_of_files_on_standard_input(photos: Path, here: tuple[str, ...]) 
         (("erase", "photos", "--mask", BOX, "--method", "ns", "-n", "2"), "the same for every"),
         (("outpaint", "photos"), "nothing to add"),
         (("outpaint", "photos", "--left", "5", "--aspect", "2:1"), "contradict each other"),
-        (("composite", "photos", "photos", "-o", "out"), "edited is the folder photos; give"),
         (("no.yaml", "photos", "out"), "no.yaml cannot be read"),
         (("edit", "photos", "out"), "No such command 'edit'"),
         (("inpaint", "photos", "--mask", BOX, "-n", "2", "--best-of", "2"), "exclude each other"),

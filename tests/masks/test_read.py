@@ -178,3 +178,14 @@ def test_50_megapixels() -> None:
     coverage = np.zeros((5000, 10000), np.float32)
     coverage[4000, 9000] = 0.01
     assert bounding_box(coverage) == Box(4000, 9000, 4001, 9001)
+
+
+def test_messages_call_what_has_no_name_by_what_it_is() -> None:
+    for mask, said in (
+        (np.ones((4, 5), np.float32), r"^the mask in the given array is 5x4, the photo is 6x4"),
+        (Image.new("L", (5, 4), 255), r"^the mask in the given image is 5x4, the photo is 6x4"),
+        (np.zeros((4, 6), np.float32), r"^the mask in the given array selects nothing"),
+        (np.full((4, 6), 2.0), r"^the mask in the given array goes from 2 to 2"),
+    ):
+        with pytest.raises(MaskError, match=said):
+            read_mask(mask, Size(4, 6))

@@ -17,7 +17,8 @@ from PIL import Image
 import editkit
 from editkit import Generate, Img2Img, Inpaint, InputError, MaskError, Outpaint, Resample, Result
 from editkit.models.base import Model
-from editkit.models.settings import SOLVERS, Settings
+from editkit.models.settings import Settings
+from editkit.names import SOLVERS
 from editkit.ops import api
 from editkit.photo.files import read_photo
 from editkit.types import Size

@@ -12,7 +12,7 @@ from PIL import Image
 import editkit
 from editkit import Erase, InputError, MaskError
 from editkit.models.base import Model
-from editkit.models.settings import ERASERS
+from editkit.names import ERASERS
 from editkit.ops.fill import Fill
 from editkit.ops.replay import find_replay
 from editkit.photo import xmp

@@ -140,7 +140,7 @@ def test_a_file_says_how_to_repeat_it(tiny9: Model, tmp_path: Path) -> None:
     packet = read_photo(file).carried["xmp"]
     assert xmp.source_of(packet) == "compositeWithTrainedAlgorithmicMedia"
     found = find_replay(file)
-    assert found.mask is None
+    assert [part.mask for part in found.parts] == [None]
     done = found.run(tiny9)
     assert done["same"]
     assert done["differences"] == []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit import MaskError
-from editkit.photo.changes import Found, _rounded, find_changes, lay
+from editkit.photo.changes import Found, rounded, find_changes, lay
 from editkit.photo.drift import fit_drift, no_drift
 from editkit.photo.files import read_photo
 from editkit.photo.register import register
@@ -91,7 +91,7 @@ def test_notches_are_closed_and_parts_stay_parts() -> None:
     bits[10:70, 10:70] = True
     bits[30:36, 40:70] = False
     bits[20:40, 74:110] = True
-    closed = _rounded(bits, 4.0)
+    closed = rounded(bits, 4.0)
     assert np.all(closed[10:70, 10:70][:, :52])
     assert np.all(closed[bits])
     assert not closed[:, 70:74].any()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from editkit.errors import ImageError
-from editkit.photo import files
+from editkit.photo import writing
 from editkit.photo.files import Photo, check_target, encode_photo, is_lossy, read_photo, write_photo
 
 RNG = np.random.default_rng(11)
@@ -146,13 +146,13 @@ def test_a_target_that_appears_meanwhile_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
 ) -> None:
     path = tmp_path / "a.png"
-    encode = files.encode_photo
+    encode = writing.encode_photo
 
     def late(photo: Photo, format: str) -> bytes:  # noqa: A002
         path.write_bytes(b"mine")
         return encode(photo, format)
 
-    monkeypatch.setattr(files, "encode_photo", late)
+    monkeypatch.setattr(writing, "encode_photo", late)
     if not links:
         monkeypatch.setattr(os, "link", no_links)
     with pytest.raises(ImageError, match="exists"):
@@ -181,7 +181,7 @@ def no_unnamed(*_: object) -> None:
 def test_systems_without_unnamed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, force: bool
 ) -> None:
-    monkeypatch.setattr(files, "_unnamed", no_unnamed)
+    monkeypatch.setattr(writing, "_unnamed", no_unnamed)
     photo = photo_of("RGB")
     write_photo(photo, tmp_path / "a.png", force=force)
     assert np.array_equal(read_photo(tmp_path / "a.png").samples, photo.samples)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from editkit.errors import InputError
+from editkit.names import ANCHORS
 from editkit.photo.files import read_photo
-from editkit.photo.frame import ANCHORS, border_of, framed, plan_frame
+from editkit.photo.frame import border_of, framed, plan_frame
 from editkit.types import Box, Size
 
 PHOTO = Size(427, 640)

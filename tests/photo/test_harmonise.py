@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from editkit.errors import InputError
-from editkit.models.settings import SEAMS
+from editkit.names import SEAMS
 from editkit.photo import blend
 from editkit.photo.composite import composite
 from editkit.photo.field import colour_field, recoloured
 from editkit.photo.files import Photo
-from editkit.photo.harmonise import BLENDS, Harmony, harmonised
+from editkit.photo.harmonise import Harmony, harmonised
 from editkit.photo.scores import scores
 from editkit.photo.sharpness import sharpened
 from editkit.types import Box, Size
@@ -39,7 +39,7 @@ STEPS = {
 HARMONIES = st.builds(
     Harmony,
     colour=st.booleans(),
-    blend=st.sampled_from(BLENDS),
+    blend=st.sampled_from(SEAMS),
     feather=st.floats(0, 20),
     grain=st.sampled_from([0, 0.5, 1, 4]),
     sharpen=st.booleans(),
@@ -322,7 +322,3 @@ def test_shapes_that_do_not_fit() -> None:
         harmonised(patch, photo, np.ones((9, 7), np.bool_), OFF)
     with pytest.raises(InputError, match=r"8, 8"):
         harmonised(patch[:8], photo, np.ones((9, 8), np.bool_), OFF)
-
-
-def test_the_command_line_knows_every_blend() -> None:
-    assert SEAMS == BLENDS

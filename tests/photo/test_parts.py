@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from editkit.errors import InputError, MaskError
-from editkit.models.settings import REGIONS as OFFERED
+from editkit.names import REGIONS
 from editkit.photo import parts
-from editkit.photo.parts import REGIONS, split
+from editkit.photo.parts import split
 
 MASKS = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30))
 
@@ -104,7 +104,3 @@ def test_senseless_calls_are_refused() -> None:
         split(np.ones((4, 4), np.float32), "some", 10)
     with pytest.raises(MaskError, match="nothing"):
         split(blank(), "each", 10)
-
-
-def test_the_command_line_offers_the_same_ways() -> None:
-    assert OFFERED == REGIONS

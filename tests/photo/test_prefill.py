@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from editkit.errors import InputError
-from editkit.photo.prefill import PREFILLS, fill, prefill
+from editkit.names import PREFILLS
+from editkit.photo.prefill import fill, prefill
 
 FILLING = [method for method in PREFILLS if method != "none"]
 SHAPES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 50), (50, 1), (4, 30), (40, 40)]

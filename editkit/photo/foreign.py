@@ -1,0 +1,74 @@
+"""Where errors of Pillow and of the system become ours, and Pillow's extra formats are let in."""
+
+import importlib
+import struct
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from editkit.errors import ImageError
+
+EXTRAS = {"HEIF": ("pillow_heif", "heic"), "JXL": ("pillow_jxl", "jxl")}
+"""Formats that want a package beside Pillow: its module, and our extra that brings it."""
+
+PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on files that are damaged or no images."""
+
+
+def let_in(name: str) -> None:
+    """Lets Pillow read and write a format of `EXTRAS`.
+
+    Raises:
+        ImageError: the package for it is not installed.
+    """
+    module, extra = EXTRAS[name]
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        advice = f"install it with pip install 'editkit[{extra}]'"
+        raise ImageError(f"{name} needs the package {module}; {advice}") from error
+    if name == "HEIF":
+        found.register_heif_opener()
+
+
+@contextmanager
+def system_errors(what: str) -> Generator[None]:
+    """Turns what the operating system refuses into ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"{what}: there is no such file; check the name") from error
+    except PermissionError as error:
+        raise ImageError(f"{what}: permission denied") from error
+    except (OSError, ValueError) as error:  # a name with a null character is a ValueError
+        raise ImageError(f"{what}: {reason_of(error)}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What a foreign error says, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return one_line(str(text))
+
+
+def one_line(text: str) -> str:
+    """A text without breaks of lines."""
+    return " ".join(text.split())

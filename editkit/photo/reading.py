@@ -1,0 +1,460 @@
+"""Photos from files, arrays and Pillow images.
+
+Samples are kept as they are stored (`colour.py` holds the rule for modes), upright: the EXIF
+orientation is applied on reading and taken out of the metadata. Inputs are never modified.
+
+Pillow's own switches are respected, not set: with `ImageFile.LOAD_TRUNCATED_IMAGES` turned on
+elsewhere in the process, Pillow no longer reports a file that was cut short.
+"""
+
+import hashlib
+import os
+import stat
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO, IOBase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from editkit.errors import ImageError
+from editkit.photo import colour, containers, metadata, tiff
+from editkit.photo.colour import Samples
+from editkit.photo.foreign import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
+from editkit.types import Box, Rgb, Size, Stream
+
+MAX_PIXELS = 178_956_970
+"""The largest photo read unless told otherwise; also the most that Pillow opens by itself."""
+
+_DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
+
+
+@runtime_checkable
+class TensorLike(Protocol):
+    """A tensor of torch, known by its methods so that torch need not be imported here."""
+
+    def detach(self) -> "TensorLike":
+        """The tensor without its gradient."""
+        ...
+
+    def cpu(self) -> "TensorLike":
+        """The tensor in main memory."""
+        ...
+
+    def numpy(self) -> NDArray[Any]:
+        """The tensor as an array."""
+        ...
+
+
+PhotoLike = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | BinaryIO
+    | IOBase  # what open files are while running; BinaryIO is known to type checkers only
+    | Image.Image
+    | NDArray[Any]
+    | TensorLike
+)
+"""A path, the bytes of a file, an open file, a Pillow image, or samples.
+
+Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1].
+Tensors are (C, H, W) or (1, C, H, W) with C of 1, 3 or 4, in [0, 1].
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as it is stored, upright."""
+
+    samples: Samples
+    """(H, W) or (H, W, C) of uint8, or uint16; not writable when read by `read_photo`."""
+
+    mode: str
+    """One of `colour.CHANNELS`: L, LA, RGB, RGBA, CMYK, or those with 16 bits a sample."""
+
+    format: str | None = None
+    """Pillow's name of the container it came in; None where there was none."""
+
+    path: Path | None = None
+    """The file it came from, which is never written to."""
+
+    carried: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What is written back beside the samples: see `metadata.py`."""
+
+    notes: tuple[str, ...] = ()
+    """One line for each thing that could not be kept as it was."""
+
+    profile: colour.Profile | None = None
+    """What converts the samples to sRGB; None where they are taken as sRGB (or plain CMYK)."""
+
+    digest: str | None = None
+    """SHA-256 of the file, in hexadecimal; None where there was none."""
+
+    orientation: int = 1
+    """The EXIF orientation of the file, which has been applied to the samples."""
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the upright photo."""
+        return Size(*self.samples.shape[:2])
+
+    @property
+    def image(self) -> Image.Image:
+        """The whole photo as a new Pillow image, with its profile and resolution.
+
+        In the photo's mode; Pillow has no colours of 16 bits, so of those it holds 8.
+        """
+        image = colour.image_of(self.samples, self.mode)
+        known = ("icc_profile", "dpi")
+        image.info.update({key: self.carried[key] for key in known if key in self.carried})
+        return image
+
+    def rgb(self, box: Box | None = None) -> Rgb:
+        """What a model sees of the box, or of all: uint8 RGB, a fresh array; alpha is dropped."""
+        samples = self.samples if box is None else self.samples[box.slices]
+        return colour.to_rgb(samples, self.mode, self.profile)
+
+    def with_samples(self, samples: Samples) -> "Photo":
+        """The same photo with other samples, of the same type and channels; the size may differ.
+
+        Raises:
+            ImageError: another type, or another number of channels.
+        """
+        if samples.dtype != self.samples.dtype or samples.shape[2:] != self.samples.shape[2:]:
+            raise ImageError(
+                f"samples of {samples.dtype} {samples.shape} cannot stand in a photo of mode "
+                f"{self.mode}; give {self.samples.dtype} with the same channels"
+            )
+        return replace(self, samples=samples)
+
+
+def read_photo(
+    source: PhotoLike, *, max_pixels: int = MAX_PIXELS, frame: int | None = None
+) -> Photo:
+    """The photo in a file, in bytes, in a Pillow image or in an array; see `PhotoLike`.
+
+    Args:
+        source: what holds the photo.
+        max_pixels: the largest photo that is read.
+        frame: which picture of an animation or a file of several pages, from 0 on; without it
+            such files are refused.
+
+    Raises:
+        ImageError: missing, unreadable, not an image, damaged, cut short, larger than
+            `max_pixels`, empty, of a mode or type that is not kept, or of several pictures
+            while no `frame` is named.
+    """
+    name = name_of(source)
+    array = array_of(source)
+    if array is not None:
+        return _from_array(array, name, max_pixels)
+    if isinstance(source, Image.Image):
+        return _settled(_from_image(source, name, max_pixels, frame))
+    with _stream(source, name) as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
+        with _pillow(name) as heard:
+            _register_plugins(stream)
+            image = Image.open(stream)
+        with image:
+            photo = _from_image(image, name, max_pixels, frame)
+        del image  # it holds all samples once more
+        with _pillow(name):
+            photo = _from_container(photo, stream, frame or 0)
+    notes = tuple(dict.fromkeys([*photo.notes, *_said(heard)]))
+    return _settled(replace(photo, path=_path_of(source), notes=notes, digest=digest))
+
+
+def name_of(source: PhotoLike) -> str:
+    """How messages call the source."""
+    path = _path_of(source)
+    if path is not None:
+        return str(path)
+    if isinstance(source, bytes):
+        return f"the given data ({len(source)} bytes)"
+    if isinstance(source, Image.Image):
+        return "the given image"
+    return "the given file" if hasattr(source, "read") else "the given array"
+
+
+def array_of(source: PhotoLike) -> NDArray[Any] | None:
+    """The array or tensor as an array with its channels last; None for every other source.
+
+    Raises:
+        ImageError: a tensor that numpy cannot hold, or one with more than one image.
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    if isinstance(source, (str, bytes, os.PathLike, Image.Image)):
+        return None
+    if not isinstance(source, TensorLike):
+        return None
+    try:
+        array = np.asarray(source.detach().cpu().numpy())
+    except (TypeError, RuntimeError) as error:
+        raise ImageError(f"the given tensor cannot be read: {reason_of(error)}") from error
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 3:
+        raise ImageError(f"a tensor of shape {array.shape} is not a photo; give (C, H, W)")
+    return np.moveaxis(array, 0, -1)
+
+
+def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"an array of shape {array.shape} is not a photo; "
+            "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        )
+    _check_size(Size(*array.shape[:2]), name, max_pixels)
+    grey = array.ndim == 2 or array.shape[2] == 1
+    samples, note = _stored(array.reshape(array.shape[:2]) if grey else array)
+    mode = "L" if grey else ("RGB" if array.shape[2] == 3 else "RGBA")
+    return Photo(
+        _frozen(samples),
+        colour.deepened(mode) if samples.dtype == np.uint16 else mode,
+        notes=(note,) if note else (),
+    )
+
+
+def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
+    """The array as uint8 or uint16, never sharing memory with it."""
+    if array.dtype.name in ("uint8", "uint16"):
+        return array.copy(), None
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ImageError(f"an array of {array.dtype} is not a photo; give uint8, uint16 or float")
+    low, high = float(array.min()), float(array.max())
+    # Written so that a NaN, which compares false, is refused too.
+    if not (low >= 0.0 and high <= 1.0):
+        raise ImageError(f"a float photo goes from 0 to 1, this one from {low:g} to {high:g}")
+    return np.rint(array * 255.0).astype(np.uint8), "floating point was rounded to 8-bit"
+
+
+def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | None = None) -> Photo:
+    _check_size(Size(image.height, image.width), name, max_pixels)
+    if image.format == "EPS":
+        # Pillow would run Ghostscript on it.
+        raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
+    path = _path_of(image)
+    with _pillow(name) as heard:
+        _choose_frame(image, name, frame)
+        notes = _before_loading(image)
+        image.load()
+        _check_size(Size(image.height, image.width), name, max_pixels)
+        carried, lost = metadata.carried_from(image)
+        orientation = metadata.orientation_of(image)
+        settled, change = colour.settle(image, name)
+        turned = upright(colour.samples_of(settled), orientation)
+    return Photo(
+        _frozen(turned),
+        settled.mode,
+        "JPEG" if image.format == "MPO" else image.format,
+        path,
+        MappingProxyType(carried),
+        tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *_said(heard)])),
+        orientation=orientation,
+    )
+
+
+def _choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
+    """Goes to the frame that was asked for.
+
+    Raises:
+        ImageError: there are several and none was named, or there is none of that number.
+    """
+    # What an MPO holds beside its photo are previews and gain maps of it.
+    frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    if frames > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
+        frames = tiff.pages_of(image.fp)
+    if frame is None and frames > 1:
+        raise ImageError(
+            f"{name} holds {frames} pictures; choose one with --frame (from 0 to {frames - 1})"
+        )
+    if frame is not None and not 0 <= frame < frames:
+        raise ImageError(f"{name} has no frame {frame}; give --frame from 0 to {frames - 1}")
+    if frame and frames > 1:
+        image.seek(frame)
+
+
+def _before_loading(image: Image.Image) -> list[str]:
+    """Notes that only the unloaded image can give: the depth of its file."""
+    deep = any(";16" in str(tile[3]) for tile in _tiles(image))
+    kept = image.format in ("PNG", "TIFF") or image.mode.startswith("I")
+    hdr = int(image.info.get("bit_depth", 8)) > 8
+    return ["16-bit colour was read as 8-bit"] if (deep and not kept) or hdr else []
+
+
+def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
+    """The photo with what Pillow does not hand over: samples of 16 bits, and raw metadata."""
+    carried, lost = containers.raw_metadata(stream, photo.format, dict(photo.carried), frame)
+    photo = replace(
+        photo,
+        carried=MappingProxyType(carried),
+        notes=tuple(dict.fromkeys([*photo.notes, *lost])),
+    )
+    deep = containers.deep_samples(stream, photo.format, frame, photo.size.area)
+    if deep is None:
+        return photo
+    samples, orientation = deep
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
+    inks = photo.mode == "CMYK" and channels == 4
+    turned = _frozen(upright(samples, orientation or photo.orientation))
+    mode = "CMYK;16" if inks else _DEEP[channels]
+    return replace(photo, samples=turned, mode=mode, orientation=orientation or photo.orientation)
+
+
+def _settled(photo: Photo) -> Photo:
+    """The photo with its profile, if it can be used and is not sRGB itself."""
+    data = metadata.profile_of(photo.carried)
+    if data is None:
+        return photo
+    profile = colour.usable_profile(data, photo.mode)
+    if profile is None:
+        note = "its colour profile does not fit its samples; they are edited as if without one"
+        return replace(photo, notes=(*photo.notes, note))
+    return photo if colour.is_srgb(profile) else replace(photo, profile=profile)
+
+
+def _register_plugins(stream: Stream) -> None:
+    """Lets Pillow read HEIC and JPEG XL, where these are in front of it and their extra is here."""
+    head = stream.read(16)
+    stream.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
+        let_in("HEIF")
+    elif head[:2] == b"\xff\x0a" or head[4:8] == b"JXL ":
+        let_in("JXL")
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    return list(getattr(image, "tile", ()))
+
+
+def _said(heard: list[warnings.WarningMessage]) -> list[str]:
+    """Pillow's warnings as notes; its opinion on large files is left out, as we have our own."""
+    quiet = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
+    told = [warning for warning in heard if not issubclass(warning.category, quiet)]
+    return [f"Pillow: {one_line(str(warning.message))}" for warning in told]
+
+
+def upright(samples: Samples, orientation: int) -> Samples:
+    """The samples, (H, W) or (H, W, C), with an EXIF orientation from 1 to 8 applied."""
+    return np.ascontiguousarray(_turned(samples, orientation))
+
+
+def turned_back(samples: Samples, orientation: int) -> Samples:
+    """The inverse of `upright`."""
+    return np.ascontiguousarray(as_stored(samples, orientation))
+
+
+def as_stored(samples: Samples, orientation: int) -> Samples:
+    """`turned_back`, as a view of the same memory."""
+    # Quarter turns undo each other; every other orientation is its own inverse.
+    return _turned(samples, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def _turned(samples: Samples, orientation: int) -> Samples:
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _frozen(samples: Samples) -> Samples:
+    samples.flags.writeable = False
+    return samples
+
+
+def _check_size(size: Size, name: str, max_pixels: int) -> None:
+    if size.area == 0:
+        raise ImageError(f"{name} has no pixels ({size}); give a photo of at least 1x1")
+    if size.area > max_pixels:
+        raise ImageError(
+            f"{name} has {size.area} pixels ({size}), more than the limit of {max_pixels}; "
+            "raise the limit if you trust the file"
+        )
+
+
+@contextmanager
+def _stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (checked here)
+    """The source as a file that can be searched, closed again where it was opened here."""
+    if isinstance(source, bytes):
+        yield _in_memory(source, name)
+    elif isinstance(source, (str, os.PathLike)):
+        with _opened(Path(source), name) as stream:
+            yield stream
+    elif hasattr(source, "read"):
+        with system_errors(f"{name} cannot be read"):
+            data = source.read()
+        if not isinstance(data, bytes):
+            raise ImageError(f"{name} yields {type(data).__name__}, not bytes; open it in mode rb")
+        yield _in_memory(data, name)
+    else:
+        raise ImageError(f"{type(source).__name__} is not a photo; give a path, bytes or an array")
+
+
+def _in_memory(data: bytes, name: str) -> BytesIO:
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); give an image file")
+    return BytesIO(data)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Generator[Stream]:
+    with system_errors(f"{name} cannot be read"):
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise ImageError(f"{name} is a folder; give an image file")
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
+            raise ImageError(f"{name} is a device, not a file; give an image file")
+        stream = path.open("rb")
+    with stream:
+        if stat.S_ISFIFO(found.st_mode):
+            yield _in_memory(stream.read(), name)
+        elif not found.st_size:
+            raise ImageError(f"{name} is empty (0 bytes); give an image file")
+        else:
+            yield stream
+
+
+@contextmanager
+def _pillow(name: str) -> Generator[list[warnings.WarningMessage]]:
+    """Collects Pillow's warnings; turns what it raises on a file that is no image into ImageError.
+
+    The filters of warnings belong to the whole process, but nothing else lets a large photo pass
+    that leaves Image.MAX_IMAGE_PIXELS alone; sizes are checked against our own limit instead.
+    """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            yield heard
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{name} is not an image that can be read; check the file") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"{name} is too large: {reason_of(error)}") from error
+        except PILLOW_ERRORS as error:
+            raise ImageError(
+                f"{name} is damaged or cut short ({reason_of(error)}); get a whole copy of the file"
+            ) from error
+
+
+def _path_of(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in)
+    """The file behind a source, if it is one: also behind an open file or an opened image."""
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source)
+    if isinstance(source, Image.Image):
+        found = getattr(source, "filename", None)
+    else:
+        found = getattr(source, "name", None)
+    return Path(found) if isinstance(found, str) and found and not found.startswith("<") else None
