@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit import MaskError
-from editkit.photo.changes import Found, rounded, find_changes, lay
+from editkit.photo.changes import Found, find_changes, lay, rounded
 from editkit.photo.drift import fit_drift, no_drift
 from editkit.photo.files import read_photo
 from editkit.photo.register import register
