@@ -92,6 +92,9 @@ def test_workers_beside_each_other_give_the_same_bytes(
 
 
 def test_a_worker_of_a_gpu_sees_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that it is as it was in the end: `alone` sets it for good.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
     def seen(device: str, before: str | None) -> tuple[str, str | None]:
         if before is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from editkit.ops.inpaint import Inpaint
 
 AHEAD = "WITNESS_AHEAD"
 """Variable of the environment: photos that must be there when a process edits its second."""
+
+
+def _has_files(folder: Path) -> bool:
+    with suppress(FileNotFoundError):  # it is deleted when its photo is done
+        return any(folder.rglob("*.*"))
+    return False
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Witness(Inpaint):
         """Waits until so many photos were fetched, this one among them."""
         here = Path(tempfile.gettempdir())
         deadline = time.monotonic() + 20
-        while len([f for f in here.glob("editkit-*") if any(f.rglob("*.*"))]) < count:
+        while sum(_has_files(folder) for folder in here.glob("editkit-*")) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"fewer than {count} photos were fetched")
             time.sleep(0.02)
