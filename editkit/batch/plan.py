@@ -357,13 +357,13 @@ class Planner:
                 problem=problem,
             )
 
-    def _mask_output(self, path: Path) -> str | None:
+    def _mask_output(self, path: Place) -> str | None:
         """Where the area goes that was edited in a picture."""
         if self.masks_out is None:
             return None
-        return str((self.masks_out / path.relative_to(self.out)).with_suffix(".png"))
+        return str((self.masks_out / _below(path, self.out)).with_suffix(".png"))
 
-    def _check_masks_out(self, outputs: Sequence[Path]) -> None:
+    def _check_masks_out(self, outputs: Sequence[Place]) -> None:
         """Refuses a folder for masks in which two files would be one.
 
         Raises:
