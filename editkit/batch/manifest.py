@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from editkit.batch.stats import Stat
 from editkit.errors import BatchError
 
 VERSION = 1
@@ -42,23 +43,6 @@ create table if not exists runs (
     done integer, failed integer
 );
 """
-
-
-@dataclass(frozen=True)
-class Stat:
-    """A file's size in bytes and time of change in nanoseconds: enough to know it unchanged."""
-
-    size: int
-    mtime: int
-
-    @classmethod
-    def of(cls, path: Any) -> "Stat | None":  # noqa: ANN401 - whatever has a `stat`
-        """The file's, or the object's in a store; None where there is none."""
-        try:
-            found = path.stat()
-        except (OSError, ValueError):
-            return None
-        return cls(found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True)

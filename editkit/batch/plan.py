@@ -21,10 +21,11 @@ from editkit.batch.inputs import (
     outputs_of,
     without_masks,
 )
-from editkit.batch.manifest import Row, Stat
+from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
 from editkit.batch.recipe import Bound, Recipe, asked_scores
 from editkit.batch.remote import Place, Url, check_here, is_url, place_of
+from editkit.batch.stats import Stat
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
 from editkit.masks.evaluate import models_in

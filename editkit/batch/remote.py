@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
-from editkit.batch.manifest import Stat
+from editkit.batch.stats import Stat
 from editkit.errors import BatchError, EditkitError, ImageError, InputError
 
 if TYPE_CHECKING:

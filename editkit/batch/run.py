@@ -12,10 +12,11 @@ from typing import Any
 from editkit.batch.engines import Engine, here
 from editkit.batch.home import Home
 from editkit.batch.inputs import OWN, Found
-from editkit.batch.manifest import Manifest, Stat
+from editkit.batch.manifest import Manifest
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.remote import Place, Url, place_of
+from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 from editkit.names import PERCEPTUAL

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from editkit.batch.inputs import Found
-from editkit.batch.manifest import Stat
 from editkit.batch.remote import Place
+from editkit.batch.stats import Stat
 from editkit.errors import InputError
 
 

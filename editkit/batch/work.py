@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from editkit.batch.manifest import Stat
 from editkit.batch.near import Near
 from editkit.batch.operations import is_by_model, operations
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, place_of, write_place
+from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import coverage_of
