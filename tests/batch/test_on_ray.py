@@ -2,7 +2,9 @@
 
 import dataclasses
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +72,33 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
+def _soon(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 100
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_node_that_dies_loses_nothing(
     many: Path, batch: MakeBatch, cluster: Any, tmp_path: Path
 ) -> None:
     del many
     second = cluster.add_node(num_cpus=1, object_store_memory=_SMALL)
-    ended = list[str]()
+    killed = tmp_path / "killed"
+    engine = OnRay(cluster.address, workers=2)
+    seen = Witnessed(engine, tmp_path / "seen", meet=2, until=killed)
 
-    def listen(event: Any) -> None:
-        ended.append(event["event"])
-        if ended.count("done") == 1:
-            cluster.remove_node(second, allow_graceful=False)
+    def kill() -> None:
+        """Ends a node while both have begun an edit, and lets the edits go on."""
+        _soon(lambda: len(seen.at_work()) == 2)
+        cluster.remove_node(second, allow_graceful=False)
+        _soon(lambda: len(seen.at_work()) == 1)
+        killed.touch()
 
-    seen = Witnessed(OnRay(cluster.address, workers=2), tmp_path / "seen", meet=2, pause=0.3)
-    summary = batch(engine=seen, listen=listen).run(find_photos("photos"))
+    with ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(kill)
+        summary = batch(engine=seen).run(find_photos("photos"))
+        ended.result()
     assert (summary.done, summary.failed) == (9, {})
     assert len(seen.processes) == 2
     assert len(seen.begun) > 9  # what the lost one had begun was begun again

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from editkit.batch.engines import Engine
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.ops.inpaint import Inpaint
@@ -26,11 +28,15 @@ def _has_files(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Witness(Inpaint):
-    """Leaves a file for its process, and one for each photo it begins, in `folder`."""
+    """Leaves a file for its process, and one for each photo it begins, in `folder`.
+
+    An edit that has begun goes on after a pause, and not before the file `until` is there.
+    """
 
     folder: str = ""
     meet: int = 1
     pause: float = 0.0
+    until: str = ""
 
     def __call__(self, model: Any, photo: Any, mask: Any, **more: Any) -> Any:
         folder = Path(self.folder)
@@ -45,6 +51,10 @@ class Witness(Inpaint):
             self._wait_for_reading(int(os.environ[AHEAD]))
         (folder / f"{Path(photo.path).stem}.{os.getpid()}.{time.monotonic_ns()}.begun").touch()
         time.sleep(self.pause)
+        while self.until and not Path(self.until).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"there was no {self.until}")
+            time.sleep(0.02)
         return Inpaint.__call__(self, model, photo, mask, **more)
 
     def _wait_for_reading(self, count: int) -> None:
@@ -65,6 +75,7 @@ class Witnessed:
     folder: Path
     meet: int = 1
     pause: float = 0.0
+    until: Path | None = None
 
     def __call__(self, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
         """Edits, and leaves files."""
@@ -75,6 +86,7 @@ class Witnessed:
         (step,) = task.steps
         fields = {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
         own: dict[str, Any] = {"folder": str(self.folder), "meet": self.meet, "pause": self.pause}
+        own["until"] = "" if self.until is None else str(self.until)
         step = dataclasses.replace(step, edit=Witness(**fields, **own))
         return dataclasses.replace(task, steps=(step,))
 
@@ -87,3 +99,15 @@ class Witnessed:
     def begun(self) -> list[str]:
         """The photo of each edit that was begun."""
         return sorted(file.name.split(".")[0] for file in self.folder.glob("*.begun"))
+
+    def at_work(self) -> set[int]:
+        """The processes that have begun an edit and are still there."""
+        begun = {int(file.name.split(".")[1]) for file in self.folder.glob("*.begun")}
+        return {number for number in begun if _lives(number)}
+
+
+def _lives(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
