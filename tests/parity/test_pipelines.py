@@ -36,6 +36,9 @@ SOLVERS = [
     "unipc",
 ]
 TOLERANCE = 2e-5
+# Weights that were trained magnify rounding: with fresh noise at every step the pipeline itself, on
+# one thread and on two, comes out 3e-5 apart.
+TRAINED = 1e-4
 SIDE, STEPS, GUIDANCE, SEED = 64, 10, 5.0, 3
 PHOTO = (np.random.default_rng(0).random((SIDE, SIDE, 3)) * 255).astype(np.uint8)
 SOFT = np.tile(np.linspace(0, 255, SIDE).astype(np.uint8), (SIDE, 1))
@@ -86,9 +89,9 @@ def inpainted(made: Any, mask: Any, strength: float) -> Tensor:
     )
 
 
-def assert_same(ours: Tensor, reference: Tensor) -> None:
+def assert_same(ours: Tensor, reference: Tensor, within: float = TOLERANCE) -> None:
     scale = max(1.0, float(reference.abs().max()))
-    assert float((ours - reference).abs().max()) < TOLERANCE * scale
+    assert float((ours - reference).abs().max()) < within * scale
 
 
 @pytest.fixture
@@ -115,7 +118,8 @@ def test_inpaint(model: Model, folder: Path, solver: str) -> None:
     for strength in (1.0, 0.75):
         edit = Inpaint("red", solver=solver, strength=strength, prefill="none", **OURS)
         reference = inpainted(made, Image.fromarray(SOFT), strength)
-        assert_same(edit.latents(model, CANVAS), reference)
+        within = TRAINED if folder == builtin_folder() else TOLERANCE
+        assert_same(edit.latents(model, CANVAS), reference, within)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -140,9 +144,9 @@ def test_whole_picture_edits_of_an_inpainting_model(builtin: Model, solver: str)
     made = pipeline("StableDiffusionInpaintPipeline", builtin_folder(), solver)
     white = Image.new("L", (SIDE, SIDE), 255)
     again = Img2Img("red", solver=solver, strength=0.6, **OURS)
-    assert_same(again.latents(builtin, PIXELS), inpainted(made, white, 0.6))
+    assert_same(again.latents(builtin, PIXELS), inpainted(made, white, 0.6), TRAINED)
     fresh = Generate("red", solver=solver, **OURS)
-    assert_same(fresh.latents(builtin, Size(SIDE, SIDE)), inpainted(made, white, 1.0))
+    assert_same(fresh.latents(builtin, Size(SIDE, SIDE)), inpainted(made, white, 1.0), TRAINED)
 
 
 def test_rescaled_guidance(tiny4: Model, checkpoints: dict[int, Path]) -> None:
@@ -181,4 +185,4 @@ def test_diffusers_loads_the_builtin_model_and_paints_what_we_paint(builtin: Mod
         strength=1.0,
     )
     edit = Inpaint("red", solver="dpmpp_2m", strength=1.0, prefill="none", **OURS)
-    assert_same(edit.latents(builtin, Canvas(pixels, hole, pixels)), reference)
+    assert_same(edit.latents(builtin, Canvas(pixels, hole, pixels)), reference, TRAINED)
