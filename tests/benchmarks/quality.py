@@ -67,8 +67,8 @@ class Score:
 
 
 Fill = Callable[[Case], Rgb]
-Scores = dict[str, list[Score]]
-"""For each method, a score for each case that it filled."""
+Made = tuple[Case, dict[str, tuple[Rgb, Score]]]
+"""A case, and what each method that filled it made of it."""
 
 
 class TooLarge(Exception):  # noqa: N818 - no error: a case that a method is spared
@@ -206,7 +206,7 @@ def judge(filled: Rgb, case: Case, perception: Perception, seconds: float) -> Sc
 
 def measure(
     some: Iterable[Case], fills: Mapping[str, Fill], perception: Perception
-) -> Iterator[tuple[Case, dict[str, tuple[Rgb, Score]]]]:
+) -> Iterator[Made]:
     """Each case with what each method made of it."""
     for case in some:
         made = dict[str, tuple[Rgb, Score]]()
@@ -233,14 +233,16 @@ def stacked(rows: Sequence[Rgb]) -> Rgb:
     return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0))) for r in rows])
 
 
-def table(kind: str, scores: Scores, count: int) -> str:
+def table(kind: str, names: Iterable[str], made: Sequence[Made]) -> str:
     """A Markdown table of means over the photos."""
+    count = len(made)
     lines = [
         f"### {kind} ({count} photos)\n",
         "| method | PSNR, dB | SSIM | perceptual, x100 | CPU s a fill |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, of_cases in scores.items():
+    for name in names:
+        of_cases = [fills[name][1] for _, fills in made if name in fills]
         parts = [(s.psnr, s.ssim, s.perceptual, s.seconds) for s in of_cases]
         means = np.mean(parts, axis=0) if parts else np.full(4, np.nan)
         fewer = f" ({len(parts)} of {count})" if len(parts) < count else ""
@@ -270,14 +272,10 @@ def main() -> None:
     fills = {name: METHODS[name]() for name in asked.methods}
     perception, rows = Perception(), list[Rgb]()
     for kind in asked.kinds:
-        scores, count = Scores((name, []) for name in fills), 0
-        for case, made in measure(cases(asked.folder, kind, asked.limit), fills, perception):
-            count += 1
-            for name, (_, score) in made.items():
-                scores[name].append(score)
-            if asked.picture:
-                rows.append(panel(case, made))
-        print(table(kind, scores, count))
+        made = list(measure(cases(asked.folder, kind, asked.limit), fills, perception))
+        if asked.picture:
+            rows += [panel(*one) for one in made]
+        print(table(kind, fills, made))
     if "biharmonic" in fills:
         print(f"biharmonic: only where the hole has at most {MOST_BIHARMONIC} pixels.")
     if rows:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import ImageColor
-from quality import KINDS, Case, Fill, Perception, Scores, cases, measure, table
+from quality import KINDS, Case, Fill, Perception, cases, measure, table
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 import editkit
@@ -58,12 +58,8 @@ def rows(asked: argparse.Namespace) -> Iterator[str]:
     fills = {name: fill(model, GRID[name]) for name in asked.only}
     perception = Perception()
     for kind in asked.kinds:
-        scores, count = Scores((name, []) for name in fills), 0
-        for _, made in measure(cases(asked.folder, kind, asked.limit), fills, perception):
-            count += 1
-            for name, (_, score) in made.items():
-                scores[name].append(score)
-        yield table(kind, scores, count)
+        made = list(measure(cases(asked.folder, kind, asked.limit), fills, perception))
+        yield table(kind, fills, made)
 
 
 def main() -> None:
