@@ -18,14 +18,18 @@ import torch
 from editkit.models.base import Model
 from editkit.models.registry import load_model
 
-# The models are tiny: a second thread costs more than it brings, and much more on a busy machine.
+# The models are tiny, and tests run beside each other: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test uses or fills the user's cache of selections, or state; processes inherit this."""
+    """No test uses or fills the user's cache of selections, or state; processes inherit this.
+
+    So they do the number of threads: sums of another order may round to another sample.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("EDITKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("EDITKIT_STATE", str(tmp_path_factory.mktemp("state")))
         yield

@@ -328,12 +328,18 @@ class _Line:
 
     def _may_begin(self) -> bool:
         count = len(self.under_way)
+        # Beside others only when it was read: before that nobody knows what it takes.
+        if count and not self.ready[0][1].done():
+            return False
         return count < MOST_EDITS and self.bench.may_begin(count)
 
     def _wait(self, seconds: float | None) -> None:
-        wait(list[Future[Any]]([*self.under_way, *self.ended]), seconds, FIRST_COMPLETED)
-        self.ended += [edit.result() for edit in self.under_way if edit.done()]
-        self.under_way = [edit for edit in self.under_way if not edit.done()]
+        read = [reading for _, reading in self.ready if not reading.done()]
+        wait(list[Future[Any]]([*self.under_way, *self.ended, *read]), seconds, FIRST_COMPLETED)
+        # Looked at once: one that is done a moment later is found the next time.
+        done = [edit for edit in self.under_way if edit.done()]
+        self.under_way = [edit for edit in self.under_way if edit not in done]
+        self.ended += [edit.result() for edit in done]
 
     def _done(self) -> Iterator[Outcome]:
         done = [outcome for outcome in self.ended if outcome.done()]

@@ -42,12 +42,8 @@ def deadly(setup: Setup, tasks: Any) -> Any:
     return Local("cpu", 1)(setup, armed())
 
 
-def test_a_worker_that_dies_takes_one_photo_with_it(
-    photos: Path, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_dies_takes_one_photo_with_it(photos: Path, batch: MakeBatch) -> None:
     """Those that it held beside are done by the next one."""
-    # As many threads as in this process: sums of another order may round to another sample.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     shell.noise(32, 40, seed=8).save(photos / "deadly.png")
     summary = batch(engine=deadly).run(find_photos("photos"))
     assert set(summary.failed) == {"deadly.png"}
@@ -74,10 +70,9 @@ def test_a_model_that_cannot_be_loaded_stops_the_batch(
 
 
 def test_workers_beside_each_other_give_the_same_bytes(
-    photos: Path, batch: MakeBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, batch: MakeBatch, tmp_path: Path
 ) -> None:
     """Two processes that are at work at the same time, and one that writes the manifest."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for seed in range(5):
         shell.noise(32, 40, seed=20 + seed).save(photos / f"{seed}.png")
     seen = Witnessed(Local("cpu", 2), tmp_path / "seen", meet=2)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -72,13 +71,6 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
-def _soon(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 100
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_node_that_dies_loses_nothing(
     many: Path, batch: MakeBatch, cluster: Any, tmp_path: Path
 ) -> None:
@@ -90,9 +82,9 @@ def test_a_node_that_dies_loses_nothing(
 
     def kill() -> None:
         """Ends a node while both have begun an edit, and lets the edits go on."""
-        _soon(lambda: len(seen.at_work()) == 2)
+        shell.wait_for(lambda: len(seen.at_work()) == 2)
         cluster.remove_node(second, allow_graceful=False)
-        _soon(lambda: len(seen.at_work()) == 1)
+        shell.wait_for(lambda: len(seen.at_work()) == 1)
         killed.touch()
 
     with ThreadPoolExecutor(1) as beside:

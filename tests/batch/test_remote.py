@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection
@@ -461,13 +460,6 @@ def test_a_copy_of_the_manifest_is_put_before_the_first_result(
         manifests_of(url(f"{stored.url}/photos"))
 
 
-def wait_for(condition: Any, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_the_command_killed_goes_on_elsewhere_to_the_same_bytes(
     stored: Bucket, checkpoints: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,7 +469,6 @@ def test_the_command_killed_goes_on_elsewhere_to_the_same_bytes(
     stored.put_folder(Path("photos"), "photos")
     quick = ("--mask", "box:8,8,24,24", "-m", checkpoints[9], "--steps", "2", "--device", "cpu")
     command = ("batch", "inpaint", f"{stored.url}/photos", *quick)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     out = ("-o", f"{stored.url}/out")
     with subprocess.Popen(
         [shell.EDITKIT, *command, *out],
@@ -485,9 +476,9 @@ def test_the_command_killed_goes_on_elsewhere_to_the_same_bytes(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as running:
-        wait_for(lambda: len(stored.results()) >= 2)
+        shell.wait_for(lambda: len(stored.results()) >= 2)
         os.kill(running.pid, signal.SIGKILL)
-    wait_for(lambda: not _alive(running.pid))
+    shell.wait_for(lambda: not shell.group_is_alive(running.pid))
     left = stored.results()
     assert len(left) < 11
     fresh_machine(monkeypatch, tmp_path, "other")
@@ -500,14 +491,6 @@ def test_the_command_killed_goes_on_elsewhere_to_the_same_bytes(
     page = shell.call("report", f"{stored.url}/out")
     assert page.out.decode().strip() == f"{stored.url}/out/report.html"
     assert stored.get("out/report.html").count(b"data:image/jpeg") == 22
-
-
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_one_recipe_for_one_object_and_for_many(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import shell
 import torch
 
 import editkit.models.registry
+from editkit.batch import work
 from editkit.batch.engines import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import read_rows
@@ -23,6 +23,7 @@ from editkit.batch.run import Batch, Summary
 from editkit.errors import RecipeError
 from editkit.models import memory
 from editkit.models.registry import load_model
+from editkit.photo.files import read_photo
 
 SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
 NAMES = tuple(f"p{k}.png" for k in range(len(SIZES)))
@@ -166,6 +167,13 @@ def test_where_no_other_photo_fits_none_is_begun(
     for name, text in {"max": "9000", "current": "8000", "stat": "inactive_file 0"}.items():
         (tmp_path / f"memory.{name}").write_text(text)
     monkeypatch.setattr(memory, "_GROUP", tmp_path)
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.1)
+        return read_photo(*args, **kwargs)
+
+    # Before one was read nobody knows what they take: that must not look like nothing.
+    monkeypatch.setattr(work, "read_photo", slowly)
     seen = rows()
     run(recipe, "small", find_photos("photos"))
     assert set(seen) == {2}
@@ -313,8 +321,7 @@ def test_killed_in_a_shared_call_and_run_again(
     command = ["batch", "inpaint", "photos", "a {stem}", "--mask", "ellipse:50%,50%,12,12"]
     command += ["--steps", "6", "-m", recipe.model, "--device", "cpu", "--batch-size", "4"]
     started = [str(shell.EDITKIT), *command, "-o", "out", "--workers", "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(started, stdout=-3, stderr=-3, env=environment) as running:
+    with subprocess.Popen(started, stdout=-3, stderr=-3) as running:
         while running.poll() is None and not list(tmp_path.glob("out/*.png")):
             time.sleep(0.005)
         running.kill()

@@ -7,10 +7,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -211,13 +209,6 @@ def test_what_is_wrong_is_said_before_anything_is_done(
     assert shell.listing(photos.parent) == before
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
     photos: Path, quick: tuple[str, ...], here: tuple[str, ...]
 ) -> None:
@@ -231,10 +222,10 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as running:
-        wait_for(lambda: out.is_dir() and len(list(out.glob("*.png"))) >= 2)
+        shell.wait_for(lambda: out.is_dir() and len(list(out.glob("*.png"))) >= 2)
         os.kill(running.pid, signal.SIGKILL)
     # Its worker ends, too, with nobody to tell it so.
-    wait_for(lambda: not _alive(running.pid))
+    shell.wait_for(lambda: not shell.group_is_alive(running.pid))
     left = [p for p in out.rglob("*") if p.is_file() and ".editkit" not in p.parts]
     assert all(shell.opened(p).size == (40, 32) for p in left)
     assert not list(out.rglob("*.part"))
@@ -248,14 +239,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
 
     assert len(results("out")) == 11
     assert results("out") == results("whole")
-
-
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_watching_takes_photos_when_they_are_whole(photos: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,23 @@ def process(*args: str | Path, cwd: Path | None = None, **more: Any) -> Done:
     command = [str(EDITKIT), *map(str, args)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, check=False, timeout=120, **more)
     return Done(done.returncode, done.stdout, done.stderr.decode())
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
+    """Returns when it has happened; fails when it has not after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def group_is_alive(group: int) -> bool:
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def python(code: str, *args: str | Path, **more: Any) -> Done:
