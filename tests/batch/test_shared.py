@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from editkit.batch.run import Batch, Summary
 from editkit.errors import RecipeError
 from editkit.models import memory
 from editkit.models.registry import load_model
+from editkit.ops import masked
 from editkit.photo.files import read_photo
 
 SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
@@ -178,6 +180,42 @@ def test_where_no_other_photo_fits_none_is_begun(
     run(recipe, "small", find_photos("photos"))
     assert set(seen) == {2}
     assert results("small") == expected
+
+
+def test_only_the_network_computes_with_helpers(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helpers of several threads would stand in each other's way; readers may ask networks, too."""
+    del photos
+    seen = dict[str, set[tuple[int, str]]]()
+
+    def noted(what: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+        def outer(*args: Any, **kwargs: Any) -> Any:
+            place = (torch.get_num_threads(), threading.current_thread().name)
+            seen.setdefault(what, set()).add(place)
+            return inner(*args, **kwargs)
+
+        return outer
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        model: Any = load_model(*args, **kwargs)
+        monkeypatch.setattr(model.unet, "forward", noted("network", model.unet.forward))
+        return model
+
+    monkeypatch.setattr(editkit.models.registry, "load_model", noted("loading", load))
+    monkeypatch.setattr(work, "read_photo", noted("reading", read_photo))
+    monkeypatch.setattr(masked, "harmonised", noted("editing", masked.harmonised))
+    ours = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert run(recipe, "out", find_photos("photos")).done == len(SIZES)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(ours)
+    counts = {what: {count for count, _ in places} for what, places in seen.items()}
+    assert counts == {"loading": {3}, "reading": {3}, "network": {3}, "editing": {1}}
+    (_, loader), (_, network) = *seen["loading"], *seen["network"]
+    assert len({loader, network, threading.current_thread().name}) == 3
 
 
 def test_a_photo_that_fails_in_a_shared_call_fails_alone(
