@@ -36,14 +36,18 @@ _MARGIN = 16
 _BINS = 10
 _WEAK = 0.5
 _LEAST = 0.25
-_SPILT = 0.3
+_SPILT = 0.2
+_HALF = 0.5
+_PEEL = 2
+_DEEP = 3.2
+_FADED = 0.15
 _NEAR = (5, 9)
 _HOLE = 0.25
 _EVIDENCE = 50.0
-_FORESEEN = 1.8
+_FORESEEN = 1.4
 _UNFORESEEN = 1.2
 _GAP = 4
-_ROUND = 0.15
+_ROUND = 0.3
 _REDRAWN = 5.0
 _STEPS = 50
 _CELLS = 1 << 24
@@ -174,16 +178,21 @@ class _Usual:
     foreseen: _Levels
     near: int
 
-    def times(self, looks: _Looks, thresholds: tuple[float, float]) -> Values:
+    def times(self, looks: _Looks, thresholds: tuple[float, float]) -> tuple[Values, Bits]:
         """The difference over the least one that counts, of the two the one that says less.
 
         What a much larger difference beside it was blurred into says nothing.
+
+        Returns:
+            That, and where it is within the outline, not in what the outline was blurred into: a
+            step that is blurred is half as high where it was as where it is whole.
         """
         first = self.photo.times(looks.photo, thresholds[0])
         second = self.foreseen.times(looks.foreseen, thresholds[1])
         off = looks.photo.off
         nearby = np.asarray(cv2.dilate(off, np.ones((self.near, self.near), np.uint8)))
-        return np.where(off > _SPILT * nearby, np.minimum(first, second), np.float32(0))
+        times = np.where(off > _SPILT * nearby, np.minimum(first, second), np.float32(0))
+        return times, (times > _WEAK) & (off > _HALF * nearby)
 
 
 def lay(
@@ -227,7 +236,7 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
     Raises:
         MaskError: nothing changed.
     """
-    weak, excess = _marked(over, threshold)
+    weak, within, excess = _marked(over, threshold)
     pixel = sqrt(over.photo.size.area / over.grid.area)
     found = _cleaned(weak, excess, 0.5 if over.exact else _EVIDENCE / pixel)
     if not found.any():
@@ -235,37 +244,48 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
             "the edited picture shows nothing else than the original; is it the right file? "
             "A lower --threshold finds more, MASK names the place"
         )
-    return _grown(found if over.exact else rounded(found, _GAP / pixel), over, grow)
+    if over.exact:
+        return _grown(found, over, grow)
+    return _grown(_peeled(rounded(found, _GAP / pixel), within), over, grow)
 
 
-def _marked(over: Overlay, threshold: float) -> tuple[Bits, NDArray[np.uint8]]:
-    """Where on the grid something may have changed, and by how much more than what counts."""
+def _marked(over: Overlay, threshold: float) -> tuple[Bits, Bits, NDArray[np.uint8]]:
+    """Where on the grid something may have changed, where within an outline, and by how much.
+
+    That is how much more than what counts.
+    """
     usual = [] if over.exact else _usual(over)
     more = _FORESEEN if over.foreseen.encoded else _UNFORESEEN
-    weak, excess = np.zeros(over.grid, np.bool_), np.zeros(over.grid, np.uint8)
+    weak, within = np.zeros(over.grid, np.bool_), np.zeros(over.grid, np.bool_)
+    excess = np.zeros(over.grid, np.uint8)
     for box in over.parts():
         outer, inner = _with_margin(box, over.grid)
-        times = _times(over, outer, usual, (threshold, more * threshold))
+        times, inside = _times(over, outer, usual, (threshold, more * threshold))
         own = times > _WEAK
         weak[box.slices] = (own if over.exact else _opened(own))[inner]
+        within[box.slices] = inside[inner]
         over_one = np.clip(times[inner] - 1, 0, 255 / _STEPS - 0.1)
         excess[box.slices] = np.rint(over_one * _STEPS)
-    return weak, excess
+    return weak, within, excess
 
 
 def _times(
     over: Overlay, box: Box, usual: Sequence[_Usual], thresholds: tuple[float, float]
-) -> Values:
-    """The difference over the least one that counts, at the scale that says more."""
+) -> tuple[Values, Bits]:
+    """The difference over the least one that counts, and where it is within an outline."""
     if over.exact:
         one, other, covered = over.pair(box)
-        return np.where(covered, 2 * np.abs(one - other).max(axis=2), np.float32(0))
+        times = np.where(covered, 2 * np.abs(one - other).max(axis=2), np.float32(0))
+        return times, times > _WEAK
     scales = _looks(over, box)
     if usual[0].photo.off.mean() > _REDRAWN:
         # No rest is left to tell what is usual: all was drawn anew.
-        return np.where(scales[0].photo.covered, np.float32(2), np.float32(0))
-    pairs = zip(usual, scales, strict=True)
-    return np.maximum.reduce([own.times(looks, thresholds) for own, looks in pairs])
+        covered = scales[0].photo.covered
+        return np.where(covered, np.float32(2), np.float32(0)), covered
+    # At the scale that says more.
+    pairs = [own.times(looks, thresholds) for own, looks in zip(usual, scales, strict=True)]
+    times, within = zip(*pairs, strict=True)
+    return np.maximum.reduce(times), np.logical_or.reduce(within)
 
 
 def _with_margin(box: Box, grid: Size) -> tuple[Box, tuple[slice, slice]]:
@@ -459,6 +479,32 @@ def _without_holes(bits: Bits) -> Bits:
     hole = ~outside & (area < _HOLE * np.count_nonzero(bits))
     hole[0] = False
     return bits | hole[np.asarray(labels)] if count > 1 else bits
+
+
+def _peeled(bits: Bits, within: Bits) -> Bits:
+    """Without what sharp outlines were blurred into; fills that fade out have no such outline."""
+    out = bits.copy()
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
+    for number in range(1, count):
+        left, top, width, height, _ = (int(value) for value in stats[number])
+        here = (slice(top, top + height), slice(left, left + width))
+        own = np.pad(np.asarray(labels[here]) == number, 1)
+        sure = np.pad(within[here], 1)
+        if not _is_sharp(own, sure):
+            continue
+        for _ in range(_PEEL):
+            inner = np.asarray(cv2.erode(own.astype(np.uint8), cross)) > 0
+            own &= inner | sure
+        out[here] &= own[1:-1, 1:-1] | (np.asarray(labels[here]) != number)
+    return out
+
+
+def _is_sharp(part: Bits, within: Bits) -> bool:
+    """Whether a part is as different a little inside of its outline as it is farther in."""
+    depth = np.asarray(cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
+    deep = depth > min(_DEEP, depth.max() / 2)
+    return bool(np.mean(~within[deep]) < _FADED)
 
 
 def _pooled(bits: Bits, cell: int) -> Bits:

@@ -86,6 +86,19 @@ def test_what_was_taken_out_is_found_in_the_file_that_comes_back(journey: Journe
     assert iou(found.area, differing(before, filled, where)) > 0.9
 
 
+@pytest.mark.parametrize("scale", [0.5, 0.25])
+@pytest.mark.parametrize("edit", [pasted, recoloured])
+def test_a_sharp_outline_in_a_small_copy_is_not_found_wider(
+    edit: Callable[[Array, Bits], Array], scale: float
+) -> None:
+    """Though resampling blurs it over several pixels of the photo."""
+    before = picture("coffee.jpg")
+    where = ellipse(before)
+    found = found_in(before, Journey(scale=scale, quality=90).file(edit(before, where)))
+    assert np.mean(where[found.area]) > 0.95
+    assert iou(found.area, where) > 0.92
+
+
 def test_notches_are_closed_and_parts_stay_parts() -> None:
     bits = np.zeros((90, 120), np.bool_)
     bits[10:70, 10:70] = True
