@@ -47,7 +47,8 @@ _EVIDENCE = 50.0
 _FORESEEN = 1.4
 _UNFORESEEN = 1.2
 _GAP = 4
-_ROUND = 0.3
+_ROUND = 0.15
+_ROUND_FADED = 0.3
 _REDRAWN = 5.0
 _STEPS = 50
 _CELLS = 1 << 24
@@ -246,7 +247,7 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
         )
     if over.exact:
         return _grown(found, over, grow)
-    return _grown(_peeled(rounded(found, _GAP / pixel), within), over, grow)
+    return _grown(_outlined(found, within, _GAP / pixel), over, grow)
 
 
 def _marked(over: Overlay, threshold: float) -> tuple[Bits, Bits, NDArray[np.uint8]]:
@@ -440,19 +441,19 @@ def _cleaned(weak: Bits, excess: NDArray[np.uint8], evidence: float) -> Bits:
     return (closed & _spread_out(kept, cell, weak.shape)) | solid
 
 
-def rounded(bits: Bits, gap: float) -> Bits:
+def rounded(bits: Bits, gap: float, share: float = _ROUND) -> Bits:
     """Each connected part with its notches closed: edits are made within outlines.
 
     Args:
         bits: (H, W).
-        gap: half the width of the notches in any part, in pixels, beside a share of the part's
-            own side.
+        gap: half the width of the notches in any part, in pixels.
+        share: of the part's own side, by which they may be wider.
     """
     out = bits.copy()
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     for number in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[number])
-        reach = max(1, round(gap + _ROUND * sqrt(area)))
+        reach = max(1, round(gap + share * sqrt(area)))
         here = (slice(top, top + height), slice(left, left + width))
         own = np.asarray(labels[here]) == number
         out[here] |= _closed(own, reach)
@@ -481,28 +482,38 @@ def _without_holes(bits: Bits) -> Bits:
     return bits | hole[np.asarray(labels)] if count > 1 else bits
 
 
-def _peeled(bits: Bits, within: Bits) -> Bits:
-    """Without what sharp outlines were blurred into; fills that fade out have no such outline."""
-    out = bits.copy()
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+def _outlined(bits: Bits, within: Bits, gap: float) -> Bits:
+    """Each connected part with the outline of its kind, notches closed.
+
+    From parts with a sharp outline what that was blurred into is cut off first, with whatever thin
+    hangs on them; fills that fade out are followed farther out, and more is closed.
+    """
+    sharp, faded = np.zeros_like(bits), np.zeros_like(bits)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     for number in range(1, count):
         left, top, width, height, _ = (int(value) for value in stats[number])
         here = (slice(top, top + height), slice(left, left + width))
-        own = np.pad(np.asarray(labels[here]) == number, 1)
-        sure = np.pad(within[here], 1)
-        if not _is_sharp(own, sure):
-            continue
-        for _ in range(_PEEL):
-            inner = np.asarray(cv2.erode(own.astype(np.uint8), cross)) > 0
-            own &= inner | sure
-        out[here] &= own[1:-1, 1:-1] | (np.asarray(labels[here]) != number)
-    return out
+        own = np.asarray(labels[here]) == number
+        if _is_sharp(own, within[here]):
+            sharp[here] |= _peeled(own, within[here])
+        else:
+            faded[here] |= own
+    return rounded(sharp, gap) | rounded(faded, gap, _ROUND_FADED)
+
+
+def _peeled(part: Bits, within: Bits) -> Bits:
+    """A part without what its outline was blurred into."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    out, sure = np.pad(part, 1), np.pad(within, 1)
+    for _ in range(_PEEL):
+        out &= (np.asarray(cv2.erode(out.astype(np.uint8), cross)) > 0) | sure
+    return out[1:-1, 1:-1]
 
 
 def _is_sharp(part: Bits, within: Bits) -> bool:
     """Whether a part is as different a little inside of its outline as it is farther in."""
-    depth = np.asarray(cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
+    solid = np.pad(part, 1).astype(np.uint8)
+    depth = np.asarray(cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_5))[1:-1, 1:-1]
     deep = depth > min(_DEEP, depth.max() / 2)
     return bool(np.mean(~within[deep]) < _FADED)
 
