@@ -2,8 +2,8 @@
 
 Each thread that computes in parallel keeps helpers of its own (OpenMP). Where there are more of
 them in a process than there are cores, GNU's library lets all wait asleep, not awake, and waking
-takes so long, some thousand times in a step, that a network of 256x256 takes a fifth longer. So
-only the thread that runs the network has helpers while photos are edited side by side.
+takes so long, in every operation of a step, that an edit of 256x256 took a fifth longer. So only
+the thread that runs the network has helpers while photos are edited side by side.
 """
 
 from collections.abc import Callable
