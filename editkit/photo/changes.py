@@ -8,7 +8,7 @@ and both are looked at twice, finer and coarser, for a faint edit that is wide i
 where it is looked at closely.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
 from typing import Any
@@ -450,14 +450,18 @@ def rounded(bits: Bits, gap: float, share: float = _ROUND) -> Bits:
         share: of the part's own side, by which they may be wider.
     """
     out = bits.copy()
+    for here, own in _parts(bits):
+        out[here] |= _closed(own, max(1, round(gap + share * sqrt(np.count_nonzero(own)))))
+    return out
+
+
+def _parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
+    """Each connected part: the box around it, and what of the box is its own."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     for number in range(1, count):
-        left, top, width, height, area = (int(value) for value in stats[number])
-        reach = max(1, round(gap + share * sqrt(area)))
+        left, top, width, height, _ = (int(value) for value in stats[number])
         here = (slice(top, top + height), slice(left, left + width))
-        own = np.asarray(labels[here]) == number
-        out[here] |= _closed(own, reach)
-    return out
+        yield here, np.asarray(labels[here]) == number
 
 
 def _closed(bits: Bits, reach: int) -> Bits:
@@ -489,11 +493,7 @@ def _outlined(bits: Bits, within: Bits, gap: float) -> Bits:
     hangs on them; fills that fade out are followed farther out, and more is closed.
     """
     sharp, faded = np.zeros_like(bits), np.zeros_like(bits)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
-    for number in range(1, count):
-        left, top, width, height, _ = (int(value) for value in stats[number])
-        here = (slice(top, top + height), slice(left, left + width))
-        own = np.asarray(labels[here]) == number
+    for here, own in _parts(bits):
         if _is_sharp(own, within[here]):
             sharp[here] |= _peeled(own, within[here])
         else:

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,32 @@ def test_where_no_other_photo_fits_none_is_begun(
     run(recipe, "small", find_photos("photos"))
     assert set(seen) == {2}
     assert results("small") == expected
+
+
+def test_an_edit_that_ends_between_two_looks_is_not_lost(
+    photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads end whenever they like: here after each first look at whether they have."""
+    del photos
+
+    class Late(Future[Any]):
+        looks = 0
+
+        def done(self) -> bool:
+            self.looks += 1
+            if self.looks > 1:
+                return super().done()
+            super().result()
+            return False
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            inner, late = super().submit(fn, *args, **kwargs), Late()
+            inner.add_done_callback(lambda ended: late.set_result(ended.result()))
+            return late
+
+    monkeypatch.setattr(work, "ThreadPoolExecutor", Pool)
+    assert run(recipe, "out", find_photos("photos")).done == len(SIZES)
 
 
 def test_only_the_network_computes_with_helpers(
