@@ -3,6 +3,7 @@
 import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ from .show import Display, batch_display
 from .single import SINGLE
 
 if TYPE_CHECKING:
-    from editkit.batch.engines import Engine
+    from collections.abc import Generator
+
+    from editkit.batch.engines import Engine, Spare
     from editkit.batch.inputs import Found
     from editkit.batch.recipe import Recipe
     from editkit.batch.remote import Place
@@ -221,6 +224,23 @@ class Wanted:
             raise InputError(f"nothing lies beside {source}; give -o a folder for the results")
         return whole.with_name(f"{whole.name}-edited")
 
+    @contextmanager
+    def worker(self) -> "Generator[Spare | None]":
+        """A worker that is started before the edits are known, where there will be work for it.
+
+        That is so in a folder that was never written to. Elsewhere there may be nothing to do.
+        """
+        from editkit.batch.engines import Spare
+        from editkit.batch.inputs import OWN
+        from editkit.batch.remote import is_url
+
+        local = self.engine == "local" and self.workers != 0 and not self.watch
+        if not local or is_url(self.output or self.source) or (self.out / OWN).exists():
+            yield None
+            return
+        with closing(Spare()) as spare:
+            yield spare
+
     @property
     def masks_out(self) -> Path | None:
         """The folder for the areas that were edited."""
@@ -267,7 +287,9 @@ def _batched(single: click.Command) -> click.Command:
     # Not by pass_context: some edits have an option of that name.
     def run(**options: Any) -> None:  # noqa: ANN401
         wanted = Wanted.take(options)
-        click.get_current_context().exit(_ran(_recipe_of(str(single.name), options), wanted))
+        with wanted.worker() as spare:
+            code = _ran(_recipe_of(str(single.name), options), wanted, spare)
+        click.get_current_context().exit(code)
 
     summary = (single.help or "").split("\n\n")[0]
     for name in ("IMAGE", "ORIGINAL"):
@@ -315,8 +337,10 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
         options["output"] = out
     wanted = Wanted.take(options)
     changed = {name: value for name, value in options.items() if _given(context, name)}
-    read = read_recipe(recipe, dict(options["variables"]))
-    context.exit(_ran(dataclasses.replace(read, **_settings(changed, read)), wanted))
+    with wanted.worker() as spare:
+        read = read_recipe(recipe, dict(options["variables"]))
+        code = _ran(dataclasses.replace(read, **_settings(changed, read)), wanted, spare)
+    context.exit(code)
 
 
 run_recipe.params.append(_mask_out())
@@ -377,7 +401,7 @@ def _number(name: str, text: str) -> float:
     return number
 
 
-def _ran(recipe: "Recipe", wanted: Wanted) -> int:
+def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
     """The exit code of a batch."""
     from editkit.batch.plan import Choice, check_offline
     from editkit.batch.run import Batch, check_out
@@ -394,7 +418,7 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
         forbid_network()
     choice = Choice(wanted.force, wanted.retry is not None, wanted.limit, wanted.shard)
     with batch_display(as_json=wanted.as_json, quiet=wanted.quiet) as display:
-        engine = _engine(recipe, wanted)
+        engine = _engine(recipe, wanted, spare)
         made = Batch(recipe, out, engine, choice, display.event, wanted.masks_out)
         if wanted.dry_run:
             return _told_only(made, _found(recipe, wanted), display)
@@ -406,16 +430,19 @@ def _ran(recipe: "Recipe", wanted: Wanted) -> int:
         return made.run(photos).code
 
 
-def _engine(recipe: "Recipe", wanted: Wanted) -> "Engine":
+def _engine(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> "Engine":
     from editkit.batch.engines import Local, here
+    from editkit.batch.run import asks_model
 
+    if spare is not None and not asks_model(recipe):
+        spare.close()
     if wanted.engine == "ray":
         from editkit.batch.on_ray import OnRay
 
         return OnRay(wanted.ray_address, wanted.workers, wanted.gpus)
     if wanted.workers == 0:
         return here
-    return Local(recipe.device, wanted.workers)
+    return Local(recipe.device, wanted.workers, spare)
 
 
 def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":

@@ -102,7 +102,10 @@ _HOMES = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
     if name not in _HOMES:
         raise AttributeError(f"module 'editkit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    from editkit.imports import uncollected
+
+    with uncollected():
+        value = getattr(importlib.import_module(_HOMES[name]), name)
     # `editkit.ops.inpaint` and the function of that name are different things; keep ours.
     globals()[name] = value
     return value

@@ -3,7 +3,10 @@
 An engine takes tasks and gives what came of them, in whatever order they end.
 """
 
+import atexit
 import dataclasses
+import gc
+import importlib
 import multiprocessing
 import os
 import signal
@@ -18,6 +21,7 @@ from typing import Any
 
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError
+from editkit.imports import uncollected
 
 Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 """Takes what all tasks have in common, and the tasks; gives outcomes as they come."""
@@ -34,6 +38,29 @@ def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     from editkit.batch.work import worked_through
 
     return worked_through(setup, tasks)
+
+
+class Spare:
+    """A worker process that is started before it is known what for, and imports meanwhile.
+
+    What planning and a worker import takes seconds each; so they take them at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._born: tuple[Any, Connection] | None = _born(None)
+
+    def take(self) -> tuple[Any, Connection] | None:
+        """The process and the pipe to it; None where they were taken before, or it has ended."""
+        born, self._born = self._born, None
+        return born if born is not None and born[0].is_alive() else None
+
+    def close(self) -> None:
+        """Ends it, unless it was taken."""
+        born = self.take()
+        if born is not None:
+            born[0].kill()
+            born[0].join()
+            born[1].close()
 
 
 @dataclass
@@ -58,10 +85,12 @@ class Local:
     Attributes:
         device: what was asked for; of `auto` and `cuda` every GPU has a worker.
         workers: how many; one for each GPU, or one, where None.
+        spare: the first of them, if it was started already.
     """
 
     device: str = "auto"
     workers: int | None = None
+    spare: Spare | None = field(default=None, repr=False)
 
     def __call__(self, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
         """Edits in worker processes.
@@ -69,7 +98,7 @@ class Local:
         Raises:
             BatchError: no worker can be started, or the model cannot be loaded.
         """
-        crew = _Crew(setup, tasks, local_devices(self.device, self.workers))
+        crew = _Crew(setup, tasks, local_devices(self.device, self.workers), self.spare)
         try:
             yield from crew.run()
         finally:
@@ -79,13 +108,16 @@ class Local:
 class _Crew:
     """The workers of one run."""
 
-    def __init__(self, setup: Setup, tasks: Iterator[Task], devices: tuple[str, ...]) -> None:
+    def __init__(
+        self, setup: Setup, tasks: Iterator[Task], devices: tuple[str, ...], spare: Spare | None
+    ) -> None:
         self._tasks = tasks
         self._suspects = deque[Task]()
         self._tried = set[tuple[str, int]]()
         self._last = False
         shared = dataclasses.replace(setup, threads=threads_of(len(devices)))
-        self._workers = [_started(dataclasses.replace(shared, device=d)) for d in devices]
+        first, *others = (dataclasses.replace(shared, device=device) for device in devices)
+        self._workers = [_engaged(first, spare), *map(_started, others)]
 
     def run(self) -> Iterator[Outcome]:
         while True:
@@ -177,20 +209,44 @@ def _ended(code: int | None) -> str:
 
 
 def _started(setup: Setup) -> _Worker:
+    return _Worker(*_born(setup), setup)
+
+
+def _engaged(setup: Setup, spare: Spare | None) -> _Worker:
+    """The worker that was started already, if there is one; else one that is started now.
+
+    A spare sees every GPU, so it can only be the worker of the first: see `alone`.
+    """
+    first = setup.device.partition(":")[2] in ("", "0")
+    born = spare.take() if spare is not None and first else None
+    if born is None:
+        return _started(setup)
+    with suppress(OSError):  # one that died is found when it is listened to
+        born[1].send(setup)
+    return _Worker(*born, setup)
+
+
+def _born(setup: Setup | None) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(setup, theirs), daemon=True)
     process.start()
     theirs.close()
-    return _Worker(process, ours, setup)
+    return process, ours
 
 
-def _work(setup: Setup, pipe: Connection) -> None:
+def _work(known: Setup | None, pipe: Connection) -> None:
     """The life of a worker: loads the model, then edits what it is given until told to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
     _hush()
-    setup = dataclasses.replace(setup, device=alone(setup.device))
+    setup = _waited(pipe) if known is None else _alone(known)
+    if setup is not None:
+        _serve(setup, pipe)
+
+
+def _serve(setup: Setup, pipe: Connection) -> None:
     from editkit.batch.work import Bench, fatal, loaded, pipeline
 
     if setup.threads is not None:
@@ -224,6 +280,19 @@ def _work(setup: Setup, pipe: Connection) -> None:
     for outcome in pipeline(bench, lambda b: waiting.popleft() if waiting else take(b)):
         pipe.send(bench.holds)
         pipe.send(outcome)
+
+
+def _alone(setup: Setup) -> Setup:
+    return dataclasses.replace(setup, device=alone(setup.device))
+
+
+def _waited(pipe: Connection) -> Setup | None:
+    """What is to be done, after importing what doing it is likely to need; None for nothing."""
+    with uncollected():
+        importlib.import_module("editkit.models.sd")
+    with suppress(EOFError):
+        return pipe.recv()
+    return None
 
 
 def _die_with_parent() -> None:

@@ -293,6 +293,11 @@ def _at(recipe: Recipe, key: str) -> str:
     return f"{recipe.places[key]}: " if key in recipe.places else ""
 
 
+def asks_model(recipe: Recipe) -> bool:
+    """Whether a model makes any step, or judges what was made."""
+    return PERCEPTUAL in asked_scores(recipe) or any(step.needs_model for step in recipe.steps)
+
+
 def weights_of(recipe: Recipe) -> str:
     """SHA-256 of the model's weights; empty where nothing asks a model.
 
@@ -300,8 +305,7 @@ def weights_of(recipe: Recipe) -> str:
         UnknownModelError: there is no such model.
         ModelLoadError: it is not of a kind that is read.
     """
-    judges = PERCEPTUAL in asked_scores(recipe)
-    if not judges and not any(step.needs_model for step in recipe.steps):
+    if not asks_model(recipe):
         return ""
     from editkit.models.registry import find_model
     from editkit.models.weights import weights_digest

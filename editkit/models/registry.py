@@ -17,6 +17,7 @@ from editkit.errors import (
     ModelLoadError,
     UnknownModelError,
 )
+from editkit.imports import uncollected
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
 
 if TYPE_CHECKING:
@@ -265,10 +266,11 @@ def load_model(
         InputError: an unknown device or dtype.
     """
     found = find_model(name, offline=offline)
-    where = device_of(device)
-    precision = _dtype(dtype, where)
-    with load_errors(found.name), quiet_libraries():
-        return _loader(found.family)(found.name, found.folder, where, precision)
+    with uncollected():
+        where = device_of(device)
+        precision = _dtype(dtype, where)
+        with load_errors(found.name), quiet_libraries():
+            return _loader(found.family)(found.name, found.folder, where, precision)
 
 
 def _loader(family: str) -> Callable[..., "Model"]:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import shell
 from deadly import Deadly
 from witness import Witnessed
 
-from editkit.batch.engines import Local, alone, here, local_devices
+from editkit.batch.engines import Local, Spare, alone, here, local_devices
 from editkit.batch.inputs import find_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.recipe import Recipe
@@ -84,6 +85,45 @@ def test_workers_beside_each_other_give_the_same_bytes(
     batch("whole", engine=same).run(find_photos("photos"))
     assert results(Path("out")) == results(Path("whole"))
     assert {row["state"] for row in read_rows(Path("out/.editkit"))} == {"done"}
+
+
+def test_a_worker_may_be_started_before_it_is_known_what_for(
+    photos: Path, batch: MakeBatch, tmp_path: Path
+) -> None:
+    """It is one of the workers, of the first run alone; a later one starts its own."""
+    del photos
+    with closing(Spare()) as spare:
+        (early,) = multiprocessing.active_children()
+        seen = Witnessed(Local("cpu", 2, spare), tmp_path / "seen", meet=2)
+        assert batch(engine=seen).run(find_photos("photos")).done == 3
+        assert len(seen.processes) == 2
+        assert str(early.pid) in seen.processes
+        assert not multiprocessing.active_children()
+        shutil.rmtree(seen.folder)
+        assert batch("again", engine=seen).run(find_photos("photos")).done == 3
+    assert len(seen.processes) == 2
+    assert str(early.pid) not in seen.processes
+    assert results(Path("out")) == results(Path("again"))
+
+
+def test_a_spare_worker_that_has_died_is_replaced(
+    photos: Path, batch: MakeBatch, tmp_path: Path
+) -> None:
+    del photos
+    with closing(Spare()) as spare:
+        (early,) = multiprocessing.active_children()
+        early.kill()
+        early.join()
+        seen = Witnessed(Local("cpu", 1, spare), tmp_path / "seen")
+        assert batch(engine=seen).run(find_photos("photos")).done == 3
+    assert len(seen.processes) == 1
+    assert str(early.pid) not in seen.processes
+
+
+def test_a_spare_worker_that_is_not_wanted_ends() -> None:
+    with closing(Spare()):
+        assert len(multiprocessing.active_children()) == 1
+    assert not multiprocessing.active_children()
 
 
 def test_a_worker_of_a_gpu_sees_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
