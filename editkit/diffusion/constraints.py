@@ -6,8 +6,10 @@ A constraint may act on the state before the network is asked (`enter`), on what
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from editkit.diffusion.levels import Level, Pred
 from editkit.diffusion.walk import Moment
@@ -115,6 +117,39 @@ class Clamp(Constraint):
     def finish(self, x: State) -> State:
         """The known part as it was, the rest of `x`."""
         return _mixed(self.clean, x, self.known(CLEAN))
+
+
+@dataclass(frozen=True)
+class Coarse(Constraint):
+    """Keeps what is coarse in what the network predicts to be clean (ILVR, arXiv 2108.02938).
+
+    A network that looks through windows cannot bring them to different colours then.
+
+    Attributes:
+        clean: the state whose coarse part is kept.
+        sigma: of the Gaussian that tells coarse from fine, in places of the state.
+    """
+
+    clean: State
+    sigma: float
+
+    def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
+        """The clean state with the coarse part of ours, and the noise that goes with it."""
+        if not level.s:
+            return pred
+        x0 = pred.x0 + _blurred(self.clean - pred.x0, self.sigma)
+        return Pred(x0, (x - level.a * x0) / level.s)
+
+
+def _blurred(x: State, sigma: float) -> State:
+    """A Gaussian blur of each channel; borders go on as they are."""
+    reach = ceil(3 * sigma)
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
+    kernel = (weights / weights.sum()).to(x).expand(x.shape[1], 1, 1, -1)
+    for _ in range(2):  # along rows, then along columns
+        wide = F.pad(x, (reach, reach, 0, 0), mode="replicate")
+        x = F.conv2d(wide, kernel, groups=x.shape[1]).mT
+    return x
 
 
 def _mixed(known: State, free: State, mask: StateMask) -> State:

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.diffusion.constraints import ChangeMap, Constraint, Hard, Known
+from editkit.diffusion.constraints import ChangeMap, Coarse, Constraint, Hard, Known
 from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.errors import InputError
@@ -44,6 +44,9 @@ from editkit.types import Box, Coverage, Report, Rgb, Size
 
 _OVERLAP = 8
 """Windows overlap by this share of their side; their grid moves, so it need not be much."""
+
+_COARSE = 2.0
+"""Places of a state beyond which a pass in tiles paints nothing new: those of half the scale."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,14 @@ class MaskedEdit(Edit):
         return self._walk(session, canvas, plan, strength, holds=self.holds(model))
 
     def _walk(
-        self, session: Session, canvas: Canvas, plan: Plan, strength: float, *, holds: bool
+        self,
+        session: Session,
+        canvas: Canvas,
+        plan: Plan,
+        strength: float,
+        *,
+        holds: bool,
+        finely: bool = False,
     ) -> Latents:
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
         clean = session.encode("image", canvas.start) if holds or strength < 1 else None
@@ -164,6 +174,8 @@ class MaskedEdit(Edit):
         x, constraints = session.schedule.pure(noise), list[Constraint]()
         if clean is not None and strength < 1:
             x = session.schedule.start(clean, noise, plan.first)
+        if clean is not None and finely:
+            constraints.append(Coarse(clean, _COARSE))
         if clean is not None and holds:
             constraints.append(self.hold(clean, noise, self._known(session, canvas)))
         return session.run(x, plan, hole, constraints)
@@ -173,7 +185,8 @@ class MaskedEdit(Edit):
 
         The surroundings are held by blending whatever the model, so that every window sees them at
         the level of noise that it works at. Where no window was, the canvas's pixels come back.
-        What there is to paint is there already, so half the steps do, straight down.
+        What there is to paint is there already, so half the steps do, straight down; and what is
+        as coarse as the places of a state at half the scale, where that was painted, stays so.
         """
         settings, strength = model.settings, self.refines(model.settings)
         fewer = replace(self, steps=ceil((self.steps or settings.steps) / 2))
@@ -182,7 +195,7 @@ class MaskedEdit(Edit):
         session = views_for(session, session.reduce(canvas.mask), side)
         steps = session.schedule.steps
         plan = linear(steps, first_level(steps, strength))
-        latents = self._walk(session, canvas, plan, strength, holds=True)
+        latents = self._walk(session, canvas, plan, strength, holds=True, finely=True)
         return session.decode(latents, canvas.pixels)
 
     def _known(self, session: Session, canvas: Canvas) -> Known:

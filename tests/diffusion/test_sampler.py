@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 import torch
 from gaussian import HOLE, LEVELS, WIDTH, Fast, Field, distance, schedule, smooth_levels
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from editkit.diffusion.constraints import Blend, ChangeMap, Clamp, Constraint, Hard
+from editkit.diffusion.constraints import Blend, ChangeMap, Clamp, Coarse, Constraint, Hard
 from editkit.diffusion.draws import Draws, Keyed
 from editkit.diffusion.levels import Level, Pred, Schedule, Target
 from editkit.diffusion.plans import How, Move, Plan, inversion, linear, repaint, travel
@@ -220,6 +221,25 @@ def test_a_change_map_bounds_how_far_a_part_moves() -> None:
         moved.append(float((out - known).pow(2).mean()))
     assert moved[0] == 0
     assert moved == sorted(moved)
+
+
+def test_what_is_coarse_is_kept_and_what_is_fine_is_free() -> None:
+    draw = torch.Generator().manual_seed(0)
+    clean, x0, x = (torch.randn(2, 3, 24, 40, generator=draw) for _ in range(3))
+    level = Level(0.0, 0.6, 0.8)
+    held = Coarse(clean, 2.0).clamp(Pred(x0, (x - 0.6 * x0) / 0.8), x, level)
+
+    def coarse(state: Tensor) -> Tensor:
+        sigmas = (0, 0, 2, 2)
+        return torch.from_numpy(gaussian_filter(state.numpy(), sigmas, mode="nearest", truncate=3))
+
+    assert torch.allclose(held.x0, x0 + coarse(clean) - coarse(x0), atol=1e-5)
+    assert torch.allclose(level.a * held.x0 + level.s * held.eps, x, atol=1e-5)
+    # Another colour is as coarse as can be.
+    tinted = Pred(clean + 0.7, (x - 0.6 * (clean + 0.7)) / 0.8)
+    assert torch.allclose(Coarse(clean, 2.0).clamp(tinted, x, level).x0, clean, atol=1e-5)
+    done = Level(0.0, 1.0, 0.0)
+    assert Coarse(clean, 2.0).clamp(tinted, x, done) is tinted
 
 
 def test_lagging_leaves_the_first_state_alone() -> None:

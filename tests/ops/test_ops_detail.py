@@ -13,6 +13,7 @@ from PIL import Image
 
 import editkit
 from editkit import Inpaint
+from editkit.diffusion.constraints import Coarse, Constraint
 from editkit.diffusion.guides import Cfg, Guided, Network
 from editkit.diffusion.levels import Level
 from editkit.diffusion.sampler import sample
@@ -133,7 +134,17 @@ def edgy(window: Window) -> Network:
     return ask
 
 
-def walked(model: Model, network: Network) -> State:
+def tinted(window: Window) -> Network:
+    """What sees every second window in another colour."""
+    colour = 1.0 if window[1].start // 12 % 2 else -1.0
+
+    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+        return [(x - level.a * torch.full_like(x, colour)) / level.s for _ in branches]
+
+    return ask
+
+
+def walked(model: Model, network: Network, *constraints: Constraint) -> State:
     """A walk from noise over 64x64 latents."""
     edit = Inpaint(steps=20)
     session = open_session(edit, model, Size(512, 512))
@@ -144,6 +155,7 @@ def walked(model: Model, network: Network) -> State:
         Guided(network, Cfg(1.0), session.schedule.target),
         session.solver,
         draws=session.draws,
+        constraints=constraints,
     )
 
 
@@ -163,6 +175,34 @@ def test_tiles_leave_no_grid(tiny4: Model) -> None:
     ours = walked(tiny4, viewed(edgy, Views(field, window, 4)))
     assert peak(naive, 16) > 5
     assert peak(ours, 16) < 2
+
+
+def test_tiles_of_different_colours_agree_on_what_was_painted_before(tiny4: Model) -> None:
+    views = Views(Size(64, 64), Size(16, 16), 4)
+    free = walked(tiny4, viewed(tinted, views))
+    held = walked(tiny4, viewed(tinted, views), Coarse(torch.zeros(1, 4, 64, 64), 2.0))
+    assert free.abs().mean() > 0.5
+    assert held.abs().mean() < 0.15
+
+
+def test_a_pass_in_tiles_keeps_the_colours_that_were_painted(
+    builtin: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an even sky, where a model knows no better, each window would choose its own."""
+    rows = np.linspace(0, 1, 384)[:, None, None]
+    sky = np.broadcast_to(np.array([60, 90, 160]) + rows * [60, 50, 20], (384, 384, 3))
+    sky = sky.astype(np.uint8)
+    cover = square(384, slice(24, 360)) / np.float32(255)
+    canvas = as_canvas(sky, cover, sky, cover)
+
+    def off() -> float:
+        out = Inpaint(steps=8, detail=0.8).finely(builtin, canvas)
+        return float(F.avg_pool2d(out - canvas.start, 32).abs().max()) * 127.5
+
+    held = off()
+    monkeypatch.setattr("editkit.ops.masked.Coarse", lambda clean, sigma: Constraint())
+    assert held < 8
+    assert off() > 2 * held
 
 
 def test_progress_of_several_walks_is_that_of_one() -> None:

@@ -1,0 +1,120 @@
+"""The pictures of the documents, made again: `python tests/benchmarks/pictures.py [--only tiles]`.
+
+Each is made from the samples, by the recommended settings but for what it is to show alone, and
+written where the documents show it.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import editkit
+from editkit.types import Rgb
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parents[1] / "samples"
+WHITE = 255
+MARKS = ((110, 110), (300, 250), (90, 340))
+"""Where the marks of `regions` are: left and top."""
+
+
+def sample(name: str) -> Rgb:
+    return np.asarray(Image.open(SAMPLES / f"{name}.jpg").convert("RGB"))
+
+
+def ellipse(
+    shape: Sequence[int], left: int, top: int, width: int, height: int
+) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    x, y = (columns - left - width / 2) / (width / 2), (rows - top - height / 2) / (height / 2)
+    return x**2 + y**2 < 1
+
+
+def beside(pictures: Sequence[Rgb], gap: int = 0, axis: int = 1) -> Rgb:
+    """Pictures in a row, with white between them."""
+    widths = [[0, 0], [0, 0], [0, 0]]
+    widths[axis] = [0, gap]
+    padded = [np.pad(one, widths, constant_values=WHITE) for one in pictures[:-1]]
+    return np.concatenate([*padded, pictures[-1]], axis=axis)
+
+
+def regions() -> Rgb:
+    """Three marks: filled together, then each by itself; no tiles."""
+    photo = sample("coffee")
+    holes = [ellipse(photo.shape, left, top, 32, 24) for left, top in MARKS]
+    hole = np.logical_or.reduce(holes)
+    marked = np.where(hole[..., None], np.uint8(WHITE), photo)
+    made = [
+        np.asarray(editkit.inpaint(marked, hole, regions=how, detail=0.0).image)
+        for how in ("together", "each")
+    ]
+    rows = [
+        beside([enlarged(p, left - 34, top - 26, 100, 75, 2) for p in (marked, *made)], 5)
+        for left, top in MARKS
+    ]
+    return beside(rows, 5, axis=0)
+
+
+def enlarged(picture: Rgb, left: int, top: int, width: int, height: int, times: int) -> Rgb:
+    box = (max(0, left), max(0, top), max(0, left) + width, max(0, top) + height)
+    cut = Image.fromarray(picture).crop(box)
+    return np.asarray(cut.resize((times * width, times * height), Image.Resampling.NEAREST))
+
+
+def tiles() -> Rgb:
+    """A hole larger than the model's own size: enlarged, and painted once more in tiles."""
+    photo = np.asarray(Image.fromarray(sample("rocket")).resize((1280, 854)))
+    hole = ellipse(photo.shape, 120, 330, 340, 340)
+    grey = np.where(hole[..., None], np.uint8(127), photo)
+    made = [
+        np.asarray(editkit.inpaint(grey, hole, grain=0.0, **more).image)
+        for more in ({"detail": 0.0}, {})
+    ]
+    here = (slice(300, 700), slice(90, 490))
+    return beside([one[here] for one in (grey, *made)], 6)
+
+
+def home() -> Rgb:
+    """A blue plate made elsewhere, and brought home; what differs, four times as strong."""
+    photo = sample("coffee")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, SAMPLES / "edited_elsewhere.py", folder]
+        subprocess.run(command, check=True, capture_output=True)
+        came = Path(folder) / "elsewhere.jpg"
+        made = np.asarray(editkit.composite(SAMPLES / "coffee.jpg", came).image)
+        edited = Image.open(came).convert("RGB").resize(photo.shape[1::-1], 1)
+    pictures = [photo, np.asarray(edited), apart(photo, edited), made, apart(photo, made)]
+    small = [Image.fromarray(one).resize((276, 184), Image.Resampling.LANCZOS) for one in pictures]
+    return beside([np.asarray(one) for one in small], 5)
+
+
+def apart(one: Rgb, other: object) -> Rgb:
+    off = np.abs(one.astype(np.int16) - np.asarray(other, np.int16))
+    return np.clip(4 * off, 0, 255).astype(np.uint8)
+
+
+PICTURES: dict[str, tuple[Callable[[], Rgb], Path]] = {
+    "regions": (regions, HERE / "regions.jpg"),
+    "tiles": (tiles, HERE / "tiles.jpg"),
+    "home": (home, SAMPLES / "brought-home.jpg"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES))
+    for name in parser.parse_args().only:
+        make, file = PICTURES[name]
+        Image.fromarray(make()).save(file, quality=88)
+        print(file)
+
+
+if __name__ == "__main__":
+    main()
