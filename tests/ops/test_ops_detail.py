@@ -74,8 +74,11 @@ def test_tiles_are_the_same_for_the_same_seed_and_differ_for_another(tiny9: Mode
     assert not np.array_equal(one, other)
 
 
-def test_one_window_over_the_whole_is_the_plain_walk(builtin: Model) -> None:
+def test_one_window_over_the_whole_is_the_plain_walk(
+    builtin: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What windows put together is what the model says when one window shows it all."""
+    monkeypatch.setattr("editkit.ops.masked.Coarse", lambda clean, sigma: Constraint())
     rgb = smooth(128, 128)
     cover = square(128, slice(32, 96)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
