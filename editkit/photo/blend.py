@@ -15,6 +15,7 @@ from editkit.types import Box, Coverage
 
 _SHARE = 8
 _MOST_BANDS = 8
+_FEWEST_BANDS = 3
 
 
 def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
@@ -58,7 +59,8 @@ def transitions(hole: Hole) -> list[Values]:
     """How far the patch has come in for each band of `multiband`, at the size of the band.
 
     0 outside the hole and in it up to 2 pixels of the band from its edge, then rising to 1 over as
-    many; as many bands as the hole has room for.
+    many; as many bands as the hole has room for. Strokes have three all the same: in one band what
+    is off broadly, too, would stay off in their middle.
     """
     distance, out = _distance(hole), list[Values]()
     deepest, size = float(distance.max()), hole.shape[::-1]
@@ -66,7 +68,7 @@ def transitions(hole: Hole) -> list[Values]:
         reach = np.float32(2 << scale)
         far = cv2.resize(distance, size, interpolation=cv2.INTER_AREA)
         out.append(_eased((np.asarray(far, np.float32) - reach) / reach))
-        if (8 << scale) > deepest or min(size) < 4:
+        if (scale + 1 >= _FEWEST_BANDS and (8 << scale) > deepest) or min(size) < 4:
             break
         size = (-(-size[0] // 2), -(-size[1] // 2))
     return out

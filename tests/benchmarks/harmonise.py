@@ -71,6 +71,8 @@ def ways() -> Mapping[str, Harmony]:
         "colour, multiband, sharpen": replace(OFF, colour=True, blend="multiband", sharpen=True),
         "colour, multiband, grain (the default)": default,
         "all four": replace(default, sharpen=True),
+        "poisson, grain": replace(default, colour=False, blend="poisson"),
+        "colour, poisson, grain": replace(default, blend="poisson"),
     }
 
 
@@ -234,6 +236,8 @@ def main() -> None:
         cost(asked.cost)
         return
     model, perception = editkit.load_model(device="cpu"), Perception()
+    if asked.keep:
+        asked.keep.mkdir(parents=True, exist_ok=True)
     chosen = {
         name: way
         for name, way in ways().items()

@@ -218,6 +218,17 @@ def test_multiband_keeps_the_patch_s_own_colours_far_in_and_poisson_does_not() -
         assert np.abs(out[edge] - 100).max() < 1.5
 
 
+def test_what_is_off_broadly_does_not_stay_in_the_middle_of_a_stroke() -> None:
+    """Six pixels are no room for a colour of its own: a line of it would show."""
+    photo = scene(200, 200, 6)
+    rows = np.arange(200)[:, None]
+    hole = np.broadcast_to(np.abs(rows - 100) < 6, (200, 200))
+    patch = photo.astype(np.float32) + 25
+    out = harmonised(patch, photo, hole, STEPS["multiband"])
+    off = (out - photo)[hole].reshape(11, 200, 3).mean(axis=(1, 2))
+    assert np.abs(off).max() < 3
+
+
 @pytest.mark.parametrize("step", ["feather", "multiband", "poisson"])
 def test_a_seam_goes(step: str) -> None:
     photo, hole = scene(200, 200, 6), disc(200, 70)
