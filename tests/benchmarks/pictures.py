@@ -21,7 +21,7 @@ from editkit.types import Rgb
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "samples"
 WHITE = 255
-MARKS = ((110, 110), (300, 250), (90, 340))
+MARKS = ((40, 60), (300, 290), (60, 330))
 """Where the marks of `regions` are: left and top."""
 
 
@@ -69,16 +69,38 @@ def enlarged(picture: Rgb, left: int, top: int, width: int, height: int, times: 
 
 
 def tiles() -> Rgb:
-    """A hole larger than the model's own size: enlarged, and painted once more in tiles."""
-    photo = np.asarray(Image.fromarray(sample("rocket")).resize((1280, 854)))
-    hole = ellipse(photo.shape, 120, 330, 340, 340)
+    """Holes larger than the model's own size: enlarged, and painted once more in tiles."""
+    sky = np.asarray(Image.fromarray(sample("rocket")).resize((1280, 854)))
+    rows = [tiled(sample("astronaut"), 140, 160), tiled(sky, 120, 330)]
+    return beside(rows, 5, axis=0)
+
+
+def tiled(photo: Rgb, left: int, top: int) -> Rgb:
+    hole = ellipse(photo.shape, left, top, 340, 340)
     grey = np.where(hole[..., None], np.uint8(127), photo)
     made = [
-        np.asarray(editkit.inpaint(grey, hole, grain=0.0, **more).image)
-        for more in ({"detail": 0.0}, {})
+        np.asarray(editkit.inpaint(grey, hole, grain=0.0, detail=detail).image)
+        for detail in (0.0, None)
     ]
-    here = (slice(300, 700), slice(90, 490))
-    return beside([one[here] for one in (grey, *made)], 6)
+    here = (slice(top - 20, top + 350), slice(left - 20, left + 360))
+    return beside([one[here] for one in (grey, *made)], 5)
+
+
+def first() -> Rgb:
+    """The README's first command."""
+    photo, mask = sample("rocket"), np.asarray(Image.open(SAMPLES / "rocket.mask.png")) > 0
+    made = editkit.inpaint(SAMPLES / "rocket.jpg", SAMPLES / "rocket.mask.png", "dark blue sky")
+    veil = np.rint(0.2 * photo + 0.8 * np.array([238, 51, 187])).astype(np.uint8)
+    pictures = (photo, np.where(mask[..., None], veil, photo), np.asarray(made.image))
+    return beside([one[:, 190:] for one in pictures], 10)
+
+
+def frame() -> Rgb:
+    """A photo and the same in a wider frame."""
+    made = editkit.outpaint(SAMPLES / "chelsea.jpg", aspect="2:1").image
+    pictures = [Image.fromarray(sample("chelsea")), made.convert("RGB")]
+    small = [one.resize((round(260 * one.width / one.height), 260), 1) for one in pictures]
+    return beside([np.asarray(one) for one in small], 8)
 
 
 def home() -> Rgb:
@@ -103,6 +125,8 @@ def apart(one: Rgb, other: object) -> Rgb:
 PICTURES: dict[str, tuple[Callable[[], Rgb], Path]] = {
     "regions": (regions, HERE / "regions.jpg"),
     "tiles": (tiles, HERE / "tiles.jpg"),
+    "first": (first, SAMPLES / "before-mask-after.jpg"),
+    "frame": (frame, SAMPLES / "before-after-outpaint.jpg"),
     "home": (home, SAMPLES / "brought-home.jpg"),
 }
 
