@@ -294,7 +294,7 @@ def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description="Time and memory: see this folder's README.md.")
     parser.add_argument("what", nargs="?", choices=("against", "cold"), default="against")
-    parser.add_argument("--steps", type=int, help="10 for against, 20 for cold")
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", help="of PyTorch; 1 is the steadiest on a busy machine")
     return parser.parse_args()
@@ -310,9 +310,9 @@ def main() -> None:
         os.environ["OMP_NUM_THREADS"] = asked.threads  # the processes to come inherit it
     with tempfile.TemporaryDirectory() as folder:
         if asked.what == "cold":
-            cold(Path(folder), asked.steps or 20, asked.rounds)
+            cold(Path(folder), asked.steps, asked.rounds)
         else:
-            against(Path(folder), asked.steps or 10, asked.rounds)
+            against(Path(folder), asked.steps, asked.rounds)
 
 
 if __name__ == "__main__":
