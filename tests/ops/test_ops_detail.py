@@ -74,11 +74,17 @@ def test_tiles_are_the_same_for_the_same_seed_and_differ_for_another(tiny9: Mode
     assert not np.array_equal(one, other)
 
 
+def nothing_kept(clean: State, sigma: float) -> Constraint:
+    """Tiles that are free to choose their colours."""
+    del clean, sigma
+    return Constraint()
+
+
 def test_one_window_over_the_whole_is_the_plain_walk(
     builtin: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What windows put together is what the model says when one window shows it all."""
-    monkeypatch.setattr("editkit.ops.masked.Coarse", lambda clean, sigma: Constraint())
+    monkeypatch.setattr("editkit.ops.masked.Coarse", nothing_kept)
     rgb = smooth(128, 128)
     cover = square(128, slice(32, 96)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
@@ -203,7 +209,7 @@ def test_a_pass_in_tiles_keeps_the_colours_that_were_painted(
         return float(F.avg_pool2d(out - canvas.start, 32).abs().max()) * 127.5
 
     held = off()
-    monkeypatch.setattr("editkit.ops.masked.Coarse", lambda clean, sigma: Constraint())
+    monkeypatch.setattr("editkit.ops.masked.Coarse", nothing_kept)
     assert held < 8
     assert off() > 2 * held
 
