@@ -137,12 +137,17 @@ class Coarse(Constraint):
         """The clean state with the coarse part of ours, and the noise that goes with it."""
         if not level.s:
             return pred
-        x0 = pred.x0 + _blurred(self.clean - pred.x0, self.sigma)
+        x0 = pred.x0 + blurred(self.clean - pred.x0, self.sigma)
         return Pred(x0, (x - level.a * x0) / level.s)
 
 
-def _blurred(x: State, sigma: float) -> State:
-    """A Gaussian blur of each channel; borders go on as they are."""
+def blurred(x: State, sigma: float) -> State:
+    """A Gaussian blur of each channel; borders go on as they are.
+
+    Args:
+        x: `(N, C, rows, columns)`.
+        sigma: in places.
+    """
     reach = ceil(3 * sigma)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
     kernel = (weights / weights.sum()).to(x).expand(x.shape[1], 1, 1, -1)

@@ -9,7 +9,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.diffusion.constraints import ChangeMap, Coarse, Constraint, Hard, Known
+from editkit.diffusion.constraints import (
+    ChangeMap,
+    Coarse,
+    Constraint,
+    Hard,
+    Known,
+    blurred,
+)
 from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.errors import InputError
@@ -196,7 +203,9 @@ class MaskedEdit(Edit):
         steps = session.schedule.steps
         plan = linear(steps, first_level(steps, strength))
         latents = self._walk(session, canvas, plan, strength, holds=True, finely=True)
-        return session.decode(latents, canvas.pixels)
+        pixels = session.decode(latents, canvas.pixels)
+        # An autoencoder shifts colours, too, and otherwise in each window.
+        return pixels + blurred(canvas.start - pixels, _COARSE * model.latent_cell)
 
     def _known(self, session: Session, canvas: Canvas) -> Known:
         """What is known at each level: a soft mask is a strength for each latent."""
