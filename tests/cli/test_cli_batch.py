@@ -3,11 +3,13 @@
 import contextlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 from html.parser import HTMLParser
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import click
@@ -239,6 +241,30 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
 
     assert len(results("out")) == 11
     assert results("out") == results("whole")
+
+
+def test_a_worker_is_started_before_the_edits_are_known(
+    photos: Path, quick: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is work for it: in a new folder, for a model."""
+    del photos
+    begun, start = list[BaseProcess](), BaseProcess.start
+
+    def noted(process: BaseProcess) -> None:
+        begun.append(process)
+        start(process)
+
+    monkeypatch.setattr(BaseProcess, "start", noted)
+
+    def workers(*args: str) -> int:
+        begun.clear()
+        assert shell.call("batch", *args, "--mask", BOX, "-q").code == 0
+        assert not multiprocessing.active_children()
+        return len(begun)
+
+    assert workers("inpaint", "photos", *quick, "-o", "out") == 1
+    assert workers("inpaint", "photos", *quick, "-o", "out") == 0
+    assert workers("erase", "photos", "--method", "telea", "-o", "mended") == 2
 
 
 def test_watching_takes_photos_when_they_are_whole(photos: Path) -> None:
