@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from editkit.photo import colour
 from editkit.photo.files import Photo
@@ -24,6 +25,7 @@ Points = NDArray[np.float64]
 _MARGIN = 6
 _STRIP = 1 << 22
 _ENLARGING = 1.05
+_UPRIGHT = 1e-3
 
 
 def framed(grid: Size, photo: Size) -> Matrix:
@@ -96,6 +98,8 @@ def laid(
     here = _translation(-source.left, -source.top) @ matrix @ _translation(box.left, box.top)
     across, down = (max(1.0, k) for k in scale_of(here, box.size))
     if max(across, down) > _ENLARGING:
+        if _is_upright(here, box.size):
+            return _averaged(values, here, box.size)
         small = Size(max(1, round(values.shape[0] / down)), max(1, round(values.shape[1] / across)))
         here = framed(source.size, small) @ here
         shown: Any = cv2.resize(values, small[::-1], interpolation=cv2.INTER_AREA)
@@ -108,8 +112,8 @@ def source_of(matrix: Matrix, box: Box, photo: Size) -> Box | None:
     matrix = matrix @ _translation(box.left, box.top)
     around = moved(matrix, corners(box.size))
     margin = _MARGIN * max(1.0, *scale_of(matrix, box.size))
-    low = np.floor(around.min(axis=0) - margin)
-    high = np.ceil(around.max(axis=0) + margin)
+    low = np.floor(around.min(axis=0) + 0.5 - margin)
+    high = np.ceil(around.max(axis=0) + 0.5 + margin)
     left, top = (int(max(value, 0)) for value in low)
     right, bottom = (int(min(v, n)) for v, n in zip(high, (photo.width, photo.height), strict=True))
     return Box(top, left, bottom, right) if left < right and top < bottom else None
@@ -149,6 +153,42 @@ def _values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float32]:
     if precise:
         return colour.to_real_rgb(photo.samples[box.slices], photo.mode, photo.profile)
     return photo.rgb(box).astype(np.float32)
+
+
+def _is_upright(matrix: Matrix, size: Size) -> bool:
+    """Whether the grid is neither turned nor in perspective, nor finer than the photo."""
+    scales = matrix[0, 0] / matrix[2, 2], matrix[1, 1] / matrix[2, 2]
+    apart = moved(matrix, corners(size)) - moved(np.diag([*scales, 1]), corners(size))
+    return min(scales) >= 1 and bool(np.ptp(apart, axis=0).max() < _UPRIGHT)
+
+
+def _averaged(
+    values: NDArray[np.float32], matrix: Matrix, size: Size
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Each pixel of an upright grid as the mean of just what lies in it, wherever it begins."""
+    matrix = matrix / matrix[2, 2]
+    down, rows = _shares(values.shape[0], matrix[1, 1], matrix[1, 2], size.height)
+    across, columns = _shares(values.shape[1], matrix[0, 0], matrix[0, 2], size.width)
+    lower = (down @ values.reshape(values.shape[0], -1)).reshape(size.height, -1, 3)
+    sideways = np.ascontiguousarray(lower.swapaxes(0, 1)).reshape(values.shape[1], -1)
+    shown = (across @ sideways).reshape(size.width, size.height, 3).swapaxes(0, 1)
+    return np.ascontiguousarray(shown), rows[:, None] & columns
+
+
+def _shares(count: int, scale: float, shift: float, size: int) -> tuple[Any, NDArray[np.bool_]]:
+    """How much of each of `count` pixels lies in each of `size`, and which have their middle there.
+
+    Beyond the first and the last it is those that are repeated.
+    """
+    low = scale * (np.arange(size) - 0.5) + shift + 0.5
+    number = np.floor(low)[:, None] + np.arange(int(np.ceil(scale)) + 1)
+    share = np.minimum(low[:, None] + scale, number + 1) - np.maximum(low[:, None], number)
+    share = np.maximum(share, 0) / scale
+    place = np.clip(number, 0, count - 1).astype(np.int32)
+    row = np.broadcast_to(np.arange(size)[:, None], place.shape)
+    entries = (share.ravel().astype(np.float32), (row.ravel(), place.ravel()))
+    middle = low + scale / 2
+    return csr_matrix(entries, (size, count)), (middle >= 0) & (middle < count)
 
 
 def _warped(
