@@ -119,9 +119,11 @@ def test_the_wheel_holds_what_it_should(tmp_path: Path) -> None:
     for kind, folder, prefix in (("*.py", "editkit", ""), ("*.py", "cli", "editkit_")):
         for file in (ROOT / folder).rglob(kind):
             assert f"{prefix}{file.relative_to(ROOT)}" in names
-    weights = ROOT / "editkit" / "weights" / "builtin"
-    for file in weights.rglob("*"):
-        assert not file.is_file() or str(file.relative_to(ROOT)) in names
+    weights = ROOT / "editkit" / "weights"
+    assert {"builtin", "outlines"} <= {folder.name for folder in weights.iterdir()}
+    for kind in ("*.safetensors", "*.json", "*.md"):
+        for file in weights.rglob(kind):
+            assert str(file.relative_to(ROOT)) in names
     assert "editkit/py.typed" in names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"editkit", "editkit_cli", next(top for top in tops if top.endswith("-info"))}

@@ -401,6 +401,8 @@ class Planner:
         saving = {n: getattr(recipe, n) for n in ("jpeg", "provenance", "strict", "max_seam")}
         texts = [_mask_texts(step, mask) for step, mask in zip(steps, masks, strict=True)]
         asked = [self._asked(text) for some in texts for text in some if text is not None]
+        pairs = zip(steps, masks, strict=True)
+        found = any(step.name == "composite" and mask is None for step, mask in pairs)
         parts: dict[str, Any] = {
             "settings": {
                 "steps": [{"name": step.name, "options": _options(step)} for step in steps],
@@ -420,7 +422,9 @@ class Planner:
                 for step in steps
             ],
             "model": [self.weights if self._by_model(steps) else "", asked],
-            "version": versions_of(model=self._by_model(steps), segmenters=any(asked)),
+            "version": versions_of(
+                model=self._by_model(steps), segmenters=any(asked), outlines=found
+            ),
         }
         if self.masks_out is not None:  # whoever asks for none, has no use for what there is
             parts[AREAS] = self._mask_output(path)
@@ -579,9 +583,10 @@ def _mask_texts(step: Bound, mask: str | None) -> list[str | None]:
     return [mask, *(options.get(name) for name in ("denoise", "condition", "composite"))]
 
 
-def versions_of(*, model: bool, segmenters: bool) -> dict[str, str]:
+def versions_of(*, model: bool, segmenters: bool, outlines: bool) -> dict[str, str]:
     """Versions that a picture depends on: of torch and its kin only where networks are asked."""
-    names = ["torch", "transformers"] if model or segmenters else []
+    names = ["torch"] if model or segmenters or outlines else []
+    names += ["transformers"] if model or segmenters else []
     names += ["diffusers"] if model else []
     found = {name: importlib.metadata.version(name) for name in names}
     return {"editkit": __version__, **found}

@@ -14,10 +14,11 @@ from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
 from editkit.ops.result import Result, plain, versions
 from editkit.photo import colour, xmp
-from editkit.photo.changes import THRESHOLD, Overlay, find_changes, lay
+from editkit.photo.changes import THRESHOLD, find_changes
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.harmonise import Harmony, blend_of, harmonised
+from editkit.photo.overlay import Overlay, lay
 from editkit.photo.register import Registration, register
 from editkit.photo.scores import nearby, scores
 from editkit.photo.warp import sampled, scale_of

@@ -82,6 +82,17 @@ def has_alpha(mode: str) -> bool:
     return base(mode) in ("LA", "RGBA")
 
 
+def is_grey(mode: str) -> bool:
+    """Whether it has no colours, but lightness alone."""
+    return base(mode) in ("L", "LA")
+
+
+def greyed(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each pixel (H, W, 3) as grey as its luma; what was grey stays what it was to the bit."""
+    first = rgb[..., :1]
+    return np.repeat(np.asarray(first + (rgb - first) @ _LUMA[:, None], np.float32), 3, axis=2)
+
+
 def colours_of(samples: Samples, mode: str) -> Samples:
     """The samples without their alpha, as a view (H, W, C)."""
     channels = samples.reshape(*samples.shape[:2], -1)

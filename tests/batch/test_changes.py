@@ -98,10 +98,16 @@ def test_another_segmentation_model_does_again_what_its_masks_were_for(
 
 
 @pytest.mark.parametrize(
-    ("package", "again"), [("torch", {"model"}), ("diffusers", {"model"}), ("editkit", None)]
+    ("package", "again"),
+    [
+        ("torch", {"model", "area found"}),
+        ("transformers", {"model"}),
+        ("diffusers", {"model"}),
+        ("editkit", None),
+    ],
 )
 def test_another_version_does_again_what_depends_on_it(
-    photos: Path,
+    back: Path,
     batch: MakeBatch,
     recipe: Recipe,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,9 +115,16 @@ def test_another_version_does_again_what_depends_on_it(
     again: set[str] | None,
 ) -> None:
     """The version is what the installed package says; here it says another."""
-    del photos
-    telea = Recipe((step("erase", mask=BOX, method="telea"),))
-    made = {"model": batch("model", recipe=recipe), "none": batch("none", recipe=telea)}
+    del back
+    home = step("composite", edited="back", motion="none")
+    given = step("composite", edited="back", motion="none", mask=BOX)
+    telea = step("erase", mask=BOX, method="telea")
+    made = {
+        "model": batch("model", recipe=recipe),
+        "none": batch("none", recipe=Recipe((telea,))),
+        "area found": batch("found", recipe=Recipe((home,))),
+        "area given": batch("given", recipe=Recipe((given,))),
+    }
     for one in made.values():
         run(one)
     real = importlib.metadata.version

@@ -27,8 +27,9 @@ from PIL import Image
 from skimage import morphology
 
 import editkit
-from editkit.photo.changes import find_changes, lay
+from editkit.photo.changes import find_changes
 from editkit.photo.files import read_photo
+from editkit.photo.overlay import lay
 from editkit.photo.register import register
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))

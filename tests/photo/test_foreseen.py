@@ -10,10 +10,10 @@ from away import Journey
 from numpy.typing import NDArray
 from PIL import Image
 
-from editkit.photo.changes import lay
 from editkit.photo.drift import no_drift
 from editkit.photo.files import read_photo
 from editkit.photo.foreseen import Foreseen
+from editkit.photo.overlay import lay
 from editkit.photo.warp import framed
 from editkit.types import Box
 
@@ -80,3 +80,17 @@ def test_a_turned_copy_or_one_of_no_jpeg_is_foreseen_without_its_encoding() -> N
     exif[0x0112] = 6
     for copy in (read_photo(before), read_photo(saved(before, exif=exif))):
         assert not Foreseen(read_photo(before), copy, np.eye(3), no_drift()).encoded
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.25, 0.61])
+def test_a_part_of_a_small_copy_is_foreseen_as_in_the_whole(scale: float) -> None:
+    """So that a strip of a large photo tells as much as the whole of a small one."""
+    journey = Journey(scale=scale, quality=85)
+    before = picture()
+    photo, copy = read_photo(before), read_photo(journey.file(before))
+    foreseen = Foreseen(photo, copy, journey.matrix(before), no_drift())
+    whole = foreseen.sampled(np.eye(3), Box(0, 0, *copy.size))
+    box = Box(17, 21, 40, 60)
+    part = foreseen.sampled(np.eye(3), box)
+    assert np.abs(part - whole[box.slices]).max() <= 1
+    assert np.abs(part - whole[box.slices]).mean() < 0.01
