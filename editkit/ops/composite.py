@@ -18,7 +18,8 @@ from editkit.photo.changes import THRESHOLD, find_changes
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.harmonise import Harmony, blend_of, harmonised
-from editkit.photo.overlay import Overlay, lay
+from editkit.photo.overlay import Bits, Overlay, lay
+from editkit.photo.parts import Part, split
 from editkit.photo.register import Registration, register
 from editkit.photo.scores import nearby, scores
 from editkit.photo.warp import sampled, scale_of
@@ -32,6 +33,8 @@ _SOURCES: dict[str, str] = dict(
 _BY_MODELS = (xmp.COMPOSITE, xmp.GENERATED, "compositeSynthetic")
 _MOST = 0.6
 _SOFT = 0.75
+_LARGE = 1 << 24
+_TOGETHER = 2048
 _UNSURE = 0.5
 
 
@@ -139,29 +142,47 @@ class Composite:
 
     def _brought(self, over: Overlay, coverage: Coverage) -> tuple[Photo, Coverage, list[str]]:
         """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
-        photo, size = over.photo, over.photo.size
-        box = nearby(bounding_box(coverage), size)
-        patch, covered = sampled(over.copy, over.matrix, box, precise=True)
-        asked = coverage[box.slices]
-        cut = int(np.count_nonzero((asked > 0) & ~covered))
-        if cut:
-            coverage = coverage.copy()
-            coverage[box.slices] = np.where(covered, asked, np.float32(0))
-        if not coverage.any():
+        after, cut = over.photo, 0
+        how = "auto" if bounding_box(coverage).size.area > _LARGE else "together"
+        reached = coverage.copy()
+        for part in split(coverage, how, _TOGETHER):
+            after, beyond = self._part_brought(over, after, part, coverage)
+            reached[part.box.slices][beyond] = 0
+            cut += int(np.count_nonzero(beyond))
+        if not reached.any():
             raise MaskError(
                 "the edited picture does not reach to where the mask is; was it cropped? "
                 "Give another mask"
             )
-        kept = colour.to_real_rgb(photo.samples[box.slices], photo.mode, photo.profile)
-        patch = np.where(covered[..., None], over.drift.undone(patch), kept)
+        notes = [f"{cut} pixels of the area lie outside of the edited picture and were kept"]
+        return after, reached, notes if cut else []
+
+    def _part_brought(
+        self, over: Overlay, photo: Photo, part: Part, coverage: Coverage
+    ) -> tuple[Photo, Bits]:
+        """The photo with a part of the area in it, and where in the part the copy does not reach.
+
+        What surrounds it is the original, other parts of the area included, so that none depends
+        on another.
+        """
+        box = nearby(part.box, photo.size)
+        patch, covered = sampled(over.copy, over.matrix, box, precise=True)
+        asked = np.zeros(box.size, np.float32)
+        inner = part.box.seen_from(box).slices
+        asked[inner] = part.coverage
+        beyond = (asked > 0) & ~covered
+        asked[beyond] = 0
+        if not asked.any():
+            return photo, beyond[inner]
+        before = over.photo
+        kept = colour.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
+        seen = covered & ((coverage[box.slices] == 0) | (asked > 0))
+        patch = np.where(seen[..., None], over.drift.undone(patch), kept)
         if not over.exact:
-            hole = coverage[box.slices] > 0
-            patch = harmonised(patch, kept, hole, self._harmony(), self.seed)
+            patch = harmonised(patch, kept, asked > 0, self._harmony(), self.seed)
         # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
         dither = colour.depth(over.copy.mode) == 8
-        after = composite(photo, patch, box, coverage, seed=self.seed, dither=dither)
-        notes = [f"{cut} pixels of the area lie outside of the edited picture and were kept"]
-        return after, coverage, notes if cut else []
+        return composite(photo, patch, box, asked, seed=self.seed, dither=dither), beyond[inner]
 
     def _harmony(self) -> Harmony:
         blend, feather = blend_of(self.seam, self.feather)

@@ -13,6 +13,7 @@ from PIL import Image
 import editkit
 from editkit import Composite, InputError, MaskError
 from editkit.models.base import Model
+from editkit.ops import composite as composites
 from editkit.photo.colour import adobe_rgb_profile
 from editkit.photo.files import Photo, read_photo
 
@@ -221,3 +222,37 @@ def test_noise_that_cannot_be_tracked_lies_where_it_was() -> None:
     after[10:20, 10:20] = 255 - after[10:20, 10:20]
     result = editkit.composite(photo, after)
     assert np.array_equal(np.asarray(result.image), after)
+
+
+def test_edits_far_apart_come_home_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In large photos, so that what lies between them costs nothing; with the same result."""
+    before = picture()
+    after = edited(before)
+    after[10:40, 220:280] = 255 - after[10:40, 220:280]
+    came = Journey(quality=90, cast=(1.05, 1, 0.95)).of(after)
+    together = editkit.composite(before, came, grain=0)
+    monkeypatch.setattr(composites, "_LARGE", 0)
+    monkeypatch.setattr(composites, "_TOGETHER", 64)
+    apart = editkit.composite(before, came, grain=0)
+    assert together.mask is not None
+    assert apart.mask is not None
+    assert np.array_equal(apart.mask, together.mask)
+    assert apart.report["samples_changed_outside"] == 0
+    now, then = (np.asarray(result.image).astype(int) for result in (apart, together))
+    assert np.array_equal(now[apart.mask == 0], before[apart.mask == 0])
+    assert np.abs(now - after)[10:40, 220:280].mean() < 7
+    assert np.abs(now - after)[disc(before)].mean() < 7
+    assert np.abs(now - then).mean() < 0.1
+
+
+def test_of_edits_far_apart_one_may_lie_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = picture()
+    mask = np.zeros(before.shape[:2], np.float32)
+    mask[10:40, 10:40] = mask[150:180, 250:280] = 1
+    monkeypatch.setattr(composites, "_LARGE", 0)
+    monkeypatch.setattr(composites, "_TOGETHER", 64)
+    result = editkit.composite(before, edited(before)[:, 60:], mask)
+    assert result.mask is not None
+    assert not result.mask[:, :50].any()
+    assert result.mask[150:180, 250:280].all()
+    assert "900 pixels of the area lie outside" in " ".join(result.report["notes"])
