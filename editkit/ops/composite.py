@@ -33,7 +33,6 @@ _SOURCES: dict[str, str] = dict(
 _BY_MODELS = (xmp.COMPOSITE, xmp.GENERATED, "compositeSynthetic")
 _MOST = 0.6
 _SOFT = 0.75
-_LARGE = 1 << 24
 _TOGETHER = 2048
 _UNSURE = 0.5
 
@@ -142,11 +141,12 @@ class Composite:
 
     def _brought(self, over: Overlay, coverage: Coverage) -> tuple[Photo, Coverage, list[str]]:
         """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
-        after, cut = over.photo, 0
-        how = "auto" if bounding_box(coverage).size.area > _LARGE else "together"
-        reached = coverage.copy()
-        for part in split(coverage, how, _TOGETHER):
+        after, reached, cut = over.photo, coverage, 0
+        for part in split(coverage, "auto", _TOGETHER):
             after, beyond = self._part_brought(over, after, part, coverage)
+            if not beyond.any():
+                continue
+            reached = coverage.copy() if reached is coverage else reached
             reached[part.box.slices][beyond] = 0
             cut += int(np.count_nonzero(beyond))
         if not reached.any():

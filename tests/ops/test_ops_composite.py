@@ -231,7 +231,6 @@ def test_edits_far_apart_come_home_one_by_one(monkeypatch: pytest.MonkeyPatch) -
     after[10:40, 220:280] = 255 - after[10:40, 220:280]
     came = Journey(quality=90, cast=(1.05, 1, 0.95)).of(after)
     together = editkit.composite(before, came, grain=0)
-    monkeypatch.setattr(composites, "_LARGE", 0)
     monkeypatch.setattr(composites, "_TOGETHER", 64)
     apart = editkit.composite(before, came, grain=0)
     assert together.mask is not None
@@ -249,7 +248,6 @@ def test_of_edits_far_apart_one_may_lie_outside(monkeypatch: pytest.MonkeyPatch)
     before = picture()
     mask = np.zeros(before.shape[:2], np.float32)
     mask[10:40, 10:40] = mask[150:180, 250:280] = 1
-    monkeypatch.setattr(composites, "_LARGE", 0)
     monkeypatch.setattr(composites, "_TOGETHER", 64)
     result = editkit.composite(before, edited(before)[:, 60:], mask)
     assert result.mask is not None
