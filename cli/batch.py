@@ -330,6 +330,7 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
     import dataclasses
 
     from editkit.batch.recipe import read_recipe
+    from editkit.batch.table import read_table
 
     if out is not None:
         if options["output"] is not None:
@@ -338,7 +339,9 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
     wanted = Wanted.take(options)
     changed = {name: value for name, value in options.items() if _given(context, name)}
     with wanted.worker() as spare:
-        read = read_recipe(recipe, dict(options["variables"]))
+        given = changed.pop("table", None)
+        table = None if given is None else read_table(Path(given))
+        read = read_recipe(recipe, dict(options["variables"]), table)
         code = _ran(dataclasses.replace(read, **_settings(changed, read)), wanted, spare)
     context.exit(code)
 

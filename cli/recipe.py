@@ -16,11 +16,16 @@ from .running import STDIO, Job, read_source
 from .single import SINGLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from editkit.batch.near import Near
     from editkit.batch.recipe import Recipe
     from editkit.batch.tasks import Task
     from editkit.photo.files import Photo
 
+_table = click.option(
+    "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
+)
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -40,14 +45,23 @@ def recipe() -> None:
 @recipe.command()
 @_file
 @click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable.")
-def check(file: Path, variables: tuple[tuple[str, str], ...]) -> None:
+@_table
+def check(file: Path, variables: tuple[tuple[str, str], ...], table: str | None) -> None:
     """Say what is wrong with FILE, with line and column."""
-    from editkit.batch.recipe import read_recipe
     from editkit.batch.run import check_scored
 
-    found = read_recipe(file, dict(variables))
+    found = _read(file, variables, table)
     check_scored(found)
     click.echo(f"{file}: {len(found.steps)} step{'s' * (len(found.steps) > 1)}, nothing wrong")
+
+
+def _read(file: Path, variables: "Sequence[tuple[str, str]]", table: str | None) -> "Recipe":
+    """The recipe in a file, with what the command line gives of variables."""
+    from editkit.batch.recipe import read_recipe
+    from editkit.batch.table import read_table
+
+    given = None if table is None else read_table(Path(table))
+    return read_recipe(file, dict(variables), given)
 
 
 @recipe.command()
@@ -99,6 +113,7 @@ def _facts(option: click.Option) -> dict[str, Any]:
     help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
 )
 @click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable.")
+@_table
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report, a line for each picture.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -106,6 +121,7 @@ def apply(
     recipe: Path,
     image: str,
     variables: tuple[tuple[str, str], ...],
+    table: str | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Edit IMAGE as RECIPE says; `editkit batch RECIPE` does so with many.
@@ -115,10 +131,9 @@ def apply(
     """
     from editkit.batch.near import Near
     from editkit.batch.plan import check_offline
-    from editkit.batch.recipe import read_recipe
     from editkit.batch.run import check_scored
 
-    found = read_recipe(recipe, dict(variables))
+    found = _read(recipe, variables, table)
     check_scored(found)
     check_offline(found, [image, options["output"] or ""])
     names = ("model", "device", "dtype", "offline", "jpeg", "provenance", "strict", "max_seam")

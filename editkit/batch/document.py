@@ -1,23 +1,37 @@
 """YAML and TOML files as plain tables, with the line and column of everything in them."""
 
+import itertools
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from editkit.errors import RecipeError
+from editkit.batch.nodes import pairs, read_yaml
+from editkit.batch.texts import place_in, read_text, whole
+from editkit.errors import InputError, RecipeError
 
 Keys = Sequence[str | int]
 """The way to a value: names in tables, places in lists."""
 
-_LARGEST = 1_000_000
+_LARGEST = 200_000
 _DEEPEST = 20
+_MOST = 5_000
+"""Values in a recipe, counted as often as aliases repeat them."""
+
+_BITS = 128
+"""Of a whole number."""
+
 _AT = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _SUFFIXES = (".yaml", ".yml", ".toml")
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"""(?<![\w."'-])(?:{_PART}\.[ \t]*+){{100}}""")
+"""A dotted key in TOML; the parser takes time by the square of its length."""
+
+_DIGITS = re.compile(r"\d[\d_]{4000}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,23 @@ class Document:
         return f"{self.name}:{line}:{column}"
 
 
+@dataclass(frozen=True)
+class Places(Mapping[str, str]):
+    """Where the values of some keys stand, found when it is asked: in TOML that takes time."""
+
+    document: Document
+    keys_to: Mapping[str, Keys]
+
+    def __getitem__(self, name: str) -> str:
+        return self.document.place(self.keys_to[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_to)
+
+    def __len__(self) -> int:
+        return len(self.keys_to)
+
+
 def is_recipe_name(name: str) -> bool:
     """Whether a name's suffix is a recipe's."""
     return Path(name).suffix.lower() in _SUFFIXES
@@ -56,86 +87,70 @@ def read_document(path: Path) -> Document:
     """The file, parsed.
 
     Raises:
-        RecipeError: it cannot be read or parsed.
+        RecipeError: it cannot be read or parsed, or is larger or deeper than any recipe.
     """
     if not is_recipe_name(str(path)):
         raise RecipeError(f"{path} is no recipe; give a file with one of {' '.join(_SUFFIXES)}")
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > _LARGEST:
-        raise RecipeError(f"{path} has {len(data)} bytes; a recipe has at most {_LARGEST}")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8; save it as that") from error
+        text = read_text(path, "recipe", _LARGEST)
+    except InputError as error:
+        raise RecipeError(str(error)) from error
+    name = str(path)
     if path.suffix.lower() == ".toml":
-        return Document(str(path), _toml(str(path), text), text, None)
-    return _yaml(str(path), text)
+        document = Document(name, _toml(name, text), text, None)
+    else:
+        root, data = read_yaml(name, text, deepest=_DEEPEST, most=_MOST)
+        empty = yaml.MappingNode("", [], yaml.Mark(name, 0, 0, 0, "", 0))
+        document = Document(name, data, text, root or empty)
+    _check_values(document)
+    return document
 
 
 def _toml(name: str, text: str) -> dict[str, Any]:
+    long = _LONG_KEY.search(text)
+    if long is not None:
+        raise RecipeError(f"{name}:{place_in(text, long.start())}: it is nested too deeply")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         at = _AT.search(str(error))
         where = ":".join(at.groups()) if at else f"{text.count(chr(10)) + 1}:1"
-        raise RecipeError(f"{name}:{where}: {_AT.sub('', str(error))}") from error
+        raise RecipeError(f"{name}:{where}: {_AT.sub('', str(error)):.200}") from error
     except RecursionError as error:
         raise RecipeError(f"{name}:1:1: it is nested too deeply") from error
+    except ValueError as error:
+        # Of a date that is none; or of a number with more digits than Python reads.
+        found = _DIGITS.search(text)
+        where = place_in(text, found.start() if found else 0)
+        said = "the number has too many digits; give a smaller one" if found else str(error)
+        raise RecipeError(f"{name}:{where}: {said:.200}") from error
 
 
-def _yaml(name: str, text: str) -> Document:
+def _check_values(document: Document) -> None:
+    """Refuses what no recipe means: great depth, many values, and numbers without bounds."""
+    left = [((), document.data)]
+    for count in itertools.count():
+        if not left:
+            return
+        keys, value = left.pop()
+        if len(keys) > _DEEPEST:
+            raise document.error(keys[:1], "it is nested too deeply")
+        if count > _MOST:
+            raise RecipeError(f"{document.name}:1:1: it holds more than {_MOST} values")
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise document.error(keys, "the number has too many digits; give a smaller one")
+        if isinstance(value, str):
+            _check_text(document, keys, value)
+        if isinstance(value, dict | list):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [((*keys, key), item) for key, item in items]
+
+
+def _check_text(document: Document, keys: Keys, text: str) -> None:
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        if root is not None:
-            _check_tree(name, root, 0)
-        data = None if root is None else loader.construct_document(root)
-    except RecipeError:
-        raise
-    except yaml.MarkedYAMLError as error:
-        raise RecipeError(_yaml_said(name, error)) from error
-    # A value of the kind that looks like a date or a number, but is none, is a ValueError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{name}:1:1: {str(error).splitlines()[0]}") from error
-    empty = yaml.MappingNode("", [], yaml.Mark(name, 0, 0, 0, "", 0))
-    return Document(name, data, text, root or empty)
-
-
-def _yaml_said(name: str, error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    where = "1:1" if mark is None else f"{mark.line + 1}:{mark.column + 1}"
-    problem = error.problem or "it is not YAML"
-    hint = "; quote a text that begins with !" if "constructor for the tag" in problem else ""
-    return f"{name}:{where}: {problem}{hint}"
-
-
-def _check_tree(name: str, node: yaml.Node, depth: int) -> None:
-    """Refuses what YAML allows and nobody means: a key twice, and great (or endless) depth."""
-    where = f"{name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-    if depth > _DEEPEST:
-        raise RecipeError(f"{where}: it is nested too deeply")
-    seen = set[str]()
-    for key, value in _pairs(node):
-        if key is not None:
-            if key.value in seen:
-                mark = key.start_mark
-                raise RecipeError(
-                    f"{name}:{mark.line + 1}:{mark.column + 1}: {key.value!r} is given twice"
-                )
-            seen.add(key.value)
-        _check_tree(name, value, depth + 1)
-
-
-def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.ScalarNode | None, yaml.Node]]:
-    """What a node holds, with the keys of a table."""
-    if isinstance(node, yaml.SequenceNode):
-        yield from ((None, item) for item in node.value)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (key if isinstance(key, yaml.ScalarNode) else None), value
+        whole(text)
+    except InputError as error:
+        raise document.error(keys, str(error)) from error
 
 
 def _yaml_place(root: yaml.Node, keys: Keys, *, at_key: bool) -> tuple[int, int]:
@@ -144,12 +159,12 @@ def _yaml_place(root: yaml.Node, keys: Keys, *, at_key: bool) -> tuple[int, int]
     for number, step in enumerate(keys):
         found = [
             (key, value)
-            for place, (key, value) in enumerate(_pairs(node))
-            if (place if key is None else key.value) == step
+            for place, (key, value) in enumerate(pairs(node))
+            if (place if key is None else key.value) == str(step) or (key is None and place == step)
         ]
         if not found:
             break
-        key, node = found[0]
+        key, node = found[-1]  # what a table merges comes first, and gives way
         last = number == len(keys) - 1
         mark = key.start_mark if key is not None and at_key and last else node.start_mark
     return mark.line + 1, mark.column + 1
@@ -165,10 +180,7 @@ def _toml_place(text: str, keys: Keys, *, at_key: bool) -> tuple[int, int]:
     mark = "@editkit-was-here@"
     if not keys:
         return 1, 1
-    table: Any = tomlkit.parse(text)
     try:
-        for key in keys[:-1]:
-            table = table[key]
         document, last = tomlkit.parse(text), keys[-1]
         holder: Any = document
         for key in keys[:-1]:
@@ -177,14 +189,14 @@ def _toml_place(text: str, keys: Keys, *, at_key: bool) -> tuple[int, int]:
             return _toml_table(text, last)
         holder[last] = mark
         found = tomlkit.dumps(document).find(f'"{mark}"')
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
         return _toml_place(text, keys[:-1], at_key=at_key)
     if found < 0:
         return _toml_place(text, keys[:-1], at_key=at_key)
     before = text[:found]
     line, column = before.count("\n") + 1, found - (before.rfind("\n") + 1)
     if at_key:
-        named = text.splitlines()[line - 1].rfind(str(last), 0, column)
+        named = text.split("\n")[line - 1].rfind(str(last), 0, column)
         column = named if named >= 0 else column
     return line, column + 1
 
@@ -195,10 +207,10 @@ def _inline(value: Any) -> bool:  # noqa: ANN401 - an item of tomlkit's
 
 def _toml_table(text: str, name: str | int) -> tuple[int, int]:
     """The header of a table; of a list of tables, that of the n-th."""
-    heads = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("[[")]
+    heads = [number for number, line in enumerate(text.split("\n"), 1) if line.startswith("[[")]
     if isinstance(name, int):
         return (heads[name], 1) if name < len(heads) else (1, 1)
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip().strip("[]").strip() == name:
             return number, 1
     return 1, 1

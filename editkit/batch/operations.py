@@ -6,6 +6,7 @@ dataclass and its call.
 
 import inspect
 import math
+import os
 import re
 import types
 import typing
@@ -16,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import editkit
+from editkit.batch.texts import shown
 from editkit.errors import InputError, MaskError
 
 _EDITS: Mapping[str, str] = MappingProxyType(
@@ -30,6 +32,7 @@ _EDITS: Mapping[str, str] = MappingProxyType(
 )
 _INPUTS = ("model", "photo", "original", "mask")
 _HIDDEN = ("compat",)
+_BITS = 128
 _SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
 
 
@@ -150,7 +153,7 @@ def converted(name: str, value: Any, hint: Any, *, text: bool = False) -> Any:  
         if found is not None:
             return found
     quoted = " (quote it, to give text)" if str in kinds else ""
-    raise InputError(f"{name} is {_shown(value)}; give {' or '.join(map(_called, kinds))}{quoted}")
+    raise InputError(f"{name} is {shown(value)}; give {' or '.join(map(_called, kinds))}{quoted}")
 
 
 def _of_kind(value: Any, kind: Any, *, text: bool) -> Any:  # noqa: ANN401
@@ -184,7 +187,8 @@ def _number(value: Any, *, text: bool) -> float | int | None:  # noqa: ANN401
             return None
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None
-    return value
+    # Whole numbers of hundreds of digits cannot be compared with others.
+    return value if isinstance(value, float) or value.bit_length() <= _BITS else None
 
 
 def _called(kind: Any) -> str:  # noqa: ANN401
@@ -194,22 +198,16 @@ def _called(kind: Any) -> str:  # noqa: ANN401
     return words.get(kind, "WIDTHxHEIGHT")
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
-    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}..."
-
-
 def check_mask(text: str) -> None:
     """Finds what is wrong with a mask's text before there is a photo.
 
     Raises:
         MaskError: it is no expression, and names no file.
     """
-    from pathlib import Path
-
     from editkit.batch.remote import is_url
     from editkit.masks.language import parse
 
     if not text.strip():
         raise MaskError("the mask is empty; give a file, a folder or an expression")
-    if not is_url(text) and not Path(text).exists():
+    if not is_url(text) and not os.path.exists(text):  # noqa: PTH110 - see `Recipe.path`
         parse(text)

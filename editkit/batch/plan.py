@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from editkit.batch.inputs import (
 from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
 from editkit.batch.recipe import Bound, Recipe, asked_scores
-from editkit.batch.remote import Place, Url, check_here, is_url, place_of
+from editkit.batch.remote import Place, Url, check_here, is_folder, is_url, place_of
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
@@ -196,7 +197,7 @@ def _in(base: Place, folder: Place) -> bool:
 
 
 def _folders(recipe: Recipe, texts: Sequence[str]) -> list[Place]:
-    return [place for text in texts if (place := place_of(recipe.path(text))).is_dir()]
+    return [place for text in texts if is_folder(place := place_of(recipe.path(text)))]
 
 
 def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
@@ -208,7 +209,7 @@ def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
     found = list[MaskFolder | None]()
     for step in recipe.steps:
         path = None if step.mask is None else place_of(recipe.path(step.mask))
-        found.append(MaskFolder.read(path) if path is not None and path.is_dir() else None)
+        found.append(MaskFolder.read(path) if path is not None and is_folder(path) else None)
     return found
 
 
@@ -243,7 +244,7 @@ def with_files(
     files, problem = dict[str, str](), None
     for name, text in step.files.items():
         path = recipe.path(text)
-        if path in folders or place_of(path).is_dir():
+        if path in folders or is_folder(place_of(path)):
             if path not in folders:
                 folders[path] = MaskFolder.read(place_of(path), EDITED, f"{name} pictures")
             found = folders[path].mask_for(photo)
@@ -439,7 +440,7 @@ class Planner:
         """A mask file's bytes; an expression's text, and the bytes of files in it."""
         if is_url(text):
             return self.digests.of(place_of(text))
-        if Path(text).exists():  # of a folder, in which there is none, nothing
+        if os.path.exists(text):  # noqa: PTH110 - as in `Recipe.path`; of a folder, in which there is none, nothing
             return self.digests.of(Path(text)) if Path(text).is_file() else None
         tree = parse(text, rule=True)
         return [text, *(self.digests.of(Path(name)) for name in _here(files_in(tree)))]
@@ -448,7 +449,7 @@ class Planner:
         """Digests of the files of segmentation models that a mask's text asks."""
         if text not in self.segmenters:
             found = list[str | None]()
-            if not is_url(text) and not Path(text).exists():
+            if not is_url(text) and not os.path.exists(text):  # noqa: PTH110
                 tree = parse(text, rule=True)
                 models = models_in(tree, offline=self.recipe.offline or None)
                 found = [self.digests.of(file) for model in models for file in model.files]

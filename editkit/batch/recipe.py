@@ -9,18 +9,21 @@ A step is named by its operation, whose value is the prompt; other keys are the 
 edit's class, and `mask` is a file, a folder of masks, or an expression.
 """
 
+import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from datetime import date, time
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from editkit.batch.document import Document, read_document
+from editkit.batch.document import Document, Places, read_document
 from editkit.batch.operations import Operation, check_mask, converted, operations
 from editkit.batch.remote import as_text, is_url
 from editkit.batch.table import Table, read_table
 from editkit.batch.template import filled, has_variables, names_in, unknown
+from editkit.batch.texts import shown
 from editkit.errors import InputError, RecipeError
 from editkit.names import DTYPES, JPEG_MODES, SCORES, SEEDS
 
@@ -178,8 +181,9 @@ class Recipe:
         """A path as the recipe means it: beside itself, if it is there; else from where we are."""
         if is_url(text):
             return as_text(text)
-        beside = (self.folder or Path()) / text
-        return str(beside) if self.folder is not None and beside.exists() else text
+        beside = str((self.folder or Path()) / text)
+        # pathlib's `exists` raises where a name, such as a long expression, is too long for one.
+        return beside if self.folder is not None and os.path.exists(beside) else text  # noqa: PTH110
 
 
 def bind(step: Step, variables: Mapping[str, str]) -> Bound:
@@ -235,12 +239,15 @@ def _option(operation: Operation, key: str, value: Any, variables: Mapping[str, 
     return converted(key, value, operation.parameters[key].hint, text=text)
 
 
-def read_recipe(path: Path, variables: Mapping[str, str] | None = None) -> Recipe:
+def read_recipe(
+    path: Path, variables: Mapping[str, str] | None = None, table: Table | None = None
+) -> Recipe:
     """The recipe in a YAML or TOML file, checked.
 
     Args:
         path: the file.
         variables: values that go before the recipe's own.
+        table: the table that goes before the recipe's own.
 
     Raises:
         RecipeError: it cannot be read, or anything in it cannot be used; the message begins with
@@ -249,7 +256,7 @@ def read_recipe(path: Path, variables: Mapping[str, str] | None = None) -> Recip
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise document.error((), "a recipe is a table with a key 'steps'")
-    data = {str(key).replace("-", "_"): key for key in document.data}
+    data = _names(document, (), document.data)
     known = {**dict.fromkeys(_SETTINGS), "steps": None}
     for name, key in data.items():
         if name not in known:
@@ -261,11 +268,26 @@ def read_recipe(path: Path, variables: Mapping[str, str] | None = None) -> Recip
         name: _setting(document, (data[name],), name, value, path.parent)
         for name, value in given.items()
     }
+    settings |= {} if table is None else {"table": table}
     steps = tuple(_steps(document, data["steps"]))
-    places = {name: document.place((key,)) for name, key in data.items()}
+    places = Places(document, {name: (key,) for name, key in data.items()})
     with _placed(document, (data.get("best_of", "steps"),)):
         recipe = Recipe(steps=steps, folder=path.parent, places=places, **settings)
     return replace(recipe, variables={**recipe.variables, **(variables or {})}).check()
+
+
+def _names(
+    document: Document, keys: tuple[str | int, ...], table: Mapping[Any, Any]
+) -> dict[str, Any]:
+    """The keys of a table by what they mean: `best-of` is `best_of`."""
+    found = dict[str, Any]()
+    for key in table:
+        name = str(key).replace("-", "_")
+        if name in found:
+            message = f"{shown(str(found[name]))} and {shown(str(key))} are the same; give one"
+            raise document.error((*keys, key), message, at_key=True)
+        found[name] = key
+    return found
 
 
 def _steps(document: Document, key: str) -> Iterator[Step]:
@@ -279,7 +301,7 @@ def _steps(document: Document, key: str) -> Iterator[Step]:
 
 
 def _step(document: Document, keys: tuple[str | int, ...], step: Mapping[Any, Any]) -> Step:
-    names = {str(key).replace("-", "_"): key for key in step}
+    names = _names(document, keys, step)
     known = operations()
     found = [name for name in names if name in known]
     # `composite` is an edit, and a parameter of others.
@@ -294,8 +316,8 @@ def _step(document: Document, keys: tuple[str | int, ...], step: Mapping[Any, An
         if name not in allowed and name != operation.name:
             message = unknown("key", str(key), allowed)
             raise document.error((*keys, key), message, at_key=True)
-    places = {name: document.place((*keys, key)) for name, key in names.items()}
-    places["prompt"], places[""] = places[operation.name], document.place(keys)
+    ways = {name: (*keys, key) for name, key in names.items()}
+    places = Places(document, {**ways, "prompt": ways[operation.name], "": keys})
     return made_step(operation, {name: step[key] for name, key in names.items()}, places)
 
 
@@ -340,7 +362,7 @@ def _text_of(step: Step, options: dict[str, Any], name: str) -> str:
     with step.at(name):
         if not isinstance(value, str):
             what = (
-                f"{name} is {value!r}; give text"
+                f"{name} is {shown(value)}; give text"
                 if value is not None
                 else f"it needs a key {name!r}"
             )
@@ -369,7 +391,7 @@ def _setting(
         return _rank(document, keys, value)
     with _placed(document, keys):
         if name == "table":
-            return read_table(folder / converted(name, value, str))
+            return read_table(_beside(folder, converted(name, value, str)))
         if name == "sign":
             return _sign(value, folder)
         if name == "batch_size" and value == "auto":
@@ -377,10 +399,15 @@ def _setting(
         return _checked(name, converted(name, value, _SETTINGS[name]))
 
 
+def _beside(folder: Path, text: str) -> Path:
+    """The path of a file that a recipe names; a URL stays one, so that it is refused as such."""
+    return Path(text) if is_url(text) else folder / text
+
+
 def _rank(document: Document, keys: tuple[str | int, ...], value: Any) -> tuple[str, ...]:  # noqa: ANN401
     scores = value.split(",") if isinstance(value, str) else value
     if not isinstance(scores, list) or not scores:
-        raise document.error(keys, f"rank is {value!r}; give a list of scores")
+        raise document.error(keys, f"rank is {shown(value)}; give a list of scores")
     for number, score in enumerate(scores):
         if score not in SCORES:
             raise document.error((*keys, number), unknown("score", str(score), _SCORES))
@@ -409,20 +436,28 @@ def _table_setting(
         with _placed(document, (*keys, key)):
             if name == "gates":
                 out[key] = _within(f"gates.{key}", converted(str(key), item, float), 0, 1e9)
-            elif isinstance(item, dict | list) or item is None:
-                raise InputError(f"the variable {key} is {item!r}; give text or a number")
             else:
-                out[str(key)] = item if isinstance(item, str) else _plain(item)
+                out[_variable(key)] = _value(key, item)
     return out
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _variable(key: Any) -> str:  # noqa: ANN401
+    if isinstance(key, str):
+        return key
+    raise InputError(f"the name of a variable is {shown(key)}; quote it, to give text")
+
+
+def _value(key: str, value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float | date | time):
+        raise InputError(f"the variable {key} is {shown(value)}; give text or a number")
+    return str(value)
 
 
 def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise InputError(f"{name} is {value!r}; give one of {', '.join(_CHOICES[name])}")
+        raise InputError(f"{name} is {shown(value)}; give one of {', '.join(_CHOICES[name])}")
     if name in RANGES and value is not None:
         _within(name, value, *RANGES[name])
     return value

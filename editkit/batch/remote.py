@@ -6,6 +6,7 @@ whole or not at all, and one that is there is replaced only if that was asked fo
 
 import errno
 import hashlib
+import os
 import re
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -372,6 +373,13 @@ def place_of(text: str | Place) -> Place:
     protocol = {"s3a": "s3", "gcs": "gs"}.get(protocol, protocol)
     key = found[2].lstrip("/") if protocol == "memory" else found[2]
     return Url(protocol, key.rstrip("/"))
+
+
+def is_folder(place: Place) -> bool:
+    """Whether a place is a folder; text that can name none, such as a long expression, is not."""
+    if isinstance(place, Url):
+        return place.is_dir()
+    return os.path.isdir(place)  # noqa: PTH112 - pathlib's raises where a name is too long
 
 
 def write_place(

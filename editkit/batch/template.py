@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from string import Formatter
 
+from editkit.batch.texts import shown
 from editkit.errors import InputError
 
+_LONG = 100
 _NAME = re.compile(r"[^\W\d][\w -]*")
 
 
@@ -24,7 +26,7 @@ def names_in(text: str) -> Iterator[str]:
             continue
         if spec or conversion or not _NAME.fullmatch(name):
             raise InputError(
-                f"{text!r}: braces hold the name of a variable; write {{{{ and }}}} for braces"
+                f"{shown(text)}: braces hold the name of a variable; write {{{{ and }}}} for braces"
             )
         yield name
 
@@ -37,7 +39,7 @@ def filled(text: str, variables: Mapping[str, str]) -> str:
     """
     for name in names_in(text):
         if name not in variables:
-            raise InputError(f"{text!r}: {unknown('variable', name, variables)}")
+            raise InputError(f"{shown(text)}: {unknown('variable', name, variables)}")
     return "".join(
         literal + ("" if name is None else variables[name]) for literal, name, _, _ in _parts(text)
     )
@@ -50,14 +52,14 @@ def has_variables(text: str) -> bool:
 
 def unknown(what: str, name: str, known: Mapping[str, object]) -> str:
     """What to say of a name that is not known: the closest one, or all that are."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1) if len(name) < _LONG else []
     if close:
-        return f"unknown {what} {name!r}; did you mean {close[0]!r}?"
-    return f"unknown {what} {name!r}; known are {', '.join(map(str, known)) or 'none'}"
+        return f"unknown {what} {shown(name)}; did you mean {close[0]!r}?"
+    return f"unknown {what} {shown(name)}; known are {', '.join(map(str, known)) or 'none'}"
 
 
 def _parts(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
     try:
         return list(Formatter().parse(text))
     except ValueError as error:
-        raise InputError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from error
+        raise InputError(f"{shown(text)}: {error}; write {{{{ and }}}} for braces") from error

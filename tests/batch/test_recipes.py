@@ -227,7 +227,7 @@ def test_a_table_gives_variables_by_path_name_or_stem(tmp_path: Path) -> None:
         ("t.csv", "photo,x\na,1\na,2\n", "t.csv:3: a has a row already, in line 2"),
         ("t.csv", "photo,x\na,1,2\n", "t.csv:2: it has another number of fields"),
         ("t.csv", "photo,x\na\n", "t.csv:2: it has another number of fields"),
-        ("t.jsonl", '{"photo": "a"}\nx\n', "t.jsonl:2: it is not JSON"),
+        ("t.jsonl", '{"photo": "a"}\nx\n', "t.jsonl:2:1: it is not JSON"),
         ("t.jsonl", "[1]\n", "t.jsonl:1: it holds list, not an object"),
     ],
 )
