@@ -14,7 +14,7 @@ from editkit.errors import InputError
 from editkit.names import SCORES, SEEDS
 
 from .hush import hush_drivers
-from .offline import forbid_network
+from .offline import go_offline
 from .params import model_options
 from .show import Display, batch_display
 from .single import SINGLE
@@ -225,7 +225,7 @@ class Wanted:
         return whole.with_name(f"{whole.name}-edited")
 
     @contextmanager
-    def worker(self) -> "Generator[Spare | None]":
+    def worker(self, *, offline: bool) -> "Generator[Spare | None]":
         """A worker that is started before the edits are known, where there will be work for it.
 
         That is so in a folder that was never written to. Elsewhere there may be nothing to do.
@@ -238,7 +238,7 @@ class Wanted:
         if not local or is_url(self.output or self.source) or (self.out / OWN).exists():
             yield None
             return
-        with closing(Spare()) as spare:
+        with closing(Spare(offline=offline)) as spare:
             yield spare
 
     @property
@@ -287,7 +287,7 @@ def _batched(single: click.Command) -> click.Command:
     # Not by pass_context: some edits have an option of that name.
     def run(**options: Any) -> None:  # noqa: ANN401
         wanted = Wanted.take(options)
-        with wanted.worker() as spare:
+        with wanted.worker(offline=bool(options.get("offline"))) as spare:
             code = _ran(_recipe_of(str(single.name), options), wanted, spare)
         click.get_current_context().exit(code)
 
@@ -338,11 +338,14 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
         options["output"] = out
     wanted = Wanted.take(options)
     changed = {name: value for name, value in options.items() if _given(context, name)}
-    with wanted.worker() as spare:
-        given = changed.pop("table", None)
-        table = None if given is None else read_table(Path(given))
-        read = read_recipe(recipe, dict(options["variables"]), table)
-        code = _ran(dataclasses.replace(read, **_settings(changed, read)), wanted, spare)
+    given = changed.pop("table", None)
+    table = None if given is None else read_table(Path(given))
+    read = read_recipe(recipe, dict(options["variables"]), table)
+    made = dataclasses.replace(read, **_settings(changed, read))
+    if made.offline:
+        go_offline()
+    with wanted.worker(offline=made.offline) as spare:
+        code = _ran(made, wanted, spare)
     context.exit(code)
 
 
@@ -418,7 +421,7 @@ def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
         if folder is not None:
             check_out(folder)
     if recipe.offline:
-        forbid_network()
+        go_offline()
     choice = Choice(wanted.force, wanted.retry is not None, wanted.limit, wanted.shard)
     with batch_display(as_json=wanted.as_json, quiet=wanted.quiet) as display:
         engine = _engine(recipe, wanted, spare)

@@ -8,7 +8,7 @@ import click
 
 from editkit.models.registry import BUILTIN, Found, cached_models, find_model
 
-from .offline import forbid_network
+from .offline import offline_option
 
 
 @click.group(invoke_without_command=True)
@@ -33,15 +33,13 @@ def list_models(*, as_json: bool = False) -> None:
 
 @models.command()
 @click.argument("name", default=BUILTIN)
-@click.option("--offline", is_flag=True, help="Never open a connection.")
+@offline_option
 @click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
 def info(name: str, *, offline: bool, as_json: bool) -> None:
     """What the model NAME is, what it was made for, and the settings it recommends.
 
     An id that is not in the local cache is downloaded first, unless --offline.
     """
-    if offline:
-        forbid_network()
     about = _about(find_model(name, offline=offline))
     if as_json:
         click.echo(json.dumps(about))

@@ -1,32 +1,20 @@
-"""The hard guard behind `--offline`."""
+"""The option `--offline`, which works as soon as it is read."""
 
-import os
-import sys
+import click
 
-from editkit.errors import EditkitError
+from editkit.offline import forbid_network, go_offline
 
-# Which of an event's arguments says where to.
-_EVENTS = {
-    "socket.connect": 1,
-    "socket.sendto": 1,
-    "socket.sendmsg": 1,
-    "socket.getaddrinfo": 0,
-    "socket.gethostbyname": 0,
-    "socket.gethostbyaddr": 0,
-    "socket.getnameinfo": 0,
-}
+__all__ = ["forbid_network", "go_offline", "offline_option"]
 
 
-def forbid_network() -> None:
-    """Lets no code of this process open a connection or look up a name, from now on.
+def _at_once(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """The value; if it is set, nothing that comes after reaches the network."""
+    del parameter
+    if value and not context.resilient_parsing:
+        go_offline()
+    return value
 
-    An audit hook sees every attempt below any library, and cannot be taken away again.
-    """
-    os.environ["HF_HUB_OFFLINE"] = "1"  # so that the hub's own client does not even try
 
-    def refuse(event: str, args: tuple[object, ...]) -> None:
-        if event in _EVENTS:
-            where = args[_EVENTS[event]]
-            raise EditkitError(f"--offline: something tried to reach {where!r}")
-
-    sys.addaudithook(refuse)
+offline_option = click.option(
+    "--offline", is_flag=True, is_eager=True, callback=_at_once, help="Never open a connection."
+)

@@ -9,6 +9,8 @@ import click
 
 from editkit.names import DTYPES, JPEG_MODES, PREFILLS, REGIONS, SEAMS, SOLVERS
 
+from .offline import offline_option
+
 Command = Callable[..., Any]
 
 DEFAULT = "the model's recommendation"
@@ -116,7 +118,6 @@ _EDIT = (
 _DEVICE = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
 )
-_OFFLINE = click.option("--offline", is_flag=True, help="Never open a connection.")
 _MODEL = (
     click.option(
         "-m",
@@ -133,7 +134,7 @@ _MODEL = (
         show_default=True,
         help="Precision of the networks.",
     ),
-    _OFFLINE,
+    offline_option,
 )
 _PLACE = (
     click.option(
@@ -286,7 +287,7 @@ _INPUT = (
 cache_option = _CACHE
 """For commands that evaluate masks and have all other options of theirs."""
 
-mask_options = _stacked((_DEVICE, _OFFLINE, _CACHE))
+mask_options = _stacked((_DEVICE, offline_option, _CACHE))
 """Where the models of a mask's expression run, and whether what they found is kept."""
 
 model_options = _stacked(_MODEL)

@@ -11,7 +11,7 @@ from editkit.errors import InputError
 
 from .batch import Pair
 from .hush import hush_drivers
-from .offline import forbid_network
+from .offline import go_offline
 from .running import STDIO, Job, read_source
 from .single import SINGLE
 
@@ -140,7 +140,7 @@ def apply(
     given = {name: getattr(found, name) for name in (*names, "sign", "seed", "num")}
     job = Job(**options, **given)
     if found.offline:
-        forbid_network()
+        go_offline()
     hush_drivers()
     near = Near()
     with near.telling():

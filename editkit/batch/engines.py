@@ -22,6 +22,7 @@ from typing import Any
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError
 from editkit.imports import uncollected
+from editkit.offline import go_offline
 
 Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 """Takes what all tasks have in common, and the tasks; gives outcomes as they come."""
@@ -44,10 +45,13 @@ class Spare:
     """A worker process that is started before it is known what for, and imports meanwhile.
 
     What planning and a worker import takes seconds each; so they take them at the same time.
+
+    Args:
+        offline: whether it may reach no network; what it imports may try.
     """
 
-    def __init__(self) -> None:
-        self._born: tuple[Any, Connection] | None = _born(None)
+    def __init__(self, *, offline: bool = False) -> None:
+        self._born: tuple[Any, Connection] | None = _born(None, offline=offline)
 
     def take(self) -> tuple[Any, Connection] | None:
         """The process and the pipe to it; None where they were taken before, or it has ended."""
@@ -209,7 +213,7 @@ def _ended(code: int | None) -> str:
 
 
 def _started(setup: Setup) -> _Worker:
-    return _Worker(*_born(setup), setup)
+    return _Worker(*_born(setup, offline=setup.offline), setup)
 
 
 def _engaged(setup: Setup, spare: Spare | None) -> _Worker:
@@ -226,17 +230,19 @@ def _engaged(setup: Setup, spare: Spare | None) -> _Worker:
     return _Worker(*born, setup)
 
 
-def _born(setup: Setup | None) -> tuple[Any, Connection]:
+def _born(setup: Setup | None, *, offline: bool) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(setup, theirs), daemon=True)
+    process = context.Process(target=_work, args=(setup, theirs, offline), daemon=True)
     process.start()
     theirs.close()
     return process, ours
 
 
-def _work(known: Setup | None, pipe: Connection) -> None:
+def _work(known: Setup | None, pipe: Connection, offline: bool) -> None:  # noqa: FBT001
     """The life of a worker: loads the model, then edits what it is given until told to end."""
+    if offline:  # before anything is imported that might reach out
+        go_offline()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it

@@ -21,6 +21,7 @@ from editkit.batch.recipe import Bound
 from editkit.batch.remote import is_url, place_of
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, InputError
+from editkit.offline import forbid_network
 
 _TRIES = 3
 """Actors that a photo may take with it before it is given up; or that die while they load."""
@@ -40,6 +41,8 @@ class Worker:
     """
 
     def __init__(self, setup: Setup) -> None:
+        if setup.offline:
+            forbid_network()
         from editkit.batch.work import Bench
 
         self._bench = Bench(setup)

@@ -42,9 +42,14 @@ class Done:
 
 def process(*args: str | Path, cwd: Path | None = None, **more: Any) -> Done:
     """The installed command, in a process of its own."""
+    return run(EDITKIT, *args, cwd=cwd, **more)
+
+
+def run(*args: str | Path, cwd: Path | None = None, **more: Any) -> Done:
+    """Any program, in a process of its own."""
     if isinstance(more.get("env"), dict):
         more["env"] = {**os.environ, **more["env"]}
-    command = [str(EDITKIT), *map(str, args)]
+    command = list(map(str, args))
     done = subprocess.run(command, cwd=cwd, capture_output=True, check=False, timeout=120, **more)
     return Done(done.returncode, done.stdout, done.stderr.decode())
 
