@@ -1,6 +1,7 @@
 """`editkit batch`: the commands for one photo, and recipes, over many."""
 
 import copy
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -463,7 +464,8 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
             recursive=wanted.recursive,
             masks_out=wanted.masks_out,
         )
-    photos = listed_photos(sys.stdin)
+    # Names are bytes, and need not be text.
+    photos = listed_photos([os.fsdecode(sys.stdin.buffer.read())])
     check_apart(photos, wanted.out)
     return photos
 

@@ -19,6 +19,7 @@ SUFFIXES = (
 OWN = ".editkit"
 """The folder in OUT that is ours."""
 
+_EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
 _WRITTEN = SUFFIXES[:-1]
 _ENDS = ("_mask", ".mask")
@@ -41,12 +42,23 @@ class Found:
         return {"stem": name.stem, "name": name.name, "folder": folder}
 
 
-def find_photos(
-    source: str, *, recursive: bool = True, without: Iterable[Place] = ()
-) -> list[Found]:
+class Photos(list[Found]):
+    """Photos that were found, and what to tell of others that were not taken."""
+
+    def __init__(self, photos: Iterable[Found], notes: Iterable[str] = ()) -> None:
+        super().__init__(photos)
+        self.notes = list(notes)
+
+    def only(self, photos: Iterable[Found], *notes: str) -> "Photos":
+        """Some of them, with more to tell."""
+        return Photos(photos, [*self.notes, *notes])
+
+
+def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place] = ()) -> Photos:
     """The photos of a folder, of a pattern such as `shoot/**/*.jpg`, or a single one; sorted.
 
-    Hidden files and folders are left out, and so are links to folders.
+    Hidden files and folders are left out, and so are links to folders, and folders below it that
+    hold results of another batch.
 
     Args:
         source: folder, pattern or file, or the URL of one.
@@ -59,41 +71,78 @@ def find_photos(
     """
     path, left_out = place_of(source), {p.resolve() for p in without if isinstance(p, Path)}
     if isinstance(path, Url):
-        found = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
+        found, others = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
     elif path.is_dir():
-        found = [
-            Found(p, PurePosixPath(p.relative_to(path))) for p in _walk(path, recursive, left_out)
-        ]
+        others = list[Place]()
+        files = _walk(path, recursive, left_out, others)
+        found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
     elif path.is_file():
-        return [Found(path, PurePosixPath(path.name))]
+        return Photos([Found(path, PurePosixPath(path.name))])
     elif has_magic(source):
-        found = _globbed(str(path), left_out)
+        found, others = _globbed(str(path), left_out)
     else:
         raise InputError(f"there is no {source}; give a folder of photos, a pattern or a file")
+    notes = [
+        f"{folder} holds results of another batch, which are left out; to edit them, give it as IN"
+        for folder in sorted(others, key=str)
+    ]
     if not found:
-        raise InputError(f"{source} holds no photos; they end with one of {' '.join(SUFFIXES)}")
-    return sorted(found, key=lambda f: str(f.relative))
+        said = "".join(f"; {note}" for note in notes[:1])
+        raise InputError(
+            f"{source} holds no photos; they end with one of {' '.join(SUFFIXES)}{said}"
+        )
+    return Photos(sorted(found, key=lambda f: str(f.relative)), notes)
 
 
-def listed_photos(lines: Iterable[str]) -> list[Found]:
-    """Photos by a list of paths, a line each; below the folder that all have in common.
+def listed_photos(lines: Iterable[str]) -> Photos:
+    """Photos by a list of paths; below the folder that all have in common.
+
+    Args:
+        lines: a path each; or parts of a text in which NULs end paths, as of `find -print0`.
 
     Raises:
-        InputError: the list is empty.
+        InputError: the list is empty, or a path names no file.
     """
-    names = [line.rstrip("\r\n") for line in lines if line.strip()]
+    text = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    parts = text.split("\0") if "\0" in text else text.removeprefix("\ufeff").split("\n")
+    names = [name for part in parts if (name := part.rstrip("\r\n")).strip()]
     if not names:
         raise InputError("the list of photos is empty; give a path in each line")
     urls = [url for name in names if isinstance(url := place_of(name), Url)]
     if urls:
         return _listed_in_store(urls, names)
-    paths = [path for name in names if isinstance(path := place_of(name), Path)]
-    base = Path(os.path.commonpath([p.absolute().parent for p in paths]))
-    return [Found(p, PurePosixPath(p.absolute().relative_to(base))) for p in dict.fromkeys(paths)]
+    paths = {_straight(name): place for name in names if isinstance(place := _listed(name), Path)}
+    base = Path(os.path.commonpath([path.parent for path in paths]))
+    return Photos(Found(p, PurePosixPath(whole.relative_to(base))) for whole, p in paths.items())
 
 
-def _in_store(url: Url, recursive: bool, without: Sequence[Url]) -> list[Found]:  # noqa: FBT001
-    """The photos of a folder of objects, of a pattern, or a single one."""
+def _listed(name: str) -> Place:
+    """The place of a line; of one that another system wrote, with its separators for ours."""
+    place = place_of(name)
+    if "\\" in name and not os.path.lexists(name) and os.path.lexists(name.replace("\\", "/")):
+        return place_of(name.replace("\\", "/"))
+    return place
+
+
+def _straight(name: str) -> Path:
+    """A listed file's whole path, without `..`, which would lead a result out of its folder.
+
+    Raises:
+        InputError: it names no file.
+    """
+    path = Path(str(_listed(name)))
+    if path.name in ("", ".."):
+        raise InputError(f"the list of photos names {name}, which is no file; give files")
+    # Behind a link `..` is another folder than it looks, so the system says which.
+    return path.parent.resolve() / path.name if ".." in path.parts else path.absolute()
+
+
+def _in_store(
+    url: Url,
+    recursive: bool,  # noqa: FBT001
+    without: Sequence[Url],
+) -> tuple[list[Found], list[Place]]:
+    """The photos of a folder of objects, of a pattern, or a single one; and others' results."""
     if has_magic(url.key):
         fixed = url.key.split("/")
         first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
@@ -101,11 +150,23 @@ def _in_store(url: Url, recursive: bool, without: Sequence[Url]) -> list[Found]:
     else:
         urls, base = url.files(recursive=recursive), url
         if [u.key for u in urls] == [url.key] or (not urls and url.is_file()):
-            return [Found(url, PurePosixPath(url.name))]
+            return [Found(url, PurePosixPath(url.name))], []
         if not urls and not url.is_dir():
             raise InputError(f"there is no {url}; give a folder of photos, a pattern or a file")
+    others = _others(urls, base, without)
     found = [Found(u, u.relative_to(base)) for u in urls if u.suffix.lower() in SUFFIXES]
-    return [f for f in found if not _hidden(f.relative) and not _below(f.path, without)]
+    taken = [
+        f
+        for f in found
+        if not _hidden(f.relative) and not _below(f.path, without) and not _below(f.path, others)
+    ]
+    return taken, list[Place](others)
+
+
+def _others(urls: Sequence[Url], base: Url, without: Sequence[Url]) -> list[Url]:
+    """The folders below one that hold results of other batches."""
+    marked = {url.parent.parent for url in urls if url.parent.name == OWN}
+    return [u for u in marked if u != base and not _below(u, without) and _below(u, [base])]
 
 
 def _hidden(path: PurePosixPath) -> bool:
@@ -116,17 +177,27 @@ def _below(path: Place, folders: Sequence[Url]) -> bool:
     return any(str(path) == str(f) or str(path).startswith(f"{f}/") for f in folders)
 
 
-def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> list[Found]:
+def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> Photos:
     if len(urls) < len(names) or len({url.root for url in urls}) > 1:
         raise InputError("the list of photos is of several stores; give each a list of its own")
     shared = os.path.commonpath([f"/{url.parent.key}" for url in urls]).strip("/")
     base = Url(urls[0].protocol, shared)
-    return [Found(url, url.relative_to(base)) for url in dict.fromkeys(urls)]
+    return Photos(Found(url, url.relative_to(base)) for url in dict.fromkeys(urls))
 
 
-def _walk(folder: Path, recursive: bool, without: set[Path]) -> Iterator[Path]:  # noqa: FBT001
+def _walk(
+    folder: Path,
+    recursive: bool,  # noqa: FBT001
+    without: set[Path],
+    others: list[Place] | None = None,
+) -> Iterator[Path]:
+    """The pictures of a folder; folders with others' results are told in `others`, if given."""
     for here, folders, files in os.walk(folder):
         base = Path(here)
+        if others is not None and base != folder and OWN in folders:
+            others.append(base)
+            folders.clear()
+            continue
         folders[:] = [
             name
             for name in folders
@@ -141,18 +212,22 @@ def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _globbed(pattern: str, without: set[Path]) -> list[Found]:
+def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]]:
     import glob
 
     fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
+    if ".." in fixed[first:]:
+        raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()
-    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-    return [
-        Found(p, PurePosixPath(p.relative_to(base)))
-        for p in paths
-        if p.is_file() and _is_photo(p) and not _within(p, without)
+    names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+    paths = [p for p in names if p.is_file() and _is_photo(p) and not _within(p, without)]
+    above = {folder for p in paths for folder in p.parents if base in folder.parents}
+    others = {folder for folder in above if (folder / OWN).is_dir()}
+    found = [
+        Found(p, PurePosixPath(p.relative_to(base))) for p in paths if not others & set(p.parents)
     ]
+    return found, list[Place](others)
 
 
 def _within(path: Path, folders: set[Path]) -> bool:
@@ -191,6 +266,20 @@ def _output(photo: Found, out: Place, number: int | None) -> Place:
     suffix = name.suffix if name.suffix.lower() in _WRITTEN else ".png"
     middle = "" if number is None else f".{number}"
     return out / (name.parent / f"{name.stem}{middle}{suffix}")
+
+
+def check_within(outputs: Iterable[Place], out: Place) -> None:
+    """Refuses results that a link would lead out of their folder.
+
+    Raises:
+        InputError: one would lie elsewhere.
+    """
+    if not isinstance(out, Path):
+        return
+    whole = out.resolve()
+    for folder in {path.parent for path in outputs if isinstance(path, Path)}:
+        if whole != (there := folder.resolve()) and whole not in there.parents:
+            raise InputError(f"{folder} leads out of {out}, to {there}; remove the link")
 
 
 def check_apart(photos: Sequence[Found], out: Place) -> None:
@@ -267,16 +356,34 @@ class MaskFolder:
 def _files_in(folder: Place) -> Iterator[tuple[Place, PurePosixPath]]:
     """The pictures in a folder of masks, with their paths below it."""
     if isinstance(folder, Url):
-        yield from ((found.path, found.relative) for found in _in_store(folder, True, ()))  # noqa: FBT003
+        found, _ = _in_store(folder, True, ())  # noqa: FBT003
+        yield from ((photo.path, photo.relative) for photo in found)
         return
     for path in _walk(folder, True, set()):  # noqa: FBT003
         yield path, PurePosixPath(path.relative_to(folder))
 
 
-def without_masks(photos: Sequence[Found], ends: tuple[str, ...] = _ENDS) -> list[Found]:
+def without_masks(photos: Photos, ends: tuple[str, ...] = _ENDS) -> Photos:
     """The photos without those that are another's mask by name: `stem_mask` beside `stem`."""
     names = {str(photo.relative.with_suffix("")) for photo in photos}
-    return [p for p in photos if not _is_mask(str(p.relative.with_suffix("")), names, ends)]
+    return photos.only(
+        p for p in photos if not _is_mask(str(p.relative.with_suffix("")), names, ends)
+    )
+
+
+def without_edits(photos: Photos) -> Photos:
+    """The photos without what a single command made of one and put beside it, as `stem.edit`."""
+    names = {str(photo.relative.with_suffix("")) for photo in photos}
+    kept = [p for p in photos if not _is_edit(str(p.relative.with_suffix("")), names)]
+    if len(kept) == len(photos):
+        return photos
+    count = len(photos) - len(kept)
+    return photos.only(kept, f"{count} edits of photos beside them (NAME.edit) are left out")
+
+
+def _is_edit(name: str, names: set[str]) -> bool:
+    found = _EDIT.fullmatch(name)
+    return found is not None and found[1] in names
 
 
 def _is_mask(name: str, names: set[str], ends: tuple[str, ...]) -> bool:

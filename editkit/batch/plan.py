@@ -17,9 +17,12 @@ from editkit.batch.inputs import (
     OWN,
     Found,
     MaskFolder,
+    Photos,
     check_apart,
+    check_within,
     find_photos,
     outputs_of,
+    without_edits,
     without_masks,
 )
 from editkit.batch.manifest import Row
@@ -168,7 +171,7 @@ def found_photos(
     *,
     recursive: bool = True,
     masks_out: Path | None = None,
-) -> list[Found]:
+) -> Photos:
     """The photos of a folder or pattern, without results, masks and edits that lie among them.
 
     Raises:
@@ -183,8 +186,7 @@ def found_photos(
     photos = find_photos(source, recursive=recursive, without=[*results, *within])
     if masks:  # they may lie beside the photos
         photos = without_masks(photos)
-    if edits:
-        photos = without_masks(photos, EDITED)
+    photos = without_masks(photos, EDITED) if edits else without_edits(photos)
     check_apart(photos, out)
     return photos
 
@@ -287,12 +289,16 @@ class Planner:
             InputError: two results would be one file, a file that is not ours is in the way, or
                 the recipe cannot be used for a photo.
         """
-        plan = Plan()
+        plan = Plan(notes=list(photos.notes) if isinstance(photos, Photos) else [])
         self._note_table(photos, plan)
         recipe = self.recipe
         numbers = [recipe.seed + k for k in range(recipe.num)] if recipe.num > 1 else [None]
         targets = outputs_of(photos, self.out, numbers)
-        self._check_masks_out([path for paths in targets for path in paths])
+        whole = [path for paths in targets for path in paths]
+        check_within(whole, self.out)
+        if self.masks_out is not None:
+            check_within([Path(self._mask_output(path) or path) for path in whole], self.masks_out)
+        self._check_masks_out(whole)
         folders = mask_folders(self.recipe)
         self._ask_stores(photos, folders)
         for photo, paths in zip(photos, targets, strict=True):

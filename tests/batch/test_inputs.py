@@ -9,9 +9,11 @@ from editkit.batch.inputs import (
     Found,
     MaskFolder,
     check_apart,
+    check_within,
     find_photos,
     listed_photos,
     outputs_of,
+    without_edits,
     without_masks,
 )
 from editkit.batch.tasks import printable
@@ -59,6 +61,74 @@ def test_a_list_of_files_lies_below_what_they_share(photos: Path) -> None:
     assert names(found) == ["sub/a.tif", "b.jpg"]
     with pytest.raises(InputError, match="empty"):
         listed_photos(["\n"])
+
+
+def test_a_list_leads_nowhere_out_of_the_results(photos: Path, tmp_path: Path) -> None:
+    touched(tmp_path, "x.png", "other/deep/y.png")
+    (photos / "link").symlink_to(tmp_path / "other/deep")
+    lines = ["photos/../x.png", "./photos//b.jpg", "photos/sub/../b.jpg", str(photos / "b.jpg")]
+    # By the system, not by the text, `link/..` is `other`.
+    found = listed_photos([*lines, "photos/link/../deep/y.png", "photos/nothere/../../z.png"])
+    assert names(found) == ["x.png", "photos/b.jpg", "other/deep/y.png", "z.png"]
+    out = tmp_path / "out"
+    whole = [p.resolve() for (p,) in outputs_of(found, out, [None])]
+    assert all(out.resolve() in path.parents for path in whole)
+    for line in ("..", "photos/..", "/", "file:///.."):
+        with pytest.raises(InputError, match="which is no file"):
+            listed_photos(["photos/b.jpg", line])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photos/b.jpg\r\n\r\n  \r\nphotos/sub/a.tif\r\n",
+        "\ufeffphotos/b.jpg\nphotos/sub/a.tif",
+        "photos/b.jpg\0photos/sub/a.tif\0",
+        "photos\\b.jpg\nphotos\\sub\\a.tif\n",
+        "photos/b.jpg\nfile://{cwd}/photos/sub/../sub/a.tif\nphotos/b.jpg\n",
+    ],
+)
+def test_lists_of_other_programs(photos: Path, text: str) -> None:
+    found = listed_photos([text.replace("{cwd}", str(photos.parent))])
+    assert names(found) == ["b.jpg", "sub/a.tif"]
+    assert all(Path(str(photo.path)).is_file() for photo in found)
+
+
+def test_a_link_leads_no_result_out_of_its_folder(photos: Path, tmp_path: Path) -> None:
+    found = find_photos(str(photos))
+    whole = [path for paths in outputs_of(found, Path("out"), [None]) for path in paths]
+    check_within(whole, Path("out"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/sub").symlink_to(photos)
+    with pytest.raises(InputError, match=r"out/sub leads out of out, to .*photos; remove the link"):
+        check_within(whole, Path("out"))
+
+
+def test_a_pattern_leads_not_back(photos: Path) -> None:
+    del photos
+    with pytest.raises(InputError, match=r"leads back by \.\. after a wildcard"):
+        find_photos("*/../photos/*.png")
+    assert names(find_photos("photos/../photos/*.png")) == ["a.png"]
+
+
+def test_results_of_other_batches_are_no_photos(photos: Path) -> None:
+    touched(photos, "sub/done/b.jpg", "sub/done/sheet.png", "sub/done/.editkit/manifest.sqlite")
+    touched(photos, "out/a.png", "out/.editkit/manifest.sqlite")
+    for source in ("photos", "photos/**/*.*"):
+        found = find_photos(source, without=[Path("photos/out")])
+        assert names(found) == ["a.png", "b.jpg", "sub/a.tif"]
+        (note,) = found.notes
+        assert note.startswith("photos/sub/done holds results of another batch")
+    assert names(find_photos("photos/sub/done")) == ["b.jpg", "sheet.png"]
+    with pytest.raises(InputError, match=r"no photos; .*; photos/sub/done holds results"):
+        find_photos("photos/sub/*/*.jpg")
+
+
+def test_edits_beside_their_photos_are_no_photos(photos: Path) -> None:
+    touched(photos, "a.edit.png", "a.edit.7.png", "sub/a.edit.tif", "c.edit.png", "b.edited.jpg")
+    found = without_edits(find_photos(str(photos)))
+    assert names(found) == ["a.png", "b.edited.jpg", "b.jpg", "c.edit.png", "sub/a.tif"]
+    assert found.notes == ["3 edits of photos beside them (NAME.edit) are left out"]
 
 
 def test_results_lie_as_photos_do(photos: Path) -> None:

@@ -350,3 +350,22 @@ def test_one_recipe_of_all_edits(photos: Path, checkpoints: dict[int, Path]) -> 
     assert done.code == 0, done.err
     assert same(Path("one.png"), Path("out/a.png"))
     assert shell.opened(Path("one.png")).size == (64, 32)
+
+
+def test_a_list_writes_nothing_outside_its_folder(photos: Path) -> None:
+    shell.noise(16, 24).save(photos.parent / "x.png")
+    shell.noise(16, 24).save(photos / "a.edit.png")
+    before = set(shell.listing(photos.parent))
+    lines = b"photos/../x.png\nphotos/sub/../a.png\n"
+    options = ("--mask", "box:2,2,6,6", "--method", "telea", "--workers", "0", "-o", "deep/out")
+    assert shell.call("batch", "erase", "-", *options, stdin=lines).code == 0
+    made = set(shell.listing(photos.parent)) - before
+    assert {name for name in made if ".editkit" not in name} == {
+        *("deep/out/x.png", "deep/out/photos/a.png")
+    }
+    done = shell.call("batch", "erase", ".", *options[:-1], "again")
+    assert "editkit: ./deep/out holds results" in done.err.replace(
+        "editkit: deep", "editkit: ./deep"
+    )
+    assert "editkit: 1 edits of photos beside them (NAME.edit) are left out" in done.err
+    assert not Path("again/deep").exists()
