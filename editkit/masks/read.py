@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
+from editkit.photo.arrays import labels
 from editkit.photo.colour import base, depth, rounded_to_8, to_rgb
 from editkit.photo.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Box, Coverage, Size
@@ -22,7 +23,8 @@ def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) 
 
     Colour counts by its luminance. With an alpha channel that varies: where everything visible
     has one colour, alpha alone is the mask (a shape painted on a transparent layer); otherwise
-    luminance times alpha. Arrays may be bool, uint8, uint16 or floating point in [0, 1].
+    luminance times alpha. Arrays may be bool, uint8, uint16 or floating point in [0, 1], or hold
+    whole numbers of another type: 0 and 1, or up to 255.
 
     Lossy containers put ripples beside the edges of a mask, which would make pixels far from the
     painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1.
@@ -84,10 +86,11 @@ def _called(source: PhotoLike, source_name: str | None) -> str:
 def _coverage(source: PhotoLike, name: str) -> Coverage:
     try:
         array = array_of(source)
-        plain = None if array is None else _plain(array, name)
-        if plain is not None:
-            return plain
-        return _from_photo(read_photo(source), name)
+        if array is None:
+            return _from_photo(read_photo(source), name)
+        known = labels(array)
+        plain = _plain(known, name)
+        return _from_photo(read_photo(known), name) if plain is None else plain
     except MaskError:
         raise
     except ImageError as error:
@@ -100,15 +103,16 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
     if flat.ndim != 2:
         return None
     if flat.dtype == np.bool_:
-        return flat.astype(np.float32)
+        return flat.astype(np.float32, order="C")
     if not np.issubdtype(flat.dtype, np.floating) or not flat.size:
         return None
     low, high = float(flat.min()), float(flat.max())
     # Written so that a NaN, which compares false, is refused too.
     if not (low >= 0.0 and high <= 1.0):
         raise MaskError(f"{name} goes from {low:g} to {high:g}; values must be from 0 to 1")
+    out = np.ascontiguousarray(flat, np.float32)
     # What nobody can write to need not be copied: a mask of a large photo is larger than that.
-    return flat.astype(np.float32, copy=flat.flags.writeable)
+    return out.copy() if flat.flags.writeable and np.may_share_memory(out, array) else out
 
 
 def _from_photo(photo: Photo, name: str) -> Coverage:

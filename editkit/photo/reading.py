@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from editkit.errors import ImageError
-from editkit.photo import colour, containers, metadata, tiff
+from editkit.photo import arrays, colour, containers, metadata, tiff
 from editkit.photo.colour import Samples
 from editkit.photo.foreign import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
 from editkit.types import Box, Rgb, Size, Stream
@@ -64,7 +64,8 @@ PhotoLike = (
 )
 """A path, the bytes of a file, an open file, a Pillow image, or samples.
 
-Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1].
+Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1],
+in any order of bytes.
 Tensors are (C, H, W) or (1, C, H, W) with C of 1, 3 or 4, in [0, 1].
 """
 
@@ -188,10 +189,10 @@ def array_of(source: PhotoLike) -> NDArray[Any] | None:
     """The array or tensor as an array with its channels last; None for every other source.
 
     Raises:
-        ImageError: a tensor that numpy cannot hold, or one with more than one image.
+        ImageError: masked values, a tensor that numpy cannot hold, or one with more than one image.
     """
     if isinstance(source, np.ndarray):
-        return source
+        return arrays.plain(source)
     if isinstance(source, (str, bytes, os.PathLike, Image.Image)):
         return None
     if not isinstance(source, TensorLike):
@@ -215,26 +216,13 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
         )
     _check_size(Size(*array.shape[:2]), name, max_pixels)
     grey = array.ndim == 2 or array.shape[2] == 1
-    samples, note = _stored(array.reshape(array.shape[:2]) if grey else array)
+    samples, note = arrays.stored(array.reshape(array.shape[:2]) if grey else array)
     mode = "L" if grey else ("RGB" if array.shape[2] == 3 else "RGBA")
     return Photo(
         _frozen(samples),
         colour.deepened(mode) if samples.dtype == np.uint16 else mode,
         notes=(note,) if note else (),
     )
-
-
-def _stored(array: NDArray[Any]) -> tuple[Samples, str | None]:
-    """The array as uint8 or uint16, never sharing memory with it."""
-    if array.dtype.name in ("uint8", "uint16"):
-        return array.copy(), None
-    if not np.issubdtype(array.dtype, np.floating):
-        raise ImageError(f"an array of {array.dtype} is not a photo; give uint8, uint16 or float")
-    low, high = float(array.min()), float(array.max())
-    # Written so that a NaN, which compares false, is refused too.
-    if not (low >= 0.0 and high <= 1.0):
-        raise ImageError(f"a float photo goes from 0 to 1, this one from {low:g} to {high:g}")
-    return np.rint(array * 255.0).astype(np.uint8), "floating point was rounded to 8-bit"
 
 
 def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | None = None) -> Photo:
