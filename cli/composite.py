@@ -115,10 +115,10 @@ def _area(mask: MaskText, photo: "Photo") -> "Coverage":
 
 def _check_mask_target(target: str | None, *, force: bool) -> None:
     from editkit.errors import InputError
-    from editkit.photo.files import check_target
+    from editkit.photo.files import FORMATS, check_target
 
     if target is None:
         return
-    if Path(target).suffix.lower() in (".jpg", ".jpeg"):
+    if FORMATS.get(Path(target).suffix.lower()) == "JPEG":
         raise InputError(f"{target}: JPEG leaves ripples in a mask; write PNG")
     check_target(None, Path(target), force=force)

@@ -45,7 +45,7 @@ def mask(
     from editkit.errors import InputError
     from editkit.masks.evaluate import advice, evaluate, view_of
     from editkit.masks.preview import mask_photo, overlay
-    from editkit.photo.files import check_target, write_photo
+    from editkit.photo.files import FORMATS, check_target, write_photo
 
     if flags["offline"]:
         forbid_network()
@@ -55,7 +55,7 @@ def mask(
     if output is None and preview is None and not flags["explain"]:
         output = "mask.png" if image == STDIO else str(Path(image).with_suffix(".mask.png"))
     targets = [Path(name) for name in (output, preview) if name is not None]
-    if output is not None and Path(output).suffix.lower() in (".jpg", ".jpeg"):
+    if output is not None and FORMATS.get(Path(output).suffix.lower()) == "JPEG":
         raise InputError(f"{output}: JPEG leaves ripples in a mask; write PNG")
     for target in targets:
         check_target(None, target, force=flags["force"])

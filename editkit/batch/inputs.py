@@ -9,11 +9,9 @@ from pathlib import Path, PurePosixPath
 from editkit.batch.remote import Place, Url, has_magic, place_of
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
+from editkit.photo.files import FORMATS
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"),
-    *(".avif", ".heic", ".heif", ".jxl", ".gif"),
-)
+SUFFIXES = (*FORMATS, ".gif")
 """What counts as a photo in a folder."""
 
 OWN = ".editkit"
@@ -21,7 +19,6 @@ OWN = ".editkit"
 
 _EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
-_WRITTEN = SUFFIXES[:-1]
 _ENDS = ("_mask", ".mask")
 EDITED = ("_edited", ".edited", "_edit", ".edit")
 """How pictures of a folder may be called that are the edited ones of photos, beside their stem."""
@@ -263,7 +260,7 @@ def outputs_of(
 
 def _output(photo: Found, out: Place, number: int | None) -> Place:
     name = photo.relative
-    suffix = name.suffix if name.suffix.lower() in _WRITTEN else ".png"
+    suffix = name.suffix if name.suffix.lower() in FORMATS else ".png"
     middle = "" if number is None else f".{number}"
     return out / (name.parent / f"{name.stem}{middle}{suffix}")
 

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ImageFile
 
-from editkit.photo import colour, jpeg, metadata, png, tiff
+from editkit.photo import bmp, colour, jpeg, metadata, png, tiff
 from editkit.photo.jpeg import Segment
 from editkit.photo.png import Chunk
 from editkit.types import Stream
@@ -93,8 +93,12 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
         return png.encoded(samples, _png_chunks(carried))
     if format_ == "TIFF":
         return tiff.encoded(samples, colour.base(mode), dict(carried))
+    if format_ == "BMP" and mode == "RGBA":
+        return bmp.encoded(samples, carried.get("dpi"))
     out = BytesIO()
     options = metadata.save_options(carried, format_)
+    if format_ == "AVIF" and mode == "L":
+        options["subsampling"] = "4:0:0"
     colour.image_of(samples, mode).save(out, format_, **options)
     if format_ == "JPEG":
         return jpeg.with_segments(out.getvalue(), _jpeg_segments(carried, out.getvalue()))

@@ -243,7 +243,7 @@ def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | Non
     return Photo(
         _frozen(turned),
         settled.mode,
-        "JPEG" if image.format == "MPO" else image.format,
+        {"MPO": "JPEG", "DIB": "BMP"}.get(str(image.format), image.format),
         path,
         MappingProxyType(carried),
         tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *_said(heard)])),

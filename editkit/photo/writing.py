@@ -16,7 +16,7 @@ from editkit.photo import containers
 from editkit.photo.foreign import EXTRAS, PILLOW_ERRORS, let_in, reason_of, system_errors
 from editkit.photo.reading import Photo
 
-FORMATS = {
+_USUAL = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".png": "PNG",
@@ -29,17 +29,27 @@ FORMATS = {
     ".heif": "HEIF",
     ".jxl": "JXL",
 }
+_RARE = {
+    **dict.fromkeys((".jfif", ".jfi", ".jif", ".jpe", ".pjpeg", ".pjp", ".mpo"), "JPEG"),
+    ".apng": "PNG",
+    **dict.fromkeys((".btf", ".tf8"), "TIFF"),
+    ".dib": "BMP",
+    ".avifs": "AVIF",
+    **dict.fromkeys((".hif", ".heics", ".heifs"), "HEIF"),
+}
+FORMATS = {**_USUAL, **_RARE}
 """What can be written, by suffix; HEIC and JPEG XL with the extras of that name installed."""
 
+_EIGHT = ("L", "LA", "RGB", "RGBA")
 _HOLDS = {
     "JPEG": ("L", "RGB", "CMYK"),
-    "PNG": ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
+    "PNG": (*_EIGHT, "I;16", "LA;16", "RGB;16", "RGBA;16"),
     "WEBP": ("RGB", "RGBA"),
-    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16"),
-    "BMP": ("L", "RGB"),
-    "AVIF": ("RGB", "RGBA"),
-    "HEIF": ("RGB", "RGBA"),
-    "JXL": ("L", "LA", "RGB", "RGBA"),
+    "TIFF": (*_EIGHT, "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16"),
+    "BMP": ("L", "RGB", "RGBA"),
+    "AVIF": ("L", "RGB", "RGBA"),
+    "HEIF": ("L", "RGB", "RGBA"),
+    "JXL": _EIGHT,
 }
 _LOSSY = ("JPEG", "AVIF", "HEIF")
 # ENOENT: there is no /proc through which a file without a name could be found.
@@ -189,7 +199,7 @@ def format_of(path: Path) -> str:
     suffix = Path(path).suffix
     if suffix.lower() not in FORMATS:
         what = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
-        raise ImageError(f"{path}: {what} names no format; use one of {' '.join(FORMATS)}")
+        raise ImageError(f"{path}: {what} names no format; use one of {' '.join(_USUAL)}")
     return FORMATS[suffix.lower()]
 
 

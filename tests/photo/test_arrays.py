@@ -40,7 +40,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "spread": spread,
     "read-only": read_only,
     "broadcast": lambda a: np.broadcast_to(a, a.shape),
-    "masked, none of it": lambda a: np.ma.masked_array(a, False),
+    "masked, none of it": lambda a: np.ma.masked_array(a, mask=False),
     "unaligned": lambda a: np.frombuffer(b"\0" + a.tobytes(), a.dtype, offset=1).reshape(a.shape),
 }
 

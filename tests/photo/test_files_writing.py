@@ -3,9 +3,11 @@
 import errno
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
@@ -24,9 +26,9 @@ HELD = {
     ".webp": ("RGB", "RGBA"),
     ".tif": TIFF,
     ".tiff": TIFF,
-    ".bmp": ("L", "RGB"),
-    ".avif": ("RGB", "RGBA"),
-    ".heic": ("RGB", "RGBA"),
+    ".bmp": ("L", "RGB", "RGBA"),
+    ".avif": ("L", "RGB", "RGBA"),
+    ".heic": ("L", "RGB", "RGBA"),
     ".jxl": ("L", "LA", "RGB", "RGBA"),
 }
 ALL = (*SHAPES, "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK;16")
@@ -63,6 +65,49 @@ def test_a_container_holds_the_mode_or_says_which_can(
     assert (again.mode, again.size, again.notes) == (mode, photo.size, ())
     if not is_lossy(suffix):
         assert np.array_equal(again.samples, photo.samples)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format_"),
+    [
+        *((suffix, "JPEG") for suffix in (".jfif", ".jpe", ".mpo", ".JFIF", ".pjpeg")),
+        *((".apng", "PNG"), (".btf", "TIFF"), (".dib", "BMP"), (".avifs", "AVIF")),
+        *((".hif", "HEIF"), (".heics", "HEIF"), (".Heifs", "HEIF")),
+    ],
+)
+def test_rare_suffixes_keep_their_kind(tmp_path: Path, suffix: str, format_: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_photo(photo_of("RGB"), path)
+    assert read_photo(path).format == format_
+
+
+def test_bmp_keeps_alpha_for_other_readers(tmp_path: Path) -> None:
+    photo = replace(photo_of("RGBA"), carried={"dpi": (300, 200)})
+    write_photo(photo, tmp_path / "a.bmp")
+    found = cv2.imread(str(tmp_path / "a.bmp"), cv2.IMREAD_UNCHANGED)
+    assert found is not None
+    assert np.array_equal(found[..., [2, 1, 0, 3]], photo.samples)
+    with Image.open(tmp_path / "a.bmp") as image:
+        assert image.mode == "RGBA"
+        assert image.info["dpi"] == pytest.approx((300, 200), abs=0.05)
+
+
+def test_a_bitmap_without_a_file_header_stays_a_bitmap(tmp_path: Path) -> None:
+    photo = photo_of("RGB")
+    photo.image.save(tmp_path / "a.dib", "DIB")
+    again = read_photo(tmp_path / "a.dib")
+    assert (again.format, again.mode) == ("BMP", "RGB")
+    write_photo(again, tmp_path / "b.dib")
+    assert np.array_equal(read_photo(tmp_path / "b.dib").samples, photo.samples)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_grey_is_grey_in_avif_and_heic(tmp_path: Path, suffix: str) -> None:
+    grey = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (64, 1))
+    write_photo(Photo(grey, "L"), tmp_path / f"a{suffix}")
+    again = read_photo(tmp_path / f"a{suffix}")
+    assert again.mode == "L"
+    assert np.abs(again.samples.astype(int) - grey).max() <= 2
 
 
 def test_fully_transparent_colours_survive_webp(tmp_path: Path) -> None:
