@@ -228,12 +228,14 @@ _MASKED = (
     click.option(
         "--strength",
         type=Number(0.01, 1),
-        help=f"Share of the schedule that is walked; 1 starts from noise.  [{DEFAULT}]",
+        help="Share of the schedule that is walked; 1 starts from noise.  "
+        f"[{DEFAULT}; with a --prefill, 0.75 if that is 1]",
     ),
     click.option(
         "--prefill",
         type=click.Choice(PREFILLS),
-        help=f"Fill the hole by a classic method to start from.  [{DEFAULT}]",
+        help="Fill the hole by a classic method, and start from that; with none, from noise.  "
+        f"[{DEFAULT}]",
     ),
     click.option(
         "--context",

@@ -55,6 +55,9 @@ _OVERLAP = 8
 _COARSE = 2.0
 """Places of a state beyond which a pass in tiles paints nothing new: those of half the scale."""
 
+_START = 0.75
+"""Strength from a prefill that was asked for, of models that recommend none."""
+
 
 @dataclass(frozen=True)
 class MaskedEdit(Edit):
@@ -67,8 +70,9 @@ class MaskedEdit(Edit):
             `editkit.names.REGIONS`: `each` by itself, all `together`, or in `auto`
             those that the model sees no smaller for being together.
         prefill: what fills the hole before the sampler starts, one of
-            `editkit.names.PREFILLS`. Its strength is recommended by the model; without
-            one the walk starts from noise, unless a strength is given.
+            `editkit.names.PREFILLS`. The walk starts from it at the strength that the model
+            recommends, or at 0.75 of a model that recommends none below 1; with `none` it starts
+            from noise, unless a strength is given.
         context: how far the worked region exceeds the mask on each side, as a share of the mask's
             longer side.
         match: carry the photo's own colours at the hole's edge into what was painted.
@@ -123,12 +127,14 @@ class MaskedEdit(Edit):
     def begins(self, settings: Settings) -> tuple[str, float]:
         """Prefill and strength of the start, with the model's recommendation for what is open.
 
-        The recommended strength goes with the recommended prefill: one without the other would
-        start from what is to be removed.
+        Without a prefill a strength below 1 would start from what is to be removed; with one that
+        was asked for, a strength of 1 would make nothing of it.
         """
-        as_recommended = self.prefill in (None, settings.prefill)
-        strength = settings.strength if as_recommended and settings.prefill != "none" else 1.0
-        return self.prefill or settings.prefill, self.strength or strength
+        prefill = self.prefill or settings.prefill
+        strength = 1.0 if prefill == "none" else settings.strength
+        if self.prefill not in (None, "none") and strength == 1:
+            strength = _START
+        return prefill, self.strength or strength
 
     def refines(self, settings: Settings) -> float:
         """Strength of the passes in tiles, with the model's recommendation; 0 for none."""
@@ -343,6 +349,11 @@ class MaskedEdit(Edit):
             notes.append(
                 "the mask's values between 0 and 1 were 1 to the sampler, as this edit holds the "
                 "photo by what the model is told; --blend makes them a strength for each pixel"
+            )
+        if self.prefill not in (None, "none") and strength == 1:
+            notes.append(
+                f"at strength 1 the walk starts from noise, so the prefill {self.prefill} was not "
+                "used; a strength below 1 starts from it"
             )
         return {
             **describe(self, model),

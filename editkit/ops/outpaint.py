@@ -19,7 +19,8 @@ class Outpaint(Inpaint):
 
     Give some sides, or a size, or an aspect; sides are those of the upright photo. How they are
     rounded: `editkit.photo.frame.plan_frame`. The start is the photo mirrored into the frame, at
-    the model's recommended strength; with a prefill it is that.
+    the model's recommended strength. With a prefill it is that, as `Inpaint` starts from one; with
+    `none` it is noise.
 
     Attributes:
         left: what to add there, in pixels, or as text such as `25%` of the photo's width.

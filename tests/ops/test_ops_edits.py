@@ -119,6 +119,26 @@ def test_prefills_and_strengths(tiny9: Model, prefill: str, strength: float) -> 
     assert {key: result.report[key] for key in options} == options
 
 
+@pytest.mark.parametrize("edit", MASKED)
+@pytest.mark.parametrize("prefill", ["ns", "biharmonic", "patchmatch"])
+def test_a_prefill_alone_is_used(tiny9: Model, edit: str, prefill: str) -> None:
+    """By a model that recommends none, too."""
+    photo, mask = shell.noise(40, 40), np.asarray(shell.block(40, 40))
+    make = MASKED[edit]
+    noise = make(photo, mask, "x", model=tiny9, steps=4, prefill="none")
+    filled = make(photo, mask, "x", model=tiny9, steps=4, prefill=prefill)
+    assert (filled.report["prefill"], filled.report["strength"]) == (prefill, 0.75)
+    assert noise.report["strength"] == 1
+    assert not np.array_equal(samples(filled.image), samples(noise.image))
+    check_kept(photo, filled, mask)
+
+
+def test_a_prefill_that_a_strength_makes_nothing_of_is_said(tiny9: Model) -> None:
+    photo, mask = shell.noise(40, 40), np.asarray(shell.block(40, 40))
+    result = editkit.inpaint(photo, mask, model=tiny9, steps=1, prefill="ns", strength=1.0)
+    assert any("the prefill ns was not used" in note for note in result.report["notes"])
+
+
 # Marks that are far apart.
 
 
@@ -513,16 +533,20 @@ RECOMMENDED = Settings(prefill="telea", strength=0.6)
         (RECOMMENDED, {}, ("telea", 0.6)),
         (RECOMMENDED, {"prefill": "telea"}, ("telea", 0.6)),
         (RECOMMENDED, {"prefill": "none"}, ("none", 1.0)),
-        (RECOMMENDED, {"prefill": "ns"}, ("ns", 1.0)),
+        (RECOMMENDED, {"prefill": "ns"}, ("ns", 0.6)),
         (RECOMMENDED, {"strength": 0.3}, ("telea", 0.3)),
         (RECOMMENDED, {"prefill": "none", "strength": 0.3}, ("none", 0.3)),
         (Settings(), {}, ("none", 1.0)),
         (Settings(strength=0.6), {}, ("none", 1.0)),
         (Settings(), {"strength": 0.3}, ("none", 0.3)),
-        (Settings(), {"prefill": "ns"}, ("ns", 1.0)),
+        (Settings(), {"prefill": "ns"}, ("ns", 0.75)),
+        (Settings(), {"prefill": "none"}, ("none", 1.0)),
+        (Settings(strength=0.5), {"prefill": "biharmonic"}, ("biharmonic", 0.5)),
+        (Settings(prefill="telea"), {"prefill": "telea"}, ("telea", 0.75)),
+        (Settings(prefill="telea"), {}, ("telea", 1.0)),
     ],
 )
-def test_recommended_strength_goes_with_the_recommended_prefill(
+def test_where_a_walk_begins(
     settings: Settings, given: dict[str, Any], begins: tuple[str, float]
 ) -> None:
     assert Inpaint("x", **given).begins(settings) == begins

@@ -57,6 +57,13 @@ def test_prefills(tiny9: Model, prefill: str) -> None:
     assert result.report["prefill"] == prefill
 
 
+def test_a_prefill_alone_is_used(tiny9: Model) -> None:
+    photo, more = shell.noise(30, 40), {"model": tiny9, "steps": 4, "right": 8}
+    made = {name: editkit.outpaint(photo, **more, prefill=name) for name in ("none", "ns")}
+    assert [made[name].report["strength"] for name in made] == [1, 0.75]
+    assert not np.array_equal(*(samples(result.image) for result in made.values()))
+
+
 @pytest.mark.parametrize(
     ("options", "size"),
     [
