@@ -2,21 +2,17 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from PIL import Image
 
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo import containers, jpeg, metadata, xmp
+from editkit.photo import app1, containers, exif, jpeg, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
@@ -161,19 +157,8 @@ def _obstacle(result: "Result") -> str | None:
         return "the size changed"
     if original.mode == "CMYK":
         return "CMYK blocks are not kept"
-    with Image.open(BytesIO(original.carried["jpeg"])) as image:
-        tagged = _exif_orientation(image.info.get("exif", b""))
+    tagged = exif.orientation_of(app1.exif_of(original.carried["segments"]) or b"")
     return None if tagged == original.orientation else "its orientation is not in its EXIF data"
-
-
-def _exif_orientation(block: bytes) -> int:
-    exif = Image.Exif()
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            exif.load(block)
-    except (SyntaxError, ValueError, OSError, LookupError):
-        return 1
-    return int(exif.get(0x0112, 1))
 
 
 def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blocks]:
@@ -186,13 +171,9 @@ def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blo
         for array in (original.samples, result.photo.samples, result.mask)
     )
     made, blocks = jpeg.spliced(original.carried["jpeg"], before, after, bounding_box(mask))
-    exif = photo.carried.get("exif")
-    for segment in jpeg.segments_of(original.carried["jpeg"]):
-        if segment.data.startswith(jpeg.EXIF) and exif is not None:
-            exif = metadata.upright_exif(segment.data, turned=False)
-    segments = containers.current_segments(
-        photo.carried["segments"], exif, photo.carried.get("xmp")
-    )
+    segments = photo.carried["segments"]
+    block = app1.exif_of(segments) if "exif" in photo.carried else None
+    segments = containers.current_segments(segments, block, photo.carried.get("xmp"))
     return jpeg.with_segments(made, segments), blocks
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ImageFile
 
-from editkit.photo import bmp, colour, jpeg, metadata, png, tiff
+from editkit.photo import app1, bmp, colour, jpeg, metadata, png, tiff
+from editkit.photo.exif import sized_exif, upright_exif
 from editkit.photo.jpeg import Segment
 from editkit.photo.png import Chunk
 from editkit.types import Stream
@@ -24,8 +25,9 @@ def raw_metadata(
     stream.seek(0)
     if format_ == "JPEG":
         data = stream.read()
-        segments, notes = jpeg.kept_segments(jpeg.segments_of(data))
-        return carried | {"jpeg": data, "segments": tuple(segments)}, notes
+        joined, notes = app1.joined(jpeg.segments_of(data))
+        segments, lost = jpeg.kept_segments(joined)
+        return carried | {"jpeg": data, "segments": tuple(segments)}, notes + lost
     if format_ == "PNG":
         chunks = png.chunks_of(stream)
         kept = [chunk for chunk in chunks if chunk.kind != b"caBX"]
@@ -38,6 +40,20 @@ def raw_metadata(
     if format_ == "TIFF":
         return carried | {"tiff": tiff.layout_of(stream, frame)}, []
     return carried, []
+
+
+def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
+    """EXIF and XMP as Pillow's `info` has them, where Pillow reads these in part only."""
+    at = stream.tell()
+    stream.seek(0)
+    found = dict[str, bytes | None]()
+    if format_ in ("JPEG", "MPO"):
+        segments, _ = app1.joined(jpeg.segments_of(stream.read()))
+        found = {"exif": app1.exif_of(segments), "xmp": app1.xmp_of(segments)}
+    elif format_ == "PNG":
+        found = {"xmp": png.xmp_of(png.chunks_of(stream))}
+    stream.seek(at)
+    return {name: block for name, block in found.items() if block is not None}
 
 
 def _boxes(data: bytes) -> dict[bytes, bytes]:
@@ -88,7 +104,7 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
     """
     if "exif" in carried:
         size = (samples.shape[1], samples.shape[0])
-        carried = {**carried, "exif": metadata.sized_exif(carried["exif"], size)}
+        carried = {**carried, "exif": sized_exif(carried["exif"], size)}
     if format_ == "PNG":
         return png.encoded(samples, _png_chunks(carried))
     if format_ == "TIFF":
@@ -109,14 +125,18 @@ def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
     """Segments of a JPEG that was encoded again: the source's, or those that Pillow wrote."""
     own = jpeg.segments_of(made)
     if "segments" not in carried:
-        if "iptc" not in carried:
-            return own
-        return [*own, Segment(jpeg.APP13, jpeg.IPTC + metadata.resource_of(carried["iptc"]))]
+        if "iptc" in carried:
+            own.append(Segment(jpeg.APP13, jpeg.IPTC + metadata.resource_of(carried["iptc"])))
+        return current_segments(own, carried.get("exif"), carried.get("xmp"))
     # How colours are coded is the encoder's to say.
     kept = [s for s in carried["segments"] if not s.data.startswith(jpeg.ADOBE)]
     kept += [s for s in own if s.data.startswith(jpeg.ADOBE)]
     if carried.get("turned"):
         kept = [jpeg.turned_density(segment) for segment in kept]
+    kept = [
+        Segment(jpeg.APP1, upright_exif(s.data)) if s.data.startswith(jpeg.EXIF) else s
+        for s in kept
+    ]
     return current_segments(kept, carried.get("exif"), carried.get("xmp"))
 
 
@@ -132,10 +152,9 @@ def current_segments(
     for mark, segment in new:
         places = [k for k, old in enumerate(out) if old.data.startswith(mark)]
         at = places[0] if places else sum(s.marker == jpeg.APP0 for s in out)
-        out = [old for old in out if not old.data.startswith(mark)]
-        if segment is not None and len(segment.data) <= jpeg.LONGEST:
-            out.insert(at, segment)
-    return out
+        # A second EXIF block is the photo's own; there is never more than one packet here.
+        out[at : at + bool(places)] = [] if segment is None else [segment]
+    return [part for segment in out for part in app1.parted(segment)]
 
 
 def _png_chunks(carried: Carried) -> list[Chunk]:

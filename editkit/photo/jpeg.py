@@ -20,7 +20,8 @@ from editkit.photo.colour import Samples
 from editkit.types import Box
 
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
-EXIF, XMP, MORE_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/ext"
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 IPTC, MPF, ADOBE = b"Photoshop 3.0\0", b"MPF\0", b"Adobe"
 LONGEST = 65533
 """Most bytes that a segment holds."""

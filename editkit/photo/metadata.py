@@ -12,12 +12,13 @@ thumbnails, because they would go on showing what an edit has removed.
 import re
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from editkit.photo import colour, xmp
+from editkit.photo.exif import sized_exif, upright_exif
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
@@ -29,8 +30,6 @@ _XMP_SIDES = tuple(
     for names in ((b"Width", b"X"), (b"Length", b"Y"))
 )
 _DAMAGED = (ValueError, struct.error, LookupError, TypeError, SyntaxError, OSError, OverflowError)
-_EXIF_MARK = b"Exif\0\0"
-_JPEG_SEGMENT = 65533 - 32
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -89,27 +88,6 @@ def resource_of(iptc: bytes) -> bytes:
     return b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4) + iptc + padding
 
 
-def sized_exif(block: bytes, size: tuple[int, int]) -> bytes:
-    """The EXIF block with its width and height made true, where it names any.
-
-    Args:
-        block: as `upright_exif` gives it.
-        size: width and height.
-    """
-    tiff = bytearray(block.removeprefix(_EXIF_MARK))
-    try:
-        order = {b"II": "<", b"MM": ">"}[bytes(tiff[:2])]
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        entries = dict(_entries(tiff, order, start))
-        _set_sides(tiff, order, entries, (0x0100, 0x0101), size)
-        if _EXIF_IFD in entries:
-            inner = dict(_entries(tiff, order, _single(tiff, order, entries[_EXIF_IFD])))
-            _set_sides(tiff, order, inner, (0xA002, 0xA003), size)
-    except _DAMAGED:
-        return block
-    return _EXIF_MARK + bytes(tiff)
-
-
 def sized_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
     """The packet with its width and height made true, where it names any; all else as it is."""
     for pattern, length in zip(_XMP_SIDES, size, strict=True):
@@ -117,25 +95,11 @@ def sized_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
     return packet
 
 
-def _set_sides(
-    tiff: bytearray,
-    order: str,
-    entries: Mapping[int, int],
-    tags: tuple[int, int],
-    size: tuple[int, int],
-) -> None:
-    for tag, length in zip(tags, size, strict=True):
-        if tag in entries:
-            kind, _ = struct.unpack_from(order + "HI", tiff, entries[tag] + 2)
-            code = {3: "H", 4: "I"}.get(kind)
-            if code and not (code == "H" and length > 65535):
-                struct.pack_into(order + code, tiff, entries[tag] + 8, length)
-
-
 def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # noqa: A002
     """Keyword arguments of Pillow's `save` for one format.
 
-    EXIF and XMP too long for a JPEG segment, and whatever a container has no place for, stay out.
+    Whatever a container has no place for stays out; so do EXIF and XMP of a JPEG, which are
+    written by segments.
     """
     options: dict[str, Any] = {}
     if format != "BMP":
@@ -143,60 +107,6 @@ def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # 
     if "dpi" in carried and format in ("JPEG", "BMP"):
         options["dpi"] = carried["dpi"]
     return options | _WRITERS[format](carried, options)
-
-
-def upright_exif(block: bytes, *, turned: bool = True) -> bytes:
-    """The EXIF block without orientation and thumbnail; every other byte stays where it was.
-
-    Where samples are kept as stored (not `turned`), the orientation stays, too.
-
-    The block comes back with the mark that JPEG wants before it; WebP hands it over without.
-
-    Edited in place rather than rebuilt: maker notes hold offsets that a rebuilt block would break.
-
-    Raises:
-        ValueError, struct.error, IndexError: the block is damaged.
-    """
-    tiff = bytearray(block.removeprefix(_EXIF_MARK))
-    order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
-    if order is None:
-        raise ValueError("no byte order")
-    (start,) = struct.unpack_from(order + "I", tiff, 4)
-    entries = dict(_entries(tiff, order, start))
-    end = start + 2 + 12 * len(entries)
-    _drop_thumbnail(tiff, order, end)
-    if turned and _ORIENTATION in entries:
-        at = entries[_ORIENTATION]
-        tiff[at : end + 4] = tiff[at + 12 : end + 4] + bytes(12)
-        struct.pack_into(order + "H", tiff, start, len(entries) - 1)
-    return _EXIF_MARK + bytes(tiff)
-
-
-def _entries(tiff: bytearray, order: str, start: int) -> Iterator[tuple[int, int]]:
-    (count,) = struct.unpack_from(order + "H", tiff, start)
-    for index in range(count):
-        at = start + 2 + 12 * index
-        yield struct.unpack_from(order + "H", tiff, at)[0], at
-
-
-def _drop_thumbnail(tiff: bytearray, order: str, pointer: int) -> None:
-    (start,) = struct.unpack_from(order + "I", tiff, pointer)
-    if not start:
-        return
-    entries = dict(_entries(tiff, order, start))
-    for offset_tag, length_tag in ((0x0201, 0x0202), (0x0111, 0x0117)):
-        if offset_tag in entries and length_tag in entries:
-            offset = _single(tiff, order, entries[offset_tag])
-            length = _single(tiff, order, entries[length_tag])
-            tiff[offset : offset + length] = bytes(len(tiff[offset : offset + length]))
-    struct.pack_into(order + "I", tiff, pointer, 0)
-
-
-def _single(tiff: bytearray, order: str, at: int) -> int:
-    kind, count = struct.unpack_from(order + "HI", tiff, at + 2)
-    if count != 1 or kind not in (3, 4):
-        raise ValueError("a thumbnail in pieces")
-    return struct.unpack_from(order + ("H" if kind == 3 else "I"), tiff, at + 8)[0]
 
 
 def _take_colour(image: Image.Image, carried: dict[str, Any]) -> None:
@@ -210,7 +120,7 @@ def _take_exif(image: Image.Image, carried: dict[str, Any], notes: list[str]) ->
     block = image.info.get("exif")
     try:
         if isinstance(block, bytes) and block:
-            carried["exif"] = upright_exif(block)
+            carried["exif"] = upright_exif(block, notes=notes)
         elif rebuilt := _rebuilt_exif(image.getexif()):
             carried["exif"] = rebuilt
     except _DAMAGED:
@@ -234,10 +144,12 @@ def _take_xmp(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> 
     packet = packet.encode() if isinstance(packet, str) else packet
     if not isinstance(packet, bytes):
         return
+    packet, told = xmp.readable(packet)
     cleaned = xmp.without_thumbnails(packet)
     if cleaned is None:
         notes.append("its XMP data holds a thumbnail and was left out")
         return
+    notes += told
     turned = orientation_of(image) >= 5
     size = (image.height, image.width) if turned else (image.width, image.height)
     carried["xmp"] = sized_xmp(_XMP_ORIENTATION.sub(b"", cleaned), size)
@@ -285,18 +197,15 @@ def _png_texts(image: PngImagePlugin.PngImageFile) -> dict[str, Any]:
     return {"text": texts} if texts else {}
 
 
-def _jpeg_options(carried: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def _jpeg_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {"quality": 95, "subsampling": 0}
     if "qtables" in carried:
         chosen = {"qtables": carried["qtables"], "subsampling": carried["subsampling"]}
     chosen["progressive"] = carried.get("progressive", False)
     if "comment" in carried:
         chosen["comment"] = carried["comment"]
-    if len(carried.get("xmp", b"")) < _JPEG_SEGMENT:
-        chosen["xmp"] = carried.get("xmp", b"")
-    if len(options.get("exif", b"")) >= _JPEG_SEGMENT:
-        chosen["exif"] = b""
-    return chosen
+    # Both may want several segments, which are written afterwards.
+    return chosen | {"exif": b"", "xmp": b""}
 
 
 def _webp_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:

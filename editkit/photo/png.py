@@ -12,6 +12,7 @@ from editkit.types import Size, Stream
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = b"XML:com.adobe.xmp\0"
+_RAW_XMP = b"Raw profile type xmp\0"
 
 _STRUCTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"bKGD", b"sBIT")
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
@@ -146,6 +147,37 @@ def text_chunk(keyword: bytes, text: bytes) -> Chunk:
 def xmp_chunk(packet: bytes) -> Chunk:
     """An XMP packet where PNG keeps it."""
     return text_chunk(XMP, packet)
+
+
+def xmp_of(chunks: Iterable[Chunk]) -> bytes | None:
+    """The XMP packet among the chunks, compressed or not, be it UTF-8 or not."""
+    for chunk in chunks:
+        if chunk.kind == b"iTXt" and chunk.data.startswith(XMP):
+            head = chunk.data[len(XMP) :]
+            text = head[2:].split(b"\0", 2)[-1]
+            return _inflated(text) if head[:1] == b"\1" else text
+        if chunk.kind in (b"zTXt", b"tEXt") and chunk.data.startswith(_RAW_XMP):
+            text = chunk.data[len(_RAW_XMP) :]
+            return _raw_profile(_inflated(text[1:]) if chunk.kind == b"zTXt" else text)
+    return None
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """The data unpacked; None where they are damaged or no metadata are that long."""
+    inflate = zlib.decompressobj()
+    try:
+        found = inflate.decompress(data, _LONGEST)
+    except zlib.error:
+        return None
+    return None if inflate.unconsumed_tail else found
+
+
+def _raw_profile(text: bytes | None) -> bytes | None:
+    """What ImageMagick writes by digits: a name, a length, and the bytes."""
+    try:
+        return bytes.fromhex(b"".join((text or b"").split()[2:]).decode("ascii"))
+    except ValueError:
+        return None
 
 
 def profile_chunk(profile: bytes) -> Chunk:

@@ -165,7 +165,9 @@ def read_photo(
             _register_plugins(stream)
             image = Image.open(stream)
         with image:
-            photo = _from_image(image, name, max_pixels, frame)
+            with _pillow(name):
+                own = containers.own_blocks(stream, image.format)
+            photo = _from_image(image, name, max_pixels, frame, own)
         del image  # it holds all samples once more
         with _pillow(name):
             photo = _from_container(photo, stream, frame or 0)
@@ -225,7 +227,14 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
     )
 
 
-def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | None = None) -> Photo:
+def _from_image(
+    image: Image.Image,
+    name: str,
+    max_pixels: int,
+    frame: int | None = None,
+    own: Mapping[str, Any] = MappingProxyType({}),
+) -> Photo:
+    """The photo of an opened image; `own` takes the place of what Pillow read."""
     _check_size(Size(image.height, image.width), name, max_pixels)
     if image.format == "EPS":
         # Pillow would run Ghostscript on it.
@@ -236,6 +245,7 @@ def _from_image(image: Image.Image, name: str, max_pixels: int, frame: int | Non
         notes = _before_loading(image)
         image.load()
         _check_size(Size(image.height, image.width), name, max_pixels)
+        image.info.update(own)
         carried, lost = metadata.carried_from(image)
         orientation = metadata.orientation_of(image)
         settled, change = colour.settle(image, name)

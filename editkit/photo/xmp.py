@@ -1,12 +1,14 @@
 """XMP packets: what an edit writes into them, and what can be read back.
 
-Packets are parsed without entities, document types or connections; what is not touched stays.
+How they are parsed stands in `packets.py`; what is not touched stays.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from editkit.photo import packets
 
 if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
@@ -23,8 +25,7 @@ HUMAN_EDITS = "humanEdits"
 _TRAINED = (COMPOSITE, GENERATED, "compositeSynthetic")
 
 _CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_X = "adobe:ns:meta/"
+_RDF, _X = packets.RDF, packets.X
 _EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _MM = "http://ns.adobe.com/xap/1.0/mm/"
 _EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
@@ -39,65 +40,101 @@ _NAMES = {
     "xmp": _XMP,
     "editkit": _OURS,
 }
-_EMPTY = f'<x:xmpmeta xmlns:x="{_X}"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'.encode()
+_RECORD, _EARLIER, _UNREAD = f"{{{_OURS}}}Record", f"{{{_OURS}}}Earlier", "Unread"
+_MENDED = "its XMP data was no well-formed XML in UTF-8 and was mended"
+_UNREADABLE = (
+    "its XMP data cannot be read as XML; with a record of the edit it is kept as a text in that"
+)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
-_TAIL = b'\n<?xpacket end="w"?>'
 
 
 def stamped(
-    packet: bytes | None, *, source: str, event: Mapping[str, str], record: Mapping[str, Any]
+    packet: bytes | None,
+    *,
+    source: str,
+    event: Mapping[str, str],
+    record: Mapping[str, Any],
+    keep: bool = False,
 ) -> bytes:
     """The packet with where its picture comes from, one more entry of its history, and a record.
 
     Args:
-        packet: what there was; a packet that is no XML is replaced.
+        packet: what there was; one that cannot be read is kept as a text beside the record.
         source: `COMPOSITE`, `GENERATED` or `HUMAN_EDITS`. What a model made stays said: the last
             does not replace the others.
         event: fields of stEvt for `xmpMM:History`.
         record: what an edit needs to be repeated, as JSON can hold it.
+        keep: keep the record that there was among those of earlier edits; once some are kept, all
+            are.
     """
+    root, home, unread = _opened(packet or b"")
+    if unread is not None:
+        _set(home, f"{{{_OURS}}}{_UNREAD}", _storable(unread))
+    if source != HUMAN_EDITS or _source(root) not in _TRAINED:
+        _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
+    last = _value(root, _RECORD)
+    earlier = root.find(f".//{_EARLIER}")
+    if last and (keep or earlier is not None):
+        _append(_sequence(home, _EARLIER), last)
+    _set(home, _RECORD, _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)))
+    _append_event(home, event)
+    return packets.written(root)
+
+
+def _opened(packet: bytes) -> "tuple[_Element, _Element, str | None]":
+    """The packet's tree and what holds its descriptions; the text of a packet that has no such."""
     from lxml import etree
 
-    root = _parsed(packet or _EMPTY)
-    home = None if root is None else _description_home(root)
-    if root is None or home is None:
-        root = etree.fromstring(_EMPTY)
-        home = root[0]
-    if source != HUMAN_EDITS or source_of(packet) not in _TRAINED:
-        _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
-    _set(
-        home,
-        f"{{{_OURS}}}Record",
-        _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)),
-    )
-    _append_event(home, event)
-    return _HEAD + bytes(etree.tostring(root, encoding="utf-8")) + _TAIL
+    read = None if packets.is_empty(packet) else packets.read(packet)
+    home = None if read is None else packets.home_of(read.root)
+    if read is not None and home is not None:
+        return read.root, home, None
+    root = etree.fromstring(packets.EMPTY)
+    return root, root[0], None if packets.is_empty(packet) else packets.text_of(packet)
 
 
 def record_of(packet: bytes | None) -> dict[str, Any] | None:
-    """The record that `stamped` wrote, or None."""
-    text = _value(packet, f"{{{_OURS}}}Record")
-    try:
-        found = json.loads(text) if text else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    """The record that `stamped` wrote last, or None."""
+    root = _root(packet)
+    return None if root is None else _told(_value(root, _RECORD))
+
+
+def records_of(packet: bytes | None) -> list[dict[str, Any]]:
+    """All records that were kept, oldest first; the last is `record_of`'s."""
+    root = _root(packet)
+    if root is None:
+        return []
+    items = root.iterfind(f".//{_EARLIER}/{{{_RDF}}}Seq/{{{_RDF}}}li")
+    told = [_told(text) for text in (*(item.text for item in items), _value(root, _RECORD))]
+    return [record for record in told if record is not None]
 
 
 def source_of(packet: bytes | None) -> str | None:
     """The IPTC DigitalSourceType by its short name, or None."""
-    text = _value(packet, f"{{{_EXT}}}DigitalSourceType")
-    return text.rsplit("/", 1)[-1] if text else None
+    root = _root(packet)
+    return None if root is None else _source(root)
 
 
 def history_of(packet: bytes | None) -> list[dict[str, str]]:
     """Events of `xmpMM:History`, oldest first."""
-    root = None if packet is None else _parsed(packet)
+    root = _root(packet)
     if root is None:
         return []
-    events = root.iterfind(f".//{{{_MM}}}History/{{{_RDF}}}Seq/{{{_RDF}}}li")
+    events = root.iterfind(f".//{{{_MM}}}History/*/{{{_RDF}}}li")
     return [_fields(event) for event in events]
+
+
+def readable(packet: bytes) -> tuple[bytes, list[str]]:
+    """The packet as UTF-8 that XML readers take, and a note where it was anything else.
+
+    One that is well-formed comes back byte for byte; so does one that cannot be read.
+    """
+    if packets.is_empty(packet):
+        return packet, []
+    read = packets.read(packet)
+    if read is None or packets.home_of(read.root) is None:
+        return packet, [_UNREADABLE]
+    return (packets.written(read.root), [_MENDED]) if read.mended else (packet, [])
 
 
 def without_thumbnails(packet: bytes) -> bytes | None:
@@ -105,34 +142,34 @@ def without_thumbnails(packet: bytes) -> bytes | None:
 
     A packet without any comes back byte for byte.
     """
-    from lxml import etree
-
     if b"xmpGImg:" not in packet:
         return packet
-    root = _parsed(packet)
+    root = _root(packet)
     if root is None:
         return None
     for found in root.findall(f".//{{{_XMP}}}Thumbnails"):
         parent = found.getparent()
         if parent is not None:
             parent.remove(found)
-    return _HEAD + bytes(etree.tostring(root, encoding="utf-8")) + _TAIL
+    return packets.written(root)
 
 
-def _parsed(packet: bytes) -> "_Element | None":
-    from lxml import etree
+def _root(packet: bytes | None) -> "_Element | None":
+    read = packets.read(packet) if packet else None
+    return None if read is None else read.root
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+
+def _source(root: "_Element") -> str | None:
+    text = _value(root, f"{{{_EXT}}}DigitalSourceType")
+    return text.strip().rsplit("/", 1)[-1] if text else None
+
+
+def _told(text: str | None) -> dict[str, Any] | None:
     try:
-        root = etree.fromstring(packet.strip(b"\0 \r\n\t"), parser)
-    except (etree.XMLSyntaxError, ValueError):
+        found = json.loads(text) if text else None
+    except (ValueError, RecursionError):
         return None
-    # Entities, if there were any, would come with a document type.
-    return root if root.getroottree().docinfo.internalDTD is None else None
-
-
-def _description_home(root: "_Element") -> "_Element | None":
-    return root if root.tag == f"{{{_RDF}}}RDF" else root.find(f".//{{{_RDF}}}RDF")
+    return found if isinstance(found, dict) else None
 
 
 def _set(home: "_Element", name: str, value: str) -> None:
@@ -165,14 +202,30 @@ def _prefixes(element: "_Element", name: str) -> bool:
 def _append_event(home: "_Element", event: Mapping[str, str]) -> None:
     from lxml import etree
 
-    history = home.find(f".//{{{_MM}}}History/{{{_RDF}}}Seq")
-    if history is None:
-        owner = etree.SubElement(_ours(home), f"{{{_MM}}}History")
-        history = etree.SubElement(owner, f"{{{_RDF}}}Seq")
+    history = _sequence(home, f"{{{_MM}}}History")
     item = etree.SubElement(history, f"{{{_RDF}}}li", nsmap={"stEvt": _EVENT})
     item.set(f"{{{_RDF}}}parseType", "Resource")
     for name, value in event.items():
         etree.SubElement(item, f"{{{_EVENT}}}{name}").text = _storable(value)
+
+
+def _sequence(home: "_Element", name: str) -> "_Element":
+    """The list of a property, made if there is none."""
+    from lxml import etree
+
+    owner = home.find(f".//{name}")
+    owner = etree.SubElement(_ours(home), name) if owner is None else owner
+    for kind in ("Seq", "Bag"):
+        found = owner.find(f"{{{_RDF}}}{kind}")
+        if found is not None:
+            return found
+    return etree.SubElement(owner, f"{{{_RDF}}}Seq")
+
+
+def _append(sequence: "_Element", text: str) -> None:
+    from lxml import etree
+
+    etree.SubElement(sequence, f"{{{_RDF}}}li").text = text
 
 
 def _storable(text: str) -> str:
@@ -180,24 +233,23 @@ def _storable(text: str) -> str:
     return _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _value(packet: bytes | None, name: str) -> str | None:
-    root = None if packet is None else _parsed(packet)
-    if root is None:
-        return None
+def _value(root: "_Element", name: str) -> str | None:
     for description in root.iter(f"{{{_RDF}}}Description"):
         if name in description.attrib:
             return str(description.attrib[name])
     found = root.find(f".//{name}")
-    return None if found is None else found.text
+    return None if found is None else found.text or found.get(f"{{{_RDF}}}resource")
 
 
 def _fields(event: "_Element") -> dict[str, str]:
     """What an event says, in either of the two ways that RDF has."""
     from lxml import etree
 
-    inner = [*event.iterchildren()]
+    inner = [*event.iterchildren("*")]
     described = inner[0] if inner and inner[0].tag == f"{{{_RDF}}}Description" else event
     said = {etree.QName(key).localname: str(value) for key, value in described.attrib.items()}
-    said |= {etree.QName(child.tag).localname: child.text or "" for child in described}
+    said |= {
+        etree.QName(child.tag).localname: child.text or "" for child in described.iterchildren("*")
+    }
     said.pop("parseType", None)
     return said

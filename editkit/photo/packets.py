@@ -1,0 +1,253 @@
+"""XMP packets as XML, however they were coded and whatever is wrong with them.
+
+Document types are cut out before anything is parsed, so that no entity is ever expanded.
+"""
+
+import codecs
+import hashlib
+import html
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+X = "adobe:ns:meta/"
+HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
+TAIL = b'\n<?xpacket end="w"?>'
+EMPTY = f'<x:xmpmeta xmlns:x="{X}"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'
+
+_NOTE = "http://ns.adobe.com/xmp/note/"
+_HAS_MORE = f"{{{_NOTE}}}HasExtendedXMP"
+_STAY = (_HAS_MORE, "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+_BLANK = "\0 \t\r\n\ufeff"
+_DECLARED = re.compile(r"<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"'][^>]*\?>")
+_DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
+_WRAPPER = re.compile(r"<\?xpacket\s[^>]*\?>|<\?xml\s[^>]*\?>")
+_NEXT = re.compile(r"(?=<\?xpacket\s+begin)")
+_TYPE = re.compile(r"<!DOCTYPE(?:[^\[>\"']|\"[^\"]*\"|'[^']*')*(?:\[.*?\]\s*)?>", re.DOTALL)
+_SURROGATE = re.compile("[\udc80-\udcff]")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REFERENCE = re.compile(r"&(?:#([0-9]{1,7});|#[xX]([0-9A-Fa-f]{1,6});|([A-Za-z][A-Za-z0-9]*);)?")
+_KNOWN = ("amp", "lt", "gt", "quot", "apos")
+_OUTER = re.compile(r"<(x:xmpmeta|x:xapmeta|rdf:RDF)[\s>].*</\1\s*>", re.DOTALL)
+_LONG = 9_000_000
+"""Where libxml2 must be let off its limits, in bytes."""
+
+
+class Read(NamedTuple):
+    """A packet as a tree, and what had to be done to have one."""
+
+    root: "_Element"
+    mended: bool
+
+
+def text_of(packet: bytes) -> str:
+    """The packet as text; bytes that are no UTF-8 are taken as what Windows would write."""
+    for mark, name in _BOMS:
+        if packet.startswith(mark):
+            return packet.decode(name, "replace").strip(_BLANK)
+    declared = _DECLARED.match(packet[:200].decode("ascii", "replace").lstrip(_BLANK))
+    name = declared[1] if declared else "utf-8"
+    try:  # what is read here byte by byte is no UTF-16
+        text = packet.decode("utf-8" if name.lower().startswith(("utf", "ucs")) else name)
+    except (UnicodeDecodeError, LookupError, ValueError):
+        text = _SURROGATE.sub(_of_windows, packet.decode("utf-8", "surrogateescape"))
+    return text.strip(_BLANK)
+
+
+def is_empty(packet: bytes) -> bool:
+    """Whether there is nothing between its wrappers."""
+    return not _WRAPPER.sub("", text_of(packet)).strip(_BLANK)
+
+
+def read(packet: bytes) -> Read | None:
+    """The packet as a tree, mended where it must be; None where it cannot be read.
+
+    Of several packets in a row, the properties of all are in the tree of the first.
+    """
+    text = text_of(packet)
+    plain = _DECLARATION.sub("", text, count=1)
+    root = None if "<!DOCTYPE" in plain else _parsed(plain)
+    if root is not None:
+        return Read(root, mended=not _is_utf8(packet))
+    parts = [
+        part for part in _NEXT.split(_TYPE.sub("", plain)) if _WRAPPER.sub("", part).strip(_BLANK)
+    ]
+    roots = [_mended(part) for part in parts]
+    found = [root for root in roots if root is not None]
+    if not found or len(found) < len(roots):
+        return None
+    for other in found[1:]:
+        merge(found[0], other)
+    return Read(found[0], mended=True)
+
+
+def written(root: "_Element") -> bytes:
+    """The tree as a packet of UTF-8."""
+    from lxml import etree
+
+    return HEAD + bytes(etree.tostring(root, encoding="utf-8")) + TAIL
+
+
+def home_of(root: "_Element") -> "_Element | None":
+    """The element that holds all descriptions, made where there is none; None of other XML."""
+    from lxml import etree
+
+    if root.tag == f"{{{RDF}}}RDF":
+        return root
+    found = root.find(f".//{{{RDF}}}RDF")
+    if found is None and root.tag in (f"{{{X}}}xmpmeta", f"{{{X}}}xapmeta"):
+        found = etree.SubElement(root, f"{{{RDF}}}RDF", nsmap={"rdf": RDF})
+    return found
+
+
+def properties_of(home: "_Element") -> dict[str, "_Element"]:
+    """Each property's name, and the description that holds it as an attribute or an element."""
+    found = dict[str, "_Element"]()
+    for description in home.iterchildren(f"{{{RDF}}}Description"):
+        names = [*description.attrib, *(child.tag for child in description.iterchildren("*"))]
+        for name in names:
+            if not str(name).startswith(f"{{{RDF}}}"):
+                found.setdefault(str(name), description)
+    return found
+
+
+def merge(root: "_Element", other: "_Element") -> None:
+    """Adds what another packet says; what both say, the first says."""
+    home, source = home_of(root), home_of(other)
+    if home is None or source is None:
+        return
+    known = properties_of(home)
+    for description in list(source.iterchildren(f"{{{RDF}}}Description")):
+        for name in [name for name in description.attrib if name in known]:
+            del description.attrib[name]
+        for child in [child for child in description.iterchildren("*") if child.tag in known]:
+            description.remove(child)
+        home.append(description)
+
+
+def taken_extension(root: "_Element") -> str:
+    """The name of the packet's extension, which is taken out of it; empty where it has none."""
+    found = ""
+    for description in root.iter(f"{{{RDF}}}Description"):
+        found = description.attrib.pop(_HAS_MORE, "") or found
+        for child in description.findall(_HAS_MORE):
+            found = (child.text or "").strip() or found
+            description.remove(child)
+    return str(found)
+
+
+def parted(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
+    """A packet of at most so many bytes, and the name and content of what extends it.
+
+    The longest properties go into the extension; where the picture comes from stays.
+
+    Returns:
+        None where that cannot be.
+    """
+    from lxml import etree
+
+    found = read(packet)
+    home = None if found is None else home_of(found.root)
+    if found is None or home is None:
+        return None
+    taken_extension(found.root)
+    other = etree.fromstring(EMPTY)
+    moved = etree.SubElement(other[0], f"{{{RDF}}}Description")
+    first = home.find(f"{{{RDF}}}Description")
+    moved.set(f"{{{RDF}}}about", "" if first is None else first.get(f"{{{RDF}}}about", ""))
+    named = etree.SubElement(home, f"{{{RDF}}}Description", nsmap={"xmpNote": _NOTE})
+    named.set(f"{{{RDF}}}about", moved.get(f"{{{RDF}}}about", ""))
+    named.set(_HAS_MORE, "0" * 32)
+    if not _moved(found.root, home, moved, room):
+        return None
+    extension = bytes(etree.tostring(other, encoding="utf-8"))
+    name = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
+    named.set(_HAS_MORE, name)
+    return written(found.root), name, extension
+
+
+def _moved(root: "_Element", home: "_Element", target: "_Element", room: int) -> bool:
+    """Moves the longest properties until the packet fits; whether it does then."""
+    from lxml import etree
+
+    movable = list[tuple[int, str, "_Element"]]()
+    for name, owner in properties_of(home).items():
+        inner = owner.find(name)
+        length = len(owner.get(name, "") if inner is None else etree.tostring(inner))
+        if name not in _STAY:
+            movable.append((-length, name, owner))
+    excess = len(written(root)) - room
+    for length, name, owner in sorted(movable, key=lambda found: found[:2]):
+        if excess <= 0 and (excess := len(written(root)) - room) <= 0:
+            break
+        inner = owner.find(name)
+        if inner is None:
+            target.set(name, owner.attrib.pop(name))
+        else:
+            target.append(inner)
+        excess += length
+    return len(written(root)) <= room
+
+
+def _is_utf8(packet: bytes) -> bool:
+    try:
+        packet.decode()
+    except UnicodeDecodeError:
+        return False
+    return not packet.startswith(b"<\0") and not packet.startswith(b"\0")
+
+
+def _of_windows(found: re.Match[str]) -> str:
+    byte = bytes([ord(found[0]) - 0xDC00])
+    try:
+        return byte.decode("cp1252")
+    except UnicodeDecodeError:
+        return byte.decode("latin-1")
+
+
+def _parsed(text: str) -> "_Element | None":
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=len(text) > _LONG
+    )
+    try:
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+    return root if root.getroottree().docinfo.internalDTD is None else None
+
+
+def _mended(text: str) -> "_Element | None":
+    """The text as a tree, without a document type, and with every lone `&` as a character."""
+    text = _REFERENCE.sub(_as_reference, _NOT_XML.sub("", text))
+    outer = _OUTER.search(text)
+    whole = _parsed(_DECLARATION.sub("", text).strip(_BLANK))
+    return whole if whole is not None or outer is None else _parsed(outer[0])
+
+
+def _as_reference(found: re.Match[str]) -> str:
+    """A reference that XML knows, or the characters that stand there."""
+    decimal, hexadecimal, name = found.groups()
+    if decimal or hexadecimal:
+        code = int(decimal) if decimal else int(hexadecimal, 16)
+        known = code < 0x110000 and not _NOT_XML.match(chr(code))
+        return found[0] if known else ""
+    if name in _KNOWN:
+        return found[0]
+    meant = html.unescape(found[0]) if name else "&"
+    return meant if meant != found[0] and name else "&amp;" + found[0][1:]
