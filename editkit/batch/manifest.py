@@ -6,17 +6,30 @@ while a batch runs disturbs nothing.
 """
 
 import json
+import os
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+import stat as modes
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from editkit.batch.stats import Stat
 from editkit.errors import BatchError
 
 VERSION = 1
+
+PATIENCE = 10.0
+"""Seconds that a lock is waited for: that of a run which is ending, or of a look into the file."""
+
+_GLANCE = 0.05
+_LARGEST = 2**27
+"""Bytes of a value; previews and reports have much less."""
+
+_ADVICE = "delete it, and results are known again by their own records"
 
 _SCHEMA = """
 create table if not exists photos (
@@ -77,7 +90,8 @@ class Row:
 _ROW = (
     "photo, variant, output, settings, state, error, passing, sha256, size, mtime, "
     # Of several manifests that know a photo, the one that began with it last knows best.
-    "output_sha256, output_size, output_mtime, seconds, peak, coalesce(finished, started)"
+    "output_sha256, output_size, output_mtime, seconds, peak, "
+    "coalesce(finished, started) as finished"
 )
 
 
@@ -97,19 +111,19 @@ class Manifest:
         self.path = path
         self._lock = _locked(path.with_suffix(".lock"), out or path.parent.parent)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            (version,) = self._db.execute("pragma user_version").fetchone()
-            if version in (0, VERSION):
+            self._db = _opened(path, new=True)
+        except BaseException:
+            self._lock.close()
+            raise
+        try:
+            with _reading(path):
+                self._db.execute("pragma journal_mode = wal")
+                self._db.execute("pragma synchronous = normal")
                 self._db.executescript(_SCHEMA)
                 self._db.execute(f"pragma user_version = {VERSION}")
-        except sqlite3.Error as error:
+        except BaseException:
             self.close()
-            raise BatchError(f"the manifest {path} cannot be used: {error}") from error
-        if version not in (0, VERSION):
-            self.close()
-            raise BatchError(f"{path} is of another version of editkit; give another folder")
+            raise
 
     def close(self) -> None:
         """Closes the file; nothing is lost without it."""
@@ -134,17 +148,29 @@ class Manifest:
             raise BatchError(f"the manifest {self.path} cannot be written: {error}") from error
 
     def rows(self) -> dict[tuple[str, int], Row]:
-        """Every row, also of manifests of other shards beside this one."""
-        found = _rows(self._db)
+        """Every row, also of manifests of other shards beside this one.
+
+        Raises:
+            BatchError: one of them is damaged.
+        """
+        with _reading(self.path):
+            found = _rows(self._db)
         for other in sorted(self.path.parent.glob("*.sqlite")):
             if other.name != self.path.name:
-                with suppress(sqlite3.Error), closing(sqlite3.connect(other)) as beside:
+                with closing(_opened(other)) as beside, _reading(other):
                     found |= {k: r for k, r in _rows(beside).items() if _newer(r, found.get(k))}
         return found
 
     def known_files(self) -> dict[str, tuple[Stat, str]]:
-        """Digests of files, with what their files were then."""
-        rows = self._db.execute("select path, size, mtime, sha256 from files")
+        """Digests of files, with what their files were then.
+
+        Raises:
+            BatchError: the file is damaged.
+        """
+        with _reading(self.path):
+            rows = self._db.execute("select path, size, mtime, sha256 from files").fetchall()
+            for row in rows:
+                _check_types(row, (str, int, int, str))
         return {path: (Stat(size, mtime), sha256) for path, size, mtime, sha256 in rows}
 
     def remember_files(self, files: Mapping[str, tuple[Stat, str]]) -> None:
@@ -216,21 +242,149 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
         raise BatchError(f"{folder.parent} is the result of no batch: it has no manifest")
     found = dict[tuple[str, int], dict[str, Any]]()
     for file in files:
-        try:
-            with closing(sqlite3.connect(file)) as db:
-                db.row_factory = sqlite3.Row
-                for row in db.execute("select * from photos"):
-                    key = (row["photo"], row["variant"])
-                    if key not in found or (row["finished"] or 0) > (found[key]["finished"] or 0):
-                        found[key] = dict(row)
-        except sqlite3.Error as error:
-            raise BatchError(f"the manifest {file} cannot be read: {error}") from error
+        with closing(_opened(file)) as db, _reading(file):
+            for row in _photos(db, "*"):
+                key = (row["photo"], row["variant"])
+                if key not in found or (row["finished"] or 0) > (found[key]["finished"] or 0):
+                    found[key] = dict(row)
     return [found[key] for key in sorted(found)]
 
 
+class _DamagedError(Exception):
+    """A manifest holds what none of ours does."""
+
+
+@contextmanager
+def _reading(path: Path) -> Generator[None]:
+    """Turns what is wrong with a file into a line.
+
+    Raises:
+        BatchError: it is locked, or damaged.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            advice = "close the program that reads it, and run again"
+            raise BatchError(f"the manifest {path} is locked; {advice}") from error
+        raise BatchError(f"the manifest {path} cannot be used: {error}; {_ADVICE}") from error
+    # What is no text, though it says so, is none to decode; numbers may be too large for C.
+    except (sqlite3.Error, _DamagedError, UnicodeError, ValueError, OverflowError) as error:
+        raise BatchError(f"the manifest {path} cannot be used: {error}; {_ADVICE}") from error
+
+
+def _opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
+    """The database in a file, if it is a manifest of ours; or a new one, if there is none yet.
+
+    Raises:
+        BatchError: it is another file, of another version, or locked.
+    """
+    with _reading(path):
+        if (path.exists() or path.is_symlink()) and not path.is_file():
+            raise _DamagedError("it is no regular file")
+        if not new and not path.exists():
+            raise _DamagedError("it is gone")
+        db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+            db.execute("pragma trusted_schema = off")
+            _check_schema(db, path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def _check_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Refuses what is no manifest: other tables, and views or triggers, which could do anything."""
+    (version,) = db.execute("pragma user_version").fetchone()
+    kinds = dict(db.execute("select name, type from sqlite_master where type != 'index'"))
+    if version not in (0, VERSION):
+        raise BatchError(f"{path} is of another version of editkit; give another folder")
+    if not kinds:  # nobody has written anything yet
+        return
+    columns = {row[1]: row[6] for row in db.execute("pragma table_xinfo(photos)")}
+    if (
+        set(kinds.values()) != {"table"}
+        or not set(columns) >= _OWN_COLUMNS
+        or any(columns.values())
+    ):
+        raise _DamagedError("it is no manifest")
+
+
+def _check_types(values: Iterable[object], kinds: Iterable[type]) -> None:
+    for value, kind in zip(values, kinds, strict=True):
+        if not isinstance(value, kind):
+            raise _DamagedError(f"it holds {value!r:.40} for a {kind.__name__}")
+
+
+def _check_row(row: sqlite3.Row) -> None:
+    """Refuses values that we do not write: SQLite takes any type in any column."""
+    for name in row.keys():  # noqa: SIM118 - a row is no mapping
+        value, kinds = row[name], _KINDS.get(name, (str,))
+        if value is None and name not in _NEEDED:
+            continue
+        if not isinstance(value, kinds):
+            raise _DamagedError(f"it holds {value!r:.40} for {name}")
+        if isinstance(value, str) and name in _TABLES:
+            _check_table(name, value)
+    if row["state"] not in ("running", "done", "failed"):
+        raise _DamagedError(f"it holds {row['state']!r:.40} for state")
+
+
+def _check_table(name: str, text: str) -> None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or (name == "report" and not _is_report(found)):
+        raise _DamagedError(f"it holds {text!r:.40} for {name}")
+
+
+def _is_report(found: Mapping[str, Any]) -> bool:
+    """Whether a report holds what whoever shows it takes for granted."""
+    scores, notes = found.get("scores") or {}, found.get("notes") or []
+    return (
+        isinstance(scores, dict)
+        and all(isinstance(v, int | float | None) for v in scores.values())
+        and isinstance(notes, list)
+        and all(isinstance(note, str) for note in notes)
+        and isinstance(found.get("prompt"), str | None)
+        and isinstance(found.get("samples_changed_outside"), int | None)
+    )
+
+
+_NEEDED = ("photo", "variant", "source", "output", "settings", "state")
+_TABLES = ("variables", "versions", "timings", "report")
+_WHOLE = ("variant", "passing", "size", "mtime", "output_size", "output_mtime", "peak")
+_KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        **dict[str, tuple[type, ...]].fromkeys(_WHOLE, (int,)),
+        **dict.fromkeys(("seconds", "started", "finished"), (int, float)),
+        **dict.fromkeys(("before", "after", "overlay"), (bytes,)),
+    }
+)
+_OWN_COLUMNS = frozenset(
+    (
+        *(*_NEEDED, *_TABLES, *_KINDS, "error", "seed", "model", "weights"),
+        *("sha256", "output_sha256", "mask_sha256"),
+    )
+)
+
+
 def _rows(db: sqlite3.Connection) -> dict[tuple[str, int], Row]:
-    rows = db.execute(f"select {_ROW} from photos")  # noqa: S608 - our own constant
-    return {(r[0], r[1]): _row(r) for r in rows}
+    return {(r[0], r[1]): _row(tuple(r)) for r in _photos(db, _ROW)}
+
+
+def _photos(db: sqlite3.Connection, columns: str) -> Iterator[sqlite3.Row]:
+    """The rows of photos, each as we write them."""
+    if not db.execute("pragma table_xinfo(photos)").fetchall():
+        return
+    cursor = db.cursor()
+    cursor.row_factory = sqlite3.Row
+    for row in cursor.execute(f"select {columns} from photos"):  # noqa: S608 - our own constants
+        _check_row(row)
+        yield row
 
 
 def _row(r: tuple[Any, ...]) -> Row:
@@ -259,22 +413,34 @@ def _json(value: Any) -> str:  # noqa: ANN401
 def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file
     """An open file that says that this process is at work.
 
+    A process that is killed holds it no longer, whether or not its file is still there.
+
     Raises:
-        BatchError: another one is.
+        BatchError: another one is, for longer than we are patient.
     """
     try:
-        stream = path.open("a")
+        # A pipe in its place would be waited for without this.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
     except OSError as error:
         raise BatchError(f"{path.parent} cannot be written in: {error.strerror}") from error
+    stream = os.fdopen(handle, "ab")
+    if not modes.S_ISREG(os.fstat(handle).st_mode):
+        stream.close()
+        raise BatchError(f"{path} is no regular file; delete it")
     try:
         import fcntl
     except ImportError:  # Windows; two runs at once do work twice, and harm nothing
         return stream
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        stream.close()
-        raise BatchError(f"another batch is at work in {out}; wait for it") from error
-    except OSError:  # some file systems know no locks
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                stream.close()
+                raise BatchError(f"another batch is at work in {out}; wait for it") from error
+            time.sleep(_GLANCE)
+            continue
+        except OSError:  # some file systems know no locks
+            return stream
         return stream
-    return stream

@@ -5,10 +5,11 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from editkit._version import __version__
@@ -28,6 +29,7 @@ from editkit.batch.inputs import (
 from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
 from editkit.batch.recipe import Bound, Recipe, asked_scores
+from editkit.batch.records import Expected, record_in
 from editkit.batch.remote import Place, Url, check_here, is_folder, is_url, place_of
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Task, printable, seeds_of
@@ -79,6 +81,7 @@ class Plan:
         done: rows that are as they should be.
         failed: rows that failed, and would fail again.
         notes: what to tell.
+        known_again: results that no manifest knew, with what it is to know of them.
         touched: files that were touched, and are the same: what they are like now.
     """
 
@@ -90,6 +93,9 @@ class Plan:
     done: list[Row] = field(default_factory=list[Row])
     failed: list[Row] = field(default_factory=list[Row])
     notes: list[str] = field(default_factory=list[str])
+    known_again: list[tuple[Task, Row, Mapping[str, Any]]] = field(
+        default_factory=list[tuple[Task, Row, Mapping[str, Any]]]
+    )
     touched: list[tuple[Row, Stat, Stat | None]] = field(
         default_factory=list[tuple[Row, Stat, Stat | None]]
     )
@@ -296,8 +302,8 @@ class Planner:
         targets = outputs_of(photos, self.out, numbers)
         whole = [path for paths in targets for path in paths]
         check_within(whole, self.out)
-        if self.masks_out is not None:
-            check_within([Path(self._mask_output(path) or path) for path in whole], self.masks_out)
+        areas = [Path(text) for path in whole if (text := self._mask_output(path)) is not None]
+        check_within(areas, self.masks_out or self.out)
         self._check_masks_out(whole)
         folders = mask_folders(self.recipe)
         self._ask_stores(photos, folders)
@@ -306,6 +312,9 @@ class Planner:
                 continue
             for task in self._tasks(photo, paths, folders):
                 self._decide(task, plan)
+        if plan.known_again:
+            count = len(plan.known_again)
+            plan.notes.append(f"{count} results that no manifest knew are known by their records")
         if self.choice.limit is not None:
             del plan.tasks[self.choice.limit :]
         return plan
@@ -371,6 +380,13 @@ class Planner:
             return None
         return str((self.masks_out / _below(path, self.out)).with_suffix(".png"))
 
+    def _area(self, path: Place) -> str:
+        """Where that area goes, the same however the folders are spelled: as seen from results."""
+        area = Path(self._mask_output(path) or "").resolve()
+        return (
+            os.path.relpath(area, self.out.resolve()) if isinstance(self.out, Path) else str(area)
+        )
+
     def _check_masks_out(self, outputs: Sequence[Place]) -> None:
         """Refuses a folder for masks in which two files would be one.
 
@@ -434,7 +450,7 @@ class Planner:
             ),
         }
         if self.masks_out is not None:  # whoever asks for none, has no use for what there is
-            parts[AREAS] = self._mask_output(path)
+            parts[AREAS] = self._area(path)
         return json.dumps({name: _fingerprint(part) for name, part in parts.items()})
 
     def _by_model(self, steps: Sequence[Bound]) -> bool:
@@ -446,10 +462,14 @@ class Planner:
         """A mask file's bytes; an expression's text, and the bytes of files in it."""
         if is_url(text):
             return self.digests.of(place_of(text))
-        if os.path.exists(text):  # noqa: PTH110 - as in `Recipe.path`; of a folder, in which there is none, nothing
+        # Of a folder, in which there is none for the photo, nothing.
+        if os.path.exists(text):  # noqa: PTH110 - as in `Recipe.path`
             return self.digests.of(Path(text)) if Path(text).is_file() else None
-        tree = parse(text, rule=True)
-        return [text, *(self.digests.of(Path(name)) for name in _here(files_in(tree)))]
+        names = dict.fromkeys(_here(files_in(parse(text, rule=True))))
+        files = {name: self.digests.of(Path(name)) for name in names}
+        for name in sorted(files, key=len, reverse=True):  # however it is spelled, it is the same
+            text = text.replace(name, "<file>")
+        return [text, *files.values()]
 
     def _asked(self, text: str) -> list[str | None]:
         """Digests of the files of segmentation models that a mask's text asks."""
@@ -478,7 +498,9 @@ class Planner:
         """Puts a task where it belongs."""
         row = self.rows.get(task.key)
         target = place_of(task.output)
-        ours = row is not None and row.output == printable(task.output)
+        if row is None and not self.choice.force:
+            row = self._known_again(task, target, plan)
+        ours = row is not None and self._lies_at(row, target)
         if not ours and not self.choice.force:
             self._check_free(target, "-o")
         if task.mask_output is not None and not self.choice.force:
@@ -494,6 +516,27 @@ class Planner:
             task = dataclasses.replace(task, problem=problem)
         plan.tasks.append(dataclasses.replace(task, replaces=self.choice.force or ours))
         plan.reasons[task.key] = reason
+
+    def _lies_at(self, row: Row, target: Place) -> bool:
+        """Whether a row's result is this file, however its folder was called, or lay, then."""
+        below = PurePosixPath(printable(_below(target, self.out)))
+        return PurePath(row.output).parts[-len(below.parts) :] == below.parts
+
+    def _known_again(self, task: Task, target: Place, plan: Plan) -> Row | None:
+        """The row of a result that no manifest knows, by the record in it; None for another's."""
+        if not isinstance(target, Path) or not target.is_file() or task.problem is not None:
+            return None
+        record = record_in(target)
+        versions = versions_of(model=self._by_model(task.steps), segmenters=False, outlines=False)
+        expected = Expected(self.recipe, self.weights, versions, self.digests.of)
+        if record is None or not expected.fits(record, task):
+            return None
+        sha, done = self.digests.of(target), time.time()
+        stats = (self.digests.stat(place_of(task.source)), sha, self.digests.stat(target))
+        known = (*task.key, printable(task.output), task.settings, "done", None, False)
+        row = Row(*known, self.digests.of(place_of(task.source)), *stats, None, None, done)
+        plan.known_again.append((task, row, record))
+        return row
 
     def _reason(self, task: Task, row: Row | None, plan: Plan) -> str | None:
         """Why a task is to be done; None if it is not."""
@@ -569,10 +612,13 @@ def changed_parts(before: str, now: str) -> tuple[str, ...]:
         return ()
     try:
         old, new = json.loads(before), json.loads(now)
-        parts = tuple(name for name in new if old.get(name) != new[name])
-    except (ValueError, AttributeError):  # of an older version, which kept one digest of all
-        parts = ()
-    return parts or ("settings",)
+        return tuple(name for name in new if old.get(name) != new[name])
+    except (
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):  # of an older version, which kept one digest of all
+        return ("settings",)
 
 
 def _fingerprint(part: Any) -> str:  # noqa: ANN401

@@ -12,7 +12,7 @@ from typing import Any
 from editkit.batch.engines import Engine, here
 from editkit.batch.home import Home
 from editkit.batch.inputs import OWN, Found
-from editkit.batch.manifest import Manifest
+from editkit.batch.manifest import Manifest, Row
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.remote import Place, Url, place_of
@@ -322,8 +322,27 @@ def _make_folder(folder: Path) -> None:
 
 def _remember(manifest: Manifest, plan: Plan, digests: Digests) -> None:
     manifest.remember_files(digests.new)
+    for task, row, record in plan.known_again:
+        manifest.write(_row_again(task, row, record))
     for row, stat, output in plan.touched:
         manifest.seen(row.photo, row.variant, stat, output)
+
+
+def _row_again(task: Task, row: Row, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest is to know of a result that was known by its record."""
+    kept = {name: record.get(name) for name in ("model", "weights")}
+    texts = {name: value for name, value in kept.items() if isinstance(value, str)}
+    stat = row.output_stat
+    return {
+        **_first_row(task),
+        **texts,
+        "state": "done",
+        "sha256": row.sha256,
+        "output_sha256": row.output_sha256,
+        "output_size": None if stat is None else stat.size,
+        "output_mtime": None if stat is None else stat.mtime,
+        "finished": row.touched,
+    }
 
 
 def _spread(tasks: Sequence[Task], count: int) -> list[Task]:

@@ -349,8 +349,11 @@ def test_edits_in_a_row_are_judged_over_all_their_masks(
     assert report["samples_changed"] == int((before != after)[union].sum())
 
 
-def test_one_batch_at_a_time(photos: Path, batch: MakeBatch) -> None:
+def test_one_batch_at_a_time(
+    photos: Path, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     del photos
+    monkeypatch.setattr("editkit.batch.manifest.PATIENCE", 0.2)
     made = batch()
     run(made)
     with Manifest(made.manifest_path), pytest.raises(BatchError, match="another batch is at work"):
