@@ -1,7 +1,7 @@
 """The `editkit` command, and the one place where errors become exit codes.
 
 0 success · 1 something failed · 2 something given cannot be used · 3 some photos of a batch failed,
-the others are done · 130 interrupted. A bug keeps its traceback.
+the others are done · 130 interrupted, 143 terminated. A bug keeps its traceback.
 """
 
 import atexit
@@ -21,11 +21,13 @@ from .erase import erase
 from .generate import generate
 from .img2img import img2img
 from .inpaint import inpaint
+from .interrupts import Interrupts, Terminated, interruptible
 from .mask import mask
 from .models import models
 from .outpaint import outpaint
 from .recipe import apply, recipe, report
 from .resample import resample
+from .streams import lost_output, stand_by
 from .verify import info, replay, verify
 
 
@@ -56,7 +58,31 @@ for _command in (*_COMMANDS, *_BATCHES):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
+    stand_by()
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
+    with interruptible() as interrupts:
+        code = _heeding(interrupts, args)
+    sys.exit(code)
+
+
+def _heeding(interrupts: Interrupts, args: Sequence[str] | None) -> int:
+    """The exit code of a command that may be interrupted."""
+    try:
+        code = _run(args)
+    except (click.Abort, KeyboardInterrupt):
+        return _said("interrupted", 130)
+    except Terminated:
+        return _said("terminated", 143)
+    except BaseException:
+        if interrupts.heard is None:
+            raise
+        return _said("interrupted", interrupts.code)  # libraries make errors of theirs of it
+    lost = None if code in (1, 2) else lost_output()  # then that was said
+    return code if lost is None else _said(lost, code or 1)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """The exit code of a command."""
     try:
         code = cli.main(args, prog_name="editkit", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -68,13 +94,11 @@ def main(args: Sequence[str] | None = None) -> None:
         code = _said(str(error), 2)
     except EditkitError as error:
         code = _said(str(error), 1)
-    except (click.Abort, KeyboardInterrupt):
-        code = _said("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has left; Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _said(message: str, code: int) -> int:

@@ -20,6 +20,7 @@ from editkit.errors import EditkitError, InputError
 
 from .hush import hushed
 from .offline import forbid_network
+from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
     from editkit.ops.edit import Progress
@@ -93,6 +94,8 @@ class Job:
             raise InputError(f"-n {self.num} pictures cannot go to standard output; give -o FILE")
         if self.as_json:
             raise InputError("--json and the picture cannot both go to standard output; give -o")
+        if is_closed(sys.stdout):
+            raise InputError("standard output is closed; give -o FILE")
         if sys.stdout.isatty():
             raise InputError("standard output is a terminal; give -o FILE")
 
@@ -379,6 +382,8 @@ def _write(
     try:
         sys.stdout.buffer.write(encoded.data)
         sys.stdout.buffer.flush()
+        if (failure := failure_of(sys.stdout)) is not None:
+            raise failure
     except BrokenPipeError:
         raise
     except OSError as error:

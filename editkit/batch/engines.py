@@ -13,9 +13,10 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -234,16 +235,41 @@ def _born(setup: Setup | None, *, offline: bool) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(setup, theirs, offline), daemon=True)
-    process.start()
+    with _undisturbed():
+        process.start()
     theirs.close()
     return process, ours
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Interrupts that come meanwhile are heard after; what is started meanwhile never hears them.
+
+    Half a process, of which nobody knows, would say so on the terminal. Whoever starts one ends it.
+    """
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # else it would be started now, and hear them
+    came = list[int]()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda n, _: came.append(n)) for number in signals]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _work(known: Setup | None, pipe: Connection, offline: bool) -> None:  # noqa: FBT001
     """The life of a worker: loads the model, then edits what it is given until told to end."""
     if offline:  # before anything is imported that might reach out
         go_offline()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as far as it is heard at all
     threading.Thread(target=_die_with_parent, daemon=True).start()
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
     _hush()
