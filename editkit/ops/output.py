@@ -71,11 +71,13 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
     """The file of a result, checked by reading it again: see `Result.encoded`."""
     name = format_name(format_)
     photo = _stamped(result, saving, folder) if saving.provenance else result.photo
-    blocks, data = None, None
+    blocks, data, reason = None, None, None
     if name == "JPEG":
-        data, blocks = _spliced(result, photo, saving)
+        data, blocks, reason = _spliced(result, photo, saving)
     data = encode_photo(photo, format_) if data is None else data
     evidence = _evidence(result, data, format_, blocks)
+    if reason is not None and result.original is not None and "jpeg" in result.original.carried:
+        evidence |= {"jpeg_encoded_again": reason}
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:
@@ -129,8 +131,8 @@ def _when(epoch: str) -> str:
 
 def _spliced(
     result: "Result", photo: Photo, saving: Saving
-) -> tuple[bytes | None, jpeg.Blocks | None]:
-    """A JPEG whose untouched blocks are the source's; None where that cannot be.
+) -> tuple[bytes | None, jpeg.Blocks | None, str | None]:
+    """A JPEG whose untouched blocks are the source's; or none, and the reason for that.
 
     Raises:
         ImageError: it cannot be, and `saving` insists.
@@ -138,12 +140,12 @@ def _spliced(
     reason = "it was told to encode all again" if saving.jpeg == "encode" else _obstacle(result)
     if reason is None:
         try:
-            return _with_source_blocks(result, photo)
+            return *_with_source_blocks(result, photo), None
         except ImageError as error:
             reason = str(error)
     if saving.jpeg == "lossless":
         raise ImageError(f"--jpeg lossless cannot be done: {reason}")
-    return None, None
+    return None, None, reason
 
 
 def _obstacle(result: "Result") -> str | None:
@@ -157,6 +159,8 @@ def _obstacle(result: "Result") -> str | None:
         return "the size changed"
     if original.mode == "CMYK":
         return "CMYK blocks are not kept"
+    if jpeg.is_arithmetic(original.carried["jpeg"]):
+        return "its coding is arithmetic"
     tagged = exif.orientation_of(app1.exif_of(original.carried["segments"]) or b"")
     return None if tagged == original.orientation else "its orientation is not in its EXIF data"
 

@@ -7,15 +7,25 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ImageFile
 
-from editkit.photo import app1, bmp, colour, jpeg, metadata, png, tiff
+from editkit.photo import (
+    app1,
+    bmp,
+    chunks,
+    colour,
+    hidden,
+    jpeg,
+    metadata,
+    png,
+    segments,
+    tags,
+    tiff,
+)
 from editkit.photo.exif import sized_exif, upright_exif
 from editkit.photo.jpeg import Segment
 from editkit.photo.png import Chunk
 from editkit.types import Stream
 
 Carried = Mapping[str, Any]
-
-_CREDENTIALS = "its Content Credentials hold of the original only and were left out"
 
 
 def raw_metadata(
@@ -24,22 +34,41 @@ def raw_metadata(
     """What is carried, with the container's own pieces added, and notes on what is left out."""
     stream.seek(0)
     if format_ == "JPEG":
-        data = stream.read()
-        joined, notes = app1.joined(jpeg.segments_of(data))
-        segments, lost = jpeg.kept_segments(joined)
-        return carried | {"jpeg": data, "segments": tuple(segments)}, notes + lost
+        return _raw_jpeg(stream.read(), carried)
     if format_ == "PNG":
-        chunks = png.chunks_of(stream)
-        kept = [chunk for chunk in chunks if chunk.kind != b"caBX"]
-        notes = [_CREDENTIALS] if len(kept) < len(chunks) else []
-        return carried | {"chunks": tuple(kept)}, notes
+        return _raw_png(stream, carried)
+    if format_ == "TIFF":
+        return _raw_tiff(stream, carried, frame)
     if format_ == "JXL" and "xmp" not in carried:
         # The plugin writes XMP and does not read it.
         found = _boxes(stream.read()).get(b"xml ")
         return (carried | {"xmp": found} if found else carried), []
-    if format_ == "TIFF":
-        return carried | {"tiff": tiff.layout_of(stream, frame)}, []
     return carried, []
+
+
+def _raw_jpeg(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    joined, notes = app1.joined(jpeg.segments_of(data))
+    kept, lost = segments.kept(joined)
+    notes += lost + segments.note_on_tail(segments.behind(data))
+    if jpeg.is_arithmetic(data):
+        notes.append("its JPEG coding is arithmetic; written as JPEG, all of it is encoded again")
+    return carried | {"jpeg": data, "segments": tuple(kept)}, notes
+
+
+def _raw_png(stream: Stream, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    found, tail = png.chunks_of(stream)
+    kept, notes = chunks.kept(found, *png.header_of(stream))
+    if tail.strip(b"\0"):
+        notes.append(hidden.left_out(f"data behind the end of its PNG ({len(tail)} bytes)"))
+    return carried | {"chunks": tuple(kept)}, notes
+
+
+def _raw_tiff(
+    stream: Stream, carried: dict[str, Any], frame: int
+) -> tuple[dict[str, Any], list[str]]:
+    layout = tiff.layout_of(stream, frame)
+    kept, notes = tags.kept(layout)
+    return carried | {"tiff": {**layout, "tags": tuple(kept)}}, notes
 
 
 def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
@@ -48,10 +77,10 @@ def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
     stream.seek(0)
     found = dict[str, bytes | None]()
     if format_ in ("JPEG", "MPO"):
-        segments, _ = app1.joined(jpeg.segments_of(stream.read()))
-        found = {"exif": app1.exif_of(segments), "xmp": app1.xmp_of(segments)}
+        joined, _ = app1.joined(jpeg.segments_of(stream.read()))
+        found = {"exif": app1.exif_of(joined), "xmp": app1.xmp_of(joined)}
     elif format_ == "PNG":
-        found = {"xmp": png.xmp_of(png.chunks_of(stream))}
+        found = {"xmp": png.xmp_of(png.chunks_of(stream)[0])}
     stream.seek(at)
     return {name: block for name, block in found.items() if block is not None}
 
@@ -185,11 +214,11 @@ def _is_raw(chunk: Chunk) -> bool:
     return chunk.data.startswith(png.XMP) or exif
 
 
-def _turned_resolution(chunks: list[Chunk], carried: Carried) -> list[Chunk]:
+def _turned_resolution(own: list[Chunk], carried: Carried) -> list[Chunk]:
     """Dots across and down change places with the sides of a photo that was turned."""
     if not carried.get("turned"):
-        return chunks
+        return own
     return [
         Chunk(c.kind, c.data[4:8] + c.data[:4] + c.data[8:]) if c.kind == b"pHYs" else c
-        for c in chunks
+        for c in own
     ]

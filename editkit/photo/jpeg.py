@@ -6,7 +6,7 @@ difference of coefficients, and where there is none they stay as they are.
 """
 
 import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from editkit.errors import ImageError
 from editkit.photo.colour import Samples
+from editkit.photo.quiet import libjpeg_silenced
 from editkit.types import Box
 
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
@@ -27,6 +28,7 @@ LONGEST = 65533
 """Most bytes that a segment holds."""
 
 _SCAN = 0xDA
+_ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF)
 _BLOCK = 8
 # BT.601 as JFIF has it; offsets do not matter to differences.
 _YCBCR = np.array(
@@ -54,6 +56,11 @@ def segments_of(data: bytes) -> list[Segment]:
     return [found for found, _, _ in _headers(data) if _is_carried(found.marker)]
 
 
+def is_arithmetic(data: bytes) -> bool:
+    """Whether its coefficients are in arithmetic coding, which jpeglib does not know."""
+    return any(found.marker in _ARITHMETIC for found, _, _ in _headers(data))
+
+
 def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
     """The file with these application and comment segments in place of its own.
 
@@ -66,26 +73,6 @@ def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
         if own_adobe or not _is_carried(found.marker):
             parts.append(data[start:end])
     return b"".join([*parts, data[end:]])
-
-
-def without_thumbnails(resources: bytes) -> bytes:
-    """A Photoshop segment (APP13) without the thumbnails among its resources.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    kept, at = [IPTC], len(IPTC)
-    while at < len(resources):
-        if resources[at : at + 4] != b"8BIM":
-            raise ValueError("not a resource")
-        name = at + 6
-        start = name + (resources[name] + 2 & ~1) + 4
-        length = int.from_bytes(resources[start - 4 : start])
-        end = start + (length + 1 & ~1)
-        if int.from_bytes(resources[at + 4 : name]) not in (0x0409, 0x040C):
-            kept.append(resources[at:end])
-        at = end
-    return b"".join(kept) if len(kept) > 1 else b""
 
 
 def turned_density(segment: Segment) -> Segment:
@@ -208,7 +195,7 @@ def _components(data: bytes) -> list[_Component]:
 def _folder() -> Generator[Path]:
     """A folder for jpeglib, which knows files only; what it and the system refuse is ImageError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="editkit-") as folder:
+        with tempfile.TemporaryDirectory(prefix="editkit-") as folder, libjpeg_silenced():
             yield Path(folder)
     except OSError as error:
         # jpeglib tells no more than the name of our own copy.
@@ -225,30 +212,6 @@ def _covered(
     padded[:rows, :columns] = mask[:rows, :columns]
     cells = padded.reshape(count[0], size[0], count[1], size[1])
     return np.asarray(cells.any(axis=(1, 3)))
-
-
-def kept_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
-    """What still holds of a photo's segments after an edit, and notes on what does not."""
-    kept, notes = list[Segment](), list[str]()
-    for segment in segments:
-        if segment.marker == APP2 and segment.data.startswith(MPF):
-            notes.append("further pictures in the file (previews, a gain map) were left out")
-        elif segment.marker == APP11 and segment.data.startswith(b"JP"):
-            notes.append("its Content Credentials hold of the original only and were left out")
-        elif segment.marker == APP13 and segment.data.startswith(IPTC):
-            kept.extend(_cleaned(segment, notes))
-        else:
-            kept.append(segment)
-    return kept, list(dict.fromkeys(notes))
-
-
-def _cleaned(segment: Segment, notes: list[str]) -> list[Segment]:
-    try:
-        data = without_thumbnails(segment.data)
-    except (ValueError, IndexError):
-        notes.append("a damaged Photoshop segment was left out")
-        return []
-    return [Segment(segment.marker, data)] if data else []
 
 
 def _headers(data: bytes) -> list[tuple[Segment, int, int]]:

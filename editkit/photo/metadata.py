@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from editkit.photo import colour, xmp
+from editkit.photo import colour, pieces, xmp
 from editkit.photo.exif import sized_exif, upright_exif
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
@@ -61,6 +61,7 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     if isinstance(image, PngImagePlugin.PngImageFile):
         carried.update(_png_texts(image))
     _take_iptc(image, carried)
+    notes += pieces.without_pictures(carried, image.info.get("exif"))
     return carried, notes
 
 
@@ -145,14 +146,10 @@ def _take_xmp(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> 
     if not isinstance(packet, bytes):
         return
     packet, told = xmp.readable(packet)
-    cleaned = xmp.without_thumbnails(packet)
-    if cleaned is None:
-        notes.append("its XMP data holds a thumbnail and was left out")
-        return
     notes += told
     turned = orientation_of(image) >= 5
     size = (image.height, image.width) if turned else (image.width, image.height)
-    carried["xmp"] = sized_xmp(_XMP_ORIENTATION.sub(b"", cleaned), size)
+    carried["xmp"] = sized_xmp(_XMP_ORIENTATION.sub(b"", packet), size)
 
 
 def _take_iptc(image: Image.Image, carried: dict[str, Any]) -> None:

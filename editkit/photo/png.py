@@ -14,8 +14,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = b"XML:com.adobe.xmp\0"
 _RAW_XMP = b"Raw profile type xmp\0"
 
-_STRUCTURE = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"bKGD", b"sBIT")
-_FRAMES = (b"acTL", b"fcTL", b"fdAT")
+_STRUCTURE = (b"IHDR", b"IDAT", b"IEND", b"fcTL", b"fdAT")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First row and column of each pass, and the steps down and across (PNG, 8.2).
 _ADAM7 = (
@@ -28,7 +27,9 @@ _ADAM7 = (
     (1, 0, 2, 1),
 )
 _PORTION = 1 << 20
-_LONGEST = 64 << 20
+LONGEST = 64 << 20
+"""More of a chunk is not read."""
+
 # Level 6, the default, takes four times as long on a 12-megapixel photo for 5 % fewer bytes.
 _LEVEL = 3
 
@@ -40,20 +41,20 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-def chunks_of(stream: Stream) -> list[Chunk]:
-    """The chunks that say something beside the samples: neither structure nor frames."""
+def chunks_of(stream: Stream) -> tuple[list[Chunk], bytes]:
+    """The chunks that are neither header nor samples, and what lies behind the last one."""
     stream.seek(len(SIGNATURE))
     found = list[Chunk]()
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind == b"IEND":
-            break
-        if kind in (*_STRUCTURE, *_FRAMES) or length > _LONGEST:
             stream.seek(length + 4, 1)
-            continue
-        found.append(Chunk(kind, stream.read(length)))
-        stream.seek(4, 1)
-    return found
+            return found, stream.read()
+        data = b"" if kind in _STRUCTURE else stream.read(min(length, LONGEST + 1))
+        if kind not in _STRUCTURE:
+            found.append(Chunk(kind, data))
+        stream.seek(length - len(data) + 4, 1)
+    return found, b""
 
 
 def header_of(stream: Stream) -> tuple[int, int]:
@@ -166,7 +167,7 @@ def _inflated(data: bytes) -> bytes | None:
     """The data unpacked; None where they are damaged or no metadata are that long."""
     inflate = zlib.decompressobj()
     try:
-        found = inflate.decompress(data, _LONGEST)
+        found = inflate.decompress(data, LONGEST)
     except zlib.error:
         return None
     return None if inflate.unconsumed_tail else found

@@ -15,32 +15,41 @@ from editkit.types import Stream
 # What says how samples lie in the file, what stands for them elsewhere, and the directories that
 # are written anew.
 _LAYOUT = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 266, 269, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284}
-    | {288, 289, 296, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 338, 339, 340, 341}
-    | {342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559}
+    {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 288, 289}
+    | {292, 293, 296, 317, 320, 322, 323, 324, 325, 326, 327, 328, 330, 338, 347, 512, 513, 514}
+    | {515, 517, 518, 519, 520, 521, 529, 530, 531}
 )
 _EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA = 34665, 34853, 40965, 700, 34675, 52545
-_PHOTOSHOP, _ORIENTATION = 34377, 274
+_PHOTOSHOP, _ORIENTATION, _UNIT, _FORMAT = 34377, 274, 296, 339
+_STAND_IN = 340
+_UNITS = range(1, 6)
 _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 
 @contextmanager
-def _opened(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow was given
-    """The file, without the log of what tifffile minds in it: it raises that, or does without."""
+def _quiet() -> Generator[None]:
+    """No log of what tifffile minds: it raises that, or does without."""
     import tifffile
 
     def silent(_: object) -> bool:
         return False
 
-    stream.seek(0)
     log = tifffile.logger()
     log.addFilter(silent)
     try:
-        with tifffile.TiffFile(stream) as file:
-            yield file
+        yield
     finally:
         log.removeFilter(silent)
+
+
+@contextmanager
+def _opened(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow was given
+    import tifffile
+
+    stream.seek(0)
+    with _quiet(), tifffile.TiffFile(stream) as file:
+        yield file
 
 
 def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
@@ -107,7 +116,9 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
             else None,
             "resolution_unit": found.resolutionunit,
             "resolution": found.resolution if 282 in found.tags else None,
-            "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag.code)),
+            "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag)),
+            "further": 330 in found.tags or len(file.pages) > 1,
+            "figures": found.bitspersample in (8, 16) and int(found.photometric) in (1, 2, 5),
         }
         codec = tifffile.COMPRESSION(found.compression).name
         if codec in _KEPT_CODECS:
@@ -133,19 +144,26 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
         tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
     # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
     tags += [(code - 1, 4, 1, 0, True) for code in directories]
-    out = BytesIO()
-    tifffile.imwrite(
-        out,
-        np.ascontiguousarray(_arranged(samples, layout)),
-        photometric=_PHOTOMETRIC.get(mode, "rgb"),
-        extrasamples=("unassalpha",) if mode in ("LA", "RGBA") else None,
-        iccprofile=carried.get("icc_profile"),
-        metadata=None,
-        software=False,
-        extratags=tags,
-        **_options(samples, layout, carried),
-    )
-    return _with_directories(out, directories, layout.get("byteorder", "<"))
+    # Nor does it say that samples are without a sign, which is the rule.
+    tags = [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
+    out, options = BytesIO(), _options(samples, layout, carried)
+    unit = int(options.get("resolutionunit", 0))
+    if "resolutionunit" in options and unit not in _UNITS:
+        options["resolutionunit"] = 1
+    with _quiet():
+        tifffile.imwrite(
+            out,
+            np.ascontiguousarray(_arranged(samples, layout)),
+            photometric=_PHOTOMETRIC.get(mode, "rgb"),
+            extrasamples=("unassalpha",) if mode in ("LA", "RGBA") else None,
+            iccprofile=carried.get("icc_profile"),
+            metadata=None,
+            software=False,
+            extratags=tags,
+            **options,
+        )
+        _amend(out, unit, layout.get("byteorder", "<"))
+        return _with_directories(out, directories, layout.get("byteorder", "<"))
 
 
 def _options(
@@ -170,7 +188,7 @@ def _options(
         options["resolutionunit"] = 3 if unit == 3 else 2
     elif layout.get("resolution"):
         options["resolution"] = layout["resolution"]
-        options["resolutionunit"] = layout["resolution_unit"]
+        options["resolutionunit"] = int(layout["resolution_unit"])
     return options
 
 
@@ -179,8 +197,11 @@ def _arranged(samples: NDArray[Any], layout: dict[str, Any]) -> NDArray[Any]:
     return np.moveaxis(samples, -1, 0) if separate else samples
 
 
-def _is_carried(code: int) -> bool:
-    return code not in _LAYOUT and code not in (_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA)
+def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
+    if tag.code == _FORMAT:
+        values = np.atleast_1d(tag.value).tolist()
+        return {int(value) for value in values} == {1}
+    return tag.code not in _LAYOUT and tag.code not in (_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA)
 
 
 def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
@@ -200,6 +221,21 @@ def _directories(block: bytes | None) -> dict[Any, Any]:
     # A text ends with a zero, which counts.
     found["plain"] = [(code, 2, len(text.encode()) + 1, text, True) for code, text in texts]
     return found
+
+
+def _amend(file: BytesIO, unit: int, order: str) -> None:
+    """Writes what tifffile would not: the format of the samples, and a unit that no rule knows."""
+    import tifffile
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as opened:
+        tags = _page(opened, 0).tags
+        places = [(tags[_STAND_IN].offset, _FORMAT)] if _STAND_IN in tags else []
+        if _UNIT in tags and unit not in _UNITS:
+            places.append((tags[_UNIT].valueoffset, unit))
+    for at, value in places:
+        file.seek(at)
+        file.write(struct.pack(order + "H", value))
 
 
 def _with_directories(file: BytesIO, directories: dict[int, Any], order: str) -> bytes:

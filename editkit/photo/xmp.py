@@ -137,23 +137,6 @@ def readable(packet: bytes) -> tuple[bytes, list[str]]:
     return (packets.written(read.root), [_MENDED]) if read.mended else (packet, [])
 
 
-def without_thumbnails(packet: bytes) -> bytes | None:
-    """The packet without previews of its picture; None where it cannot be parsed.
-
-    A packet without any comes back byte for byte.
-    """
-    if b"xmpGImg:" not in packet:
-        return packet
-    root = _root(packet)
-    if root is None:
-        return None
-    for found in root.findall(f".//{{{_XMP}}}Thumbnails"):
-        parent = found.getparent()
-        if parent is not None:
-            parent.remove(found)
-    return packets.written(root)
-
-
 def _root(packet: bytes | None) -> "_Element | None":
     read = packets.read(packet) if packet else None
     return None if read is None else read.root

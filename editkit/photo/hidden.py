@@ -1,0 +1,147 @@
+"""Pictures of the photo inside its own file: one rule for all containers.
+
+A thumbnail, a preview, a layer or a video shows what an edit removed. What holds a picture of the
+photo, in whatever coding, is left out, and a note says which. What only describes the photo stays.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+# Some makers change the first byte of a preview.
+_JPEG = re.compile(rb"[\x00-\xff]\xd8\xff[\xc0-\xfe]")
+_STARTS = re.compile(
+    rb"\x89PNG\r\n\x1a\n|RIFF[\x00-\xff]{4}(?:WEBP|AVI )|GIF8[79]a|8BPS\x00[\x01\x02]\x00{6}"
+    rb"|\x00\x00\x00\x0cjP  \r\n\x87\n|\x00\x00\x00\x0cJXL \r\n\x87\n|\xff\x4f\xff\x51\x00"
+    rb"|\x00\x00[\x00\x01][\x00-\xff]ftyp[0-9A-Za-z ]{4}"
+    rb"|BM[\x00-\xff]{4}\x00{4}[\x00-\xff]{4}[\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00"
+)
+# How these begin where their bytes are told by 64 letters, or by 16.
+_SIXTY_FOUR = re.compile(
+    rb"(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|OEJQUwAB|AAAA[0-9A-Za-z+/]{2}Z0eX|AAAADGpQ|AAAADEpYT|Qk)"
+    rb"[0-9A-Za-z+/\s]{28,}"
+)
+_SIXTEEN = re.compile(
+    rb"(?:ff\s?d8\s?ff|89\s?50\s?4e\s?47\s?0d\s?0a|52494646|[0-9a-f]{8}66747970)[0-9a-f\s]{40,}",
+    re.I,
+)
+_BREAKS = re.compile(rb"&#(?:x0*[aAdD]|0*1[03]);")
+_URLS = bytes.maketrans(b"-_", b"+/")
+_LENGTHY = 1 << 20
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SCAN, _END = 0xDA, 0xD9
+_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
+
+def left_out(what: str) -> str:
+    """The note on something that showed the photo."""
+    return f"{what}: left out, as it may show what an edit removes"
+
+
+def holds_picture(data: bytes) -> bool:
+    """Whether there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
+    return next(streams(data), None) is not None or _told_by_letters(data)
+
+
+def streams(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where pictures and videos begin and end in the bytes, those within others not counted."""
+    at = 0
+    for start, end in sorted(_starts(data), key=lambda found: found[0]):
+        if start >= at:
+            at = _end_of(data, start) if end is None else end
+            yield start, at
+
+
+def blanked(block: bytes) -> tuple[bytes, int]:
+    """The bytes with zeros for every picture in them, and how many there were.
+
+    Nothing else moves: what points to other places in the block still points there.
+    """
+    out, count = bytearray(block), 0
+    told = (f.span() for f in _SIXTY_FOUR.finditer(block) if _is_picture_of_64(f[0]))
+    for start, end in (*streams(block), *told):
+        out[start:end] = bytes(end - start)
+        count += 1
+    return bytes(out), count
+
+
+def end_of_jpeg(data: bytes, start: int = 0, dead: set[int] | None = None) -> int | None:
+    """Where the JPEG that begins there ends, behind its last marker; None where it is none.
+
+    A JPEG that is cut short ends with the data.
+
+    Args:
+        data: the bytes.
+        start: where its first marker is; some makers change the first byte of that.
+        dead: places that no JPEG leads on from, which are remembered from call to call.
+    """
+    passed, dead = set[int](), set[int]() if dead is None else dead
+    at, frame = start + 2, False
+    while at + 4 <= len(data) and at not in dead and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+            continue
+        if marker == _END or marker < 0xC0 or (marker == _SCAN and not frame):
+            break
+        passed.add(at)
+        length = max(2, int.from_bytes(data[at + 2 : at + 4]))
+        frame = frame or (marker in _FRAMES and _is_frame(data[at + 4 : at + 2 + length]))
+        at += 2 + length
+        if marker == _SCAN:
+            found = _BEHIND_SCAN.search(data, at)
+            at = len(data) if found is None else found.start()
+    if frame:
+        return at + 2 if data[at : at + 2] == b"\xff\xd9" else len(data)
+    dead |= passed
+    return None
+
+
+def _is_frame(head: bytes) -> bool:
+    return len(head) >= 9 and 2 <= head[0] <= 16 and len(head) == 6 + 3 * head[5]
+
+
+def _starts(data: bytes) -> Iterator[tuple[int, int | None]]:
+    """Where pictures may begin, and where they end, if that is known."""
+    yield from ((found.start(), None) for found in _STARTS.finditer(data))
+    dead, end = set[int](), 0
+    for found in _JPEG.finditer(data):
+        if found.start() >= end:
+            known = end_of_jpeg(data, found.start(), dead)
+            if known is not None:
+                end = known
+                yield found.start(), known
+
+
+def _end_of(data: bytes, start: int) -> int:
+    """Where a picture that is no JPEG ends; the end of the data where it does not tell."""
+    head = data[start : start + 16]
+    if head.startswith(b"\x89PNG"):
+        end = data.find(b"IEND", start)
+        return len(data) if end < 0 else min(len(data), end + 8)
+    if head.startswith(b"RIFF"):
+        return min(len(data), start + 8 + int.from_bytes(head[4:8], "little"))
+    if head.startswith(b"BM"):
+        return min(len(data), start + max(14, int.from_bytes(head[2:6], "little")))
+    return len(data)
+
+
+def _told_by_letters(data: bytes) -> bool:
+    text = _BREAKS.sub(b"", data.replace(b"\0", b"")).translate(_URLS)
+    return any(_is_picture_of_64(found[0]) for found in _SIXTY_FOUR.finditer(text)) or any(
+        _is_picture_of_16(found[0]) for found in _SIXTEEN.finditer(text)
+    )
+
+
+def _is_picture_of_64(letters: bytes) -> bool:
+    packed = b"".join(letters[:_LENGTHY].split())
+    try:
+        return next(streams(base64.b64decode(packed[: len(packed) // 4 * 4])), None) is not None
+    except binascii.Error:
+        return False
+
+
+def _is_picture_of_16(letters: bytes) -> bool:
+    packed = b"".join(letters[:_LENGTHY].split())
+    return next(streams(bytes.fromhex(packed[: len(packed) // 2 * 2].decode())), None) is not None
