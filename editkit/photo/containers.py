@@ -101,10 +101,8 @@ def _boxes(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def deep_samples(
-    stream: Stream, format_: str | None, frame: int, area: int
-) -> tuple[NDArray[Any], int | None] | None:
-    """Colours of 16 bits, which Pillow would round, and their orientation if not Pillow's.
+def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
+    """Colours of 16 bits of a PNG, which Pillow would round.
 
     None where Pillow's samples are the stored ones.
 
@@ -121,8 +119,8 @@ def deep_samples(
         if png.size_of(stream).area != area:
             raise ValueError("its size is told twice, and not the same")
         stream.seek(0)
-        return png.decoded(stream.read()), None
-    return tiff.deep_samples(stream, frame, area=area) if format_ == "TIFF" else None
+        return png.decoded(stream.read())
+    return None
 
 
 def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:

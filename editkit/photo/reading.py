@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO, IOBase
@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from editkit.errors import ImageError
-from editkit.photo import arrays, colour, containers, metadata, tiff
+from editkit.photo import arrays, colour, containers, directories, kinds, metadata, strangers, tiff
 from editkit.photo.colour import Samples
 from editkit.photo.foreign import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
+from editkit.photo.kinds import OfAnotherKind
 from editkit.types import Box, Rgb, Size, Stream
 
 MAX_PIXELS = 178_956_970
@@ -159,20 +160,14 @@ def read_photo(
     if isinstance(source, Image.Image):
         return _settled(_from_image(source, name, max_pixels, frame))
     with _stream(source, name) as stream:
+        strangers.check(stream, name)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(0)
-        with _pillow(name) as heard:
-            _register_plugins(stream)
-            image = Image.open(stream)
-        with image:
-            with _pillow(name):
-                own = containers.own_blocks(stream, image.format)
-            photo = _from_image(image, name, max_pixels, frame, own)
-        del image  # it holds all samples once more
-        with _pillow(name):
-            photo = _from_container(photo, stream, frame or 0)
-    notes = tuple(dict.fromkeys([*photo.notes, *_said(heard)]))
-    return _settled(replace(photo, path=_path_of(source), notes=notes, digest=digest))
+        file = directories.opened(stream)
+        if file is not None:
+            photo = _from_tiff(file, name, max_pixels, frame)
+        else:
+            photo = _from_stream(stream, name, max_pixels, frame)
+    return _settled(replace(photo, path=_path_of(source), digest=digest))
 
 
 def name_of(source: PhotoLike) -> str:
@@ -227,6 +222,80 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
     )
 
 
+def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) -> Photo:
+    with _pillow(name) as heard:
+        stream.seek(0)
+        _register_plugins(stream)
+        image = Image.open(stream)
+    with image:
+        with _pillow(name):
+            own = containers.own_blocks(stream, image.format)
+        photo = _from_image(image, name, max_pixels, frame, own)
+    del image  # it holds all samples once more
+    with _pillow(name):
+        photo = _from_container(photo, stream, frame or 0)
+        samples = containers.deep_samples(stream, photo.format, photo.size.area)
+    photo = _noted(photo, _said(heard))
+    return photo if samples is None else _with_deep(photo, samples)
+
+
+def _with_deep(photo: Photo, samples: Samples) -> Photo:
+    mode = _DEEP[1 if samples.ndim == 2 else samples.shape[2]]
+    return replace(photo, samples=_frozen(upright(samples, photo.orientation)), mode=mode)
+
+
+def _from_tiff(file: directories.File, name: str, max_pixels: int, frame: int | None) -> Photo:
+    """The photo in a TIFF: by Pillow where it knows the kind of samples, else by tifffile."""
+    with _pillow(name) as heard:
+        pages = directories.pages_of(file)
+        number = pages[_chosen(name, len(pages), frame)]
+        entries = directories.page_at(file, number)
+        width, height = directories.size_of(file, entries)
+        _check_size(Size(height, width), name, max_pixels)
+        kind = kinds.kind_of(file, entries)
+        if kind.pillow and (image := _by_pillow(file.stream, number)) is not None:
+            with image:
+                photo = _as_pillow_reads(image, name, max_pixels)
+        else:
+            photo = _by_tifffile(file, number, entries, kind)
+        photo = _from_container(photo, file.stream, number)
+    return _noted(photo, [*kind.notes, *_said(heard)])
+
+
+def _by_pillow(stream: Stream, number: int) -> Image.Image | None:
+    """The page as Pillow opens it; None where it does not know such samples after all."""
+    try:
+        stream.seek(0)
+        image = Image.open(stream, formats=["TIFF"])
+        image.seek(number)
+    except (UnidentifiedImageError, SyntaxError):
+        return None
+    return image
+
+
+def _by_tifffile(
+    file: directories.File, number: int, entries: Mapping[int, directories.Entry], kind: kinds.Kind
+) -> Photo:
+    with Image.open(directories.described(file, entries), formats=["TIFF"]) as image:
+        carried, lost = metadata.carried_from(image)
+        area = image.width * image.height
+    stored = tiff.samples_of(file.stream, number, area)
+    turn = directories.orientation_of(file, entries)
+    samples = upright(kinds.brought(stored, kind), turn)
+    return Photo(
+        _frozen(samples),
+        kind.mode,
+        "TIFF",
+        carried=MappingProxyType(carried),
+        notes=tuple(lost),
+        orientation=turn,
+    )
+
+
+def _noted(photo: Photo, notes: Sequence[str]) -> Photo:
+    return replace(photo, notes=tuple(dict.fromkeys([*photo.notes, *notes])))
+
+
 def _from_image(
     image: Image.Image,
     name: str,
@@ -239,9 +308,29 @@ def _from_image(
     if image.format == "EPS":
         # Pillow would run Ghostscript on it.
         raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
-    path = _path_of(image)
+    with _pillow(name):
+        file = _unread(image)
+        if file is None:
+            _choose_frame(image, name, frame)
+    if file is not None:
+        return replace(_from_tiff(file, name, max_pixels, frame), path=_path_of(image))
+    return _as_pillow_reads(image, name, max_pixels, own)
+
+
+def _unread(image: Image.Image) -> directories.File | None:
+    """The file behind a TIFF that was opened and not loaded yet: Pillow would not read it all."""
+    stream: Any = getattr(image, "fp", None)
+    tiff_ = isinstance(image, TiffImagePlugin.TiffImageFile)
+    return directories.opened(stream) if tiff_ and stream is not None and _tiles(image) else None
+
+
+def _as_pillow_reads(
+    image: Image.Image,
+    name: str,
+    max_pixels: int,
+    own: Mapping[str, Any] = MappingProxyType({}),
+) -> Photo:
     with _pillow(name) as heard:
-        _choose_frame(image, name, frame)
         notes = _before_loading(image)
         image.load()
         _check_size(Size(image.height, image.width), name, max_pixels)
@@ -254,7 +343,7 @@ def _from_image(
         _frozen(turned),
         settled.mode,
         {"MPO": "JPEG", "DIB": "BMP"}.get(str(image.format), image.format),
-        path,
+        _path_of(image),
         MappingProxyType(carried),
         tuple(dict.fromkeys([*notes, *lost, *([change] if change else []), *_said(heard)])),
         orientation=orientation,
@@ -269,16 +358,24 @@ def _choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
     """
     # What an MPO holds beside its photo are previews and gain maps of it.
     frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-    if frames > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
-        frames = tiff.pages_of(image.fp)
+    chosen = _chosen(name, frames, frame)
+    if chosen and frames > 1:
+        image.seek(chosen)
+
+
+def _chosen(name: str, frames: int, frame: int | None) -> int:
+    """The number of the picture that was asked for, or that is the only one.
+
+    Raises:
+        ImageError: there are several and none was named, or there is none of that number.
+    """
     if frame is None and frames > 1:
         raise ImageError(
             f"{name} holds {frames} pictures; choose one with --frame (from 0 to {frames - 1})"
         )
     if frame is not None and not 0 <= frame < frames:
         raise ImageError(f"{name} has no frame {frame}; give --frame from 0 to {frames - 1}")
-    if frame and frames > 1:
-        image.seek(frame)
+    return frame or 0
 
 
 def _before_loading(image: Image.Image) -> list[str]:
@@ -290,22 +387,9 @@ def _before_loading(image: Image.Image) -> list[str]:
 
 
 def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
-    """The photo with what Pillow does not hand over: samples of 16 bits, and raw metadata."""
+    """The photo with the raw metadata, which Pillow does not hand over."""
     carried, lost = containers.raw_metadata(stream, photo.format, dict(photo.carried), frame)
-    photo = replace(
-        photo,
-        carried=MappingProxyType(carried),
-        notes=tuple(dict.fromkeys([*photo.notes, *lost])),
-    )
-    deep = containers.deep_samples(stream, photo.format, frame, photo.size.area)
-    if deep is None:
-        return photo
-    samples, orientation = deep
-    channels = 1 if samples.ndim == 2 else samples.shape[2]
-    inks = photo.mode == "CMYK" and channels == 4
-    turned = _frozen(upright(samples, orientation or photo.orientation))
-    mode = "CMYK;16" if inks else _DEEP[channels]
-    return replace(photo, samples=turned, mode=mode, orientation=orientation or photo.orientation)
+    return _noted(replace(photo, carried=MappingProxyType(carried)), lost)
 
 
 def _settled(photo: Photo) -> Photo:
@@ -437,6 +521,8 @@ def _pillow(name: str) -> Generator[list[warnings.WarningMessage]]:
             yield heard
         except ImageError:
             raise
+        except OfAnotherKind as error:
+            raise ImageError(f"{name} {error}") from error
         except UnidentifiedImageError as error:
             raise ImageError(f"{name} is not an image that can be read; check the file") from error
         except Image.DecompressionBombError as error:

@@ -4,12 +4,15 @@ import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from editkit.photo.directories import chain_of, opened
+from editkit.photo.kinds import OfAnotherKind
 from editkit.types import Stream
 
 # What says how samples lie in the file, what stands for them elsewhere, and the directories that
@@ -24,6 +27,8 @@ _PHOTOSHOP, _ORIENTATION, _UNIT, _FORMAT = 34377, 274, 296, 339
 _STAND_IN = 340
 _UNITS = range(1, 6)
 _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
+_MULTIPLIED = 1
+_GREYS = ("L", "LA")
 _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 
@@ -52,53 +57,46 @@ def _opened(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow wa
         yield file
 
 
-def pages_of(stream: Any) -> int:  # noqa: ANN401 - whatever Pillow was given
-    """How many pictures there are, reduced copies of others not counted."""
-    with _opened(stream) as file:
-        return sum(1 for page in file.pages if not page.is_reduced) or 1
-
-
-def deep_samples(
-    stream: Stream, page: int = 0, *, area: int | None = None
-) -> tuple[NDArray[Any], int] | None:
-    """Colours of 16 bits, channels last, and their orientation; None for every other page.
+def samples_of(stream: Stream, page: int, area: int) -> NDArray[Any]:
+    """What a page stores, (H, W) or (H, W, C), as whole numbers.
 
     Args:
         stream: the file.
-        page: which of its pictures.
-        area: the pixels that another reader found; no more memory than these need is asked for.
+        page: the number of its directory.
+        area: its pixels; no more memory than these need is asked for.
 
     Raises:
-        ValueError: tifffile cannot read them, they are more than colours and one alpha, or of
-            another area.
+        ValueError: tifffile cannot read them, or they are of another area.
+        OfAnotherKind: they are packed in a way that it does not know.
     """
     import tifffile
 
     try:
         with _opened(stream) as file:
-            found = file.pages[page]
-            if found.dtype != np.uint16 or found.samplesperpixel == 1:
-                return None
-            _check_channels(found)
-            if area is not None and found.imagewidth * found.imagelength != area:
+            found = _page(file, page)
+            if found.compression not in tifffile.TIFF.DECOMPRESSORS:
+                raise OfAnotherKind(
+                    f"is packed by a method that is not known ({int(found.compression)}); "
+                    "save it without compression"
+                )
+            if found.imagewidth * found.imagelength != area or found.imagedepth != 1:
                 raise ValueError("its size is told twice, and not the same")
             array = np.asarray(found.asarray())
-            planar = found.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-            turn = found.tags.get(_ORIENTATION)
-    except (tifffile.TiffFileError, RuntimeError, IndexError) as error:
+            planar = array.ndim == 3 and found.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    except (tifffile.TiffFileError, RuntimeError, LookupError) as error:
         raise ValueError(str(error)) from error
-    return (np.moveaxis(array, 0, -1) if planar else array), int(turn.value) if turn else 1
+    array = np.moveaxis(array, 0, -1) if planar else array
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
 def _page(file: Any, page: int) -> Any:  # noqa: ANN401 - tifffile's own, loosely typed
     return file.pages[page]
 
 
-def _check_channels(page: Any) -> None:  # noqa: ANN401 - tifffile's own
-    if 1 in page.extrasamples:
-        raise ValueError("its alpha is multiplied into its colours of 16 bits")
-    if page.samplesperpixel > 4:
-        raise ValueError(f"{page.samplesperpixel} channels of 16 bits")
+def _is_followed(stream: Stream) -> bool:
+    """Whether there is more than one directory; tifffile would count those of a loop for ever."""
+    file = opened(stream)
+    return file is not None and len(list(islice(chain_of(file), 2))) > 1
 
 
 def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
@@ -114,10 +112,12 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
             "planarconfig": tifffile.PLANARCONFIG(found.planarconfig).name
             if found.samplesperpixel > 1
             else None,
+            "inverted": int(found.photometric) == 0,
+            "multiplied": _MULTIPLIED in found.extrasamples,
             "resolution_unit": found.resolutionunit,
             "resolution": found.resolution if 282 in found.tags else None,
             "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag)),
-            "further": 330 in found.tags or len(file.pages) > 1,
+            "further": 330 in found.tags or _is_followed(stream),
             "figures": found.bitspersample in (8, 16) and int(found.photometric) in (1, 2, 5),
         }
         codec = tifffile.COMPRESSION(found.compression).name
@@ -153,9 +153,9 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     with _quiet():
         tifffile.imwrite(
             out,
-            np.ascontiguousarray(_arranged(samples, layout)),
-            photometric=_PHOTOMETRIC.get(mode, "rgb"),
-            extrasamples=("unassalpha",) if mode in ("LA", "RGBA") else None,
+            np.ascontiguousarray(_arranged(_whitened(samples, mode, layout), layout)),
+            photometric=_photometric(mode, layout),
+            extrasamples=_extra(samples, mode, layout),
             iccprofile=carried.get("icc_profile"),
             metadata=None,
             software=False,
@@ -164,6 +164,27 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
         )
         _amend(out, unit, layout.get("byteorder", "<"))
         return _with_directories(out, directories, layout.get("byteorder", "<"))
+
+
+def _photometric(mode: str, layout: dict[str, Any]) -> str:
+    inverted = mode in _GREYS and layout.get("inverted")
+    return "miniswhite" if inverted else _PHOTOMETRIC.get(mode, "rgb")
+
+
+def _whitened(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArray[Any]:
+    """The samples with white as 0 where the file had it so; alpha stays as it is."""
+    if mode not in _GREYS or not layout.get("inverted"):
+        return samples
+    turned = np.iinfo(samples.dtype).max - samples
+    return turned if mode == "L" else np.dstack([turned[..., 0], samples[..., 1]])
+
+
+def _extra(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> tuple[str, ...] | None:
+    if mode not in ("LA", "RGBA"):
+        return None
+    # Where nothing is transparent, multiplied colours are the colours.
+    opaque = bool((samples[..., -1] == np.iinfo(samples.dtype).max).all())
+    return ("assocalpha",) if layout.get("multiplied") and opaque else ("unassalpha",)
 
 
 def _options(

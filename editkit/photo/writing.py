@@ -45,7 +45,7 @@ _HOLDS = {
     "JPEG": ("L", "RGB", "CMYK"),
     "PNG": (*_EIGHT, "I;16", "LA;16", "RGB;16", "RGBA;16"),
     "WEBP": ("RGB", "RGBA"),
-    "TIFF": (*_EIGHT, "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16"),
+    "TIFF": (*_EIGHT, "CMYK", "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK;16"),
     "BMP": ("L", "RGB", "RGBA"),
     "AVIF": ("L", "RGB", "RGBA"),
     "HEIF": ("L", "RGB", "RGBA"),

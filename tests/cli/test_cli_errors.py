@@ -36,6 +36,7 @@ def bad(folder: Path) -> Path:
     whole = (folder / "photo.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     (folder / "text.png").write_text("this is not an image\n", encoding="utf-8")
+    (folder / "layers.jpg").write_bytes(b"8BPS\0\1" + bytes(40))
     (folder / "empty.png").write_bytes(b"")
     (folder / "bomb.png").write_bytes(bomb(60000, 60000))
     (folder / "a folder.png").mkdir()
@@ -52,6 +53,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "missing mask": (["inpaint", "photo.png", "nowhere.png"], "nowhere.png"),
     "folder": (["inpaint", "a folder.png", "mask.png"], "is a folder"),
     "device": (["img2img", "/dev/null"], "is a device"),
+    "layers": (["inpaint", "layers.jpg", "mask.png"], "layers.jpg is a Photoshop document (PSD)"),
     "text": (["inpaint", "text.png", "mask.png"], "text.png is not an image"),
     "text mask": (["inpaint", "photo.png", "text.png"], "the mask cannot be used"),
     "empty file": (["img2img", "empty.png"], "is empty"),

@@ -75,7 +75,9 @@ def test_pillow_images_of_16_bits_in_either_order(tmp_path: Path, mode: str) -> 
     assert np.array_equal(read_mask(made, SIZE), (DEEP / np.float32(65535)).astype(np.float32))
     assert np.array_equal(read_photo(np.asarray(made)).samples, DEEP)
     write_photo(photo, tmp_path / "a.png")
-    assert np.array_equal(cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED), DEEP)
+    found = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert found is not None
+    assert np.array_equal(found, DEEP)
 
 
 @pytest.mark.parametrize("kind", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8", np.longdouble])

@@ -18,7 +18,7 @@ from editkit.photo.files import Photo, check_target, encode_photo, is_lossy, rea
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (9, 13), "LA": (9, 13, 2), "RGB": (9, 13, 3), "RGBA": (9, 13, 4), "CMYK": (9, 13, 4)}
-TIFF = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "RGB;16", "RGBA;16", "CMYK;16")
+TIFF = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK;16")
 HELD = {
     ".jpg": ("L", "RGB", "CMYK"),
     ".jpeg": ("L", "RGB", "CMYK"),
