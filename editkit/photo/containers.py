@@ -10,6 +10,7 @@ from PIL import ImageFile
 from editkit.photo import (
     app1,
     bmp,
+    boxes,
     chunks,
     colour,
     hidden,
@@ -20,6 +21,7 @@ from editkit.photo import (
     tags,
     tiff,
 )
+from editkit.photo.cicp import Cicp
 from editkit.photo.exif import sized_exif, upright_exif
 from editkit.photo.jpeg import Segment
 from editkit.photo.png import Chunk
@@ -39,9 +41,11 @@ def raw_metadata(
         return _raw_png(stream, carried)
     if format_ == "TIFF":
         return _raw_tiff(stream, carried, frame)
+    if format_ in ("AVIF", "HEIF"):
+        return _raw_heif(stream.read(), carried)
     if format_ == "JXL" and "xmp" not in carried:
         # The plugin writes XMP and does not read it.
-        found = _boxes(stream.read()).get(b"xml ")
+        found = dict(boxes.boxes(stream.read())).get(b"xml ")
         return (carried | {"xmp": found} if found else carried), []
     return carried, []
 
@@ -60,7 +64,16 @@ def _raw_png(stream: Stream, carried: dict[str, Any]) -> tuple[dict[str, Any], l
     kept, notes = chunks.kept(found, *png.header_of(stream))
     if tail.strip(b"\0"):
         notes.append(hidden.left_out(f"data behind the end of its PNG ({len(tail)} bytes)"))
-    return carried | {"chunks": tuple(kept)}, notes
+    told = next((c.data for c in kept if c.kind == b"cICP" and len(c.data) == 4), None)
+    points = {} if told is None else {"cicp": Cicp(*told[:3], full=told[3] > 0)}
+    return carried | points | {"chunks": tuple(kept)}, notes
+
+
+def _raw_heif(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    found = boxes.read(data)
+    told = {} if found.cicp is None else {"cicp": found.cicp}
+    depth = [] if found.bits <= 8 else [f"{found.bits}-bit colour was read as 8-bit"]
+    return carried | told, [*depth, *found.notes]
 
 
 def _raw_tiff(
@@ -83,22 +96,6 @@ def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
         found = {"xmp": png.xmp_of(png.chunks_of(stream)[0])}
     stream.seek(at)
     return {name: block for name, block in found.items() if block is not None}
-
-
-def _boxes(data: bytes) -> dict[bytes, bytes]:
-    """The outermost boxes of an ISO base media file (ISO/IEC 14496-12), the last of each kind."""
-    found, at = dict[bytes, bytes](), 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4])
-        head, end = 8, at + size
-        if size == 1:  # a size of 64 bits follows
-            head, end = 16, at + int.from_bytes(data[at + 8 : at + 16])
-        end = len(data) if size == 0 else end
-        if end < at + head:
-            break
-        found[data[at + 4 : at + 8]] = data[at + head : end]
-        at = end
-    return found
 
 
 def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
@@ -132,20 +129,35 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
     if "exif" in carried:
         size = (samples.shape[1], samples.shape[0])
         carried = {**carried, "exif": sized_exif(carried["exif"], size)}
+    if format_ not in ("AVIF", "HEIF"):
+        carried = _with_profile(carried, mode)
     if format_ == "PNG":
         return png.encoded(samples, _png_chunks(carried))
     if format_ == "TIFF":
         return tiff.encoded(samples, colour.base(mode), dict(carried))
     if format_ == "BMP" and mode == "RGBA":
         return bmp.encoded(samples, carried.get("dpi"))
+    return _by_pillow(samples, mode, carried, format_)
+
+
+def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
     out = BytesIO()
     options = metadata.save_options(carried, format_)
     if format_ == "AVIF" and mode == "L":
         options["subsampling"] = "4:0:0"
     colour.image_of(samples, mode).save(out, format_, **options)
+    if format_ == "AVIF" and "cicp" in carried:
+        return boxes.with_cicp(out.getvalue(), carried["cicp"])
     if format_ == "JPEG":
         return jpeg.with_segments(out.getvalue(), _jpeg_segments(carried, out.getvalue()))
     return out.getvalue()
+
+
+def _with_profile(carried: Carried, mode: str) -> Carried:
+    """What is carried, with a profile that stands for code points of colour."""
+    told = "cicp" in carried and not colour.is_grey(mode)
+    profile = metadata.profile_of(carried) if told else None
+    return carried if profile is None else {**carried, "icc_profile": profile}
 
 
 def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
@@ -191,6 +203,8 @@ def _png_chunks(carried: Carried) -> list[Chunk]:
         kept = _turned_resolution(own, carried)
     else:
         kept = []
+        if "cicp" in carried:
+            kept.append(Chunk(b"cICP", bytes([*carried["cicp"][:2], 0, 1])))
         if "icc_profile" in carried:
             kept.append(png.profile_chunk(carried["icc_profile"]))
         if "dpi" in carried:

@@ -2,7 +2,8 @@
 
 Keys of `Photo.carried`: `icc_profile`, `exif`, `xmp`, `iptc` (bytes), `dpi` (x, y), `turned` (true
 where dpi changed places), `text` (PNG texts), for a PNG `chunks`, for a TIFF `tiff` (its layout and
-private tags), and for a JPEG `comment`, `qtables`, `subsampling`, `progressive`, `segments` and
+private tags), `cicp` (code points of colour: see
+`cicp.py`), and for a JPEG `comment`, `qtables`, `subsampling`, `progressive`, `segments` and
 `jpeg` (the file itself).
 
 Two things are left out on purpose: the orientation, because samples are kept upright, and
@@ -17,7 +18,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from editkit.photo import colour, pieces, xmp
+from editkit.photo import cicp, colour, pieces, xmp
 from editkit.photo.exif import sized_exif, upright_exif
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
@@ -70,6 +71,9 @@ def profile_of(carried: Mapping[str, Any]) -> bytes | None:
 
     Cameras mark Adobe RGB by the name of the interoperability rules alone (DCF 2.0, "R03").
     """
+    # In a PNG code points come before a profile; in AVIF and HEIC behind it.
+    if "cicp" in carried and ("icc_profile" not in carried or "chunks" in carried):
+        return None if cicp.is_plain(carried["cicp"]) else cicp.profile(carried["cicp"])
     if "icc_profile" in carried:
         return carried["icc_profile"]
     exif = Image.Exif()
@@ -115,6 +119,11 @@ def _take_colour(image: Image.Image, carried: dict[str, Any]) -> None:
     profile = image.info.get("icc_profile")
     if profile and image.mode != "LAB":
         carried["icc_profile"] = profile
+    told = image.info.get("nclx_profile")
+    if isinstance(told, dict):
+        carried["cicp"] = cicp.Cicp(
+            int(told["color_primaries"]), int(told["transfer_characteristics"])
+        )
 
 
 def _take_exif(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> None:
@@ -221,6 +230,10 @@ def _avif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str,
 
 def _heif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {"quality": 95, "chroma": 444}
+    if "cicp" in carried:
+        chosen["color_primaries"] = carried["cicp"].primaries
+        chosen["transfer_characteristics"] = carried["cicp"].transfer
+        chosen |= {"matrix_coefficients": 6, "full_range_flag": 1}
     return chosen | ({"xmp": carried["xmp"]} if "xmp" in carried else {})
 
 

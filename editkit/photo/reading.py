@@ -24,7 +24,17 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from editkit.errors import ImageError
-from editkit.photo import arrays, colour, containers, directories, kinds, metadata, strangers, tiff
+from editkit.photo import (
+    arrays,
+    cicp,
+    colour,
+    containers,
+    directories,
+    kinds,
+    metadata,
+    strangers,
+    tiff,
+)
 from editkit.photo.colour import Samples
 from editkit.photo.foreign import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
 from editkit.photo.kinds import OfAnotherKind
@@ -158,7 +168,7 @@ def read_photo(
     if array is not None:
         return _from_array(array, name, max_pixels)
     if isinstance(source, Image.Image):
-        return _settled(_from_image(source, name, max_pixels, frame))
+        return _settled(_from_image(source, name, max_pixels, frame), name)
     with _stream(source, name) as stream:
         strangers.check(stream, name)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -167,7 +177,7 @@ def read_photo(
             photo = _from_tiff(file, name, max_pixels, frame)
         else:
             photo = _from_stream(stream, name, max_pixels, frame)
-    return _settled(replace(photo, path=_path_of(source), digest=digest))
+    return _settled(replace(photo, path=_path_of(source), digest=digest), name)
 
 
 def name_of(source: PhotoLike) -> str:
@@ -382,8 +392,10 @@ def _before_loading(image: Image.Image) -> list[str]:
     """Notes that only the unloaded image can give: the depth of its file."""
     deep = any(";16" in str(tile[3]) for tile in _tiles(image))
     kept = image.format in ("PNG", "TIFF") or image.mode.startswith("I")
-    hdr = int(image.info.get("bit_depth", 8)) > 8
-    return ["16-bit colour was read as 8-bit"] if (deep and not kept) or hdr else []
+    bits = int(image.info.get("bit_depth", 8))
+    if bits > 8:
+        return [f"{bits}-bit colour was read as 8-bit"]
+    return ["16-bit colour was read as 8-bit"] if deep and not kept else []
 
 
 def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
@@ -392,11 +404,20 @@ def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:
     return _noted(replace(photo, carried=MappingProxyType(carried)), lost)
 
 
-def _settled(photo: Photo) -> Photo:
-    """The photo with its profile, if it can be used and is not sRGB itself."""
+def _settled(photo: Photo, name: str) -> Photo:
+    """The photo with its profile, if it can be used and is not sRGB itself.
+
+    Raises:
+        ImageError: its colours are HDR, or not known.
+    """
+    points = photo.carried.get("cicp")
+    if points is not None:
+        cicp.check(points, name)
     data = metadata.profile_of(photo.carried)
-    if data is None:
+    # Greys are the same whatever the primaries are.
+    if data is None or (points is not None and colour.is_grey(photo.mode)):
         return photo
+    cicp.check_profile(data, name)
     profile = colour.usable_profile(data, photo.mode)
     if profile is None:
         note = "its colour profile does not fit its samples; they are edited as if without one"
