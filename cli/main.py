@@ -14,6 +14,7 @@ import click
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
+from editkit.urls import without_secrets
 
 from .batch import batch
 from .composite import composite
@@ -102,5 +103,5 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _said(message: str, code: int) -> int:
-    click.echo(f"editkit: {' '.join(message.split())}", err=True)
+    click.echo(f"editkit: {without_secrets(' '.join(message.split()))}", err=True)
     return code

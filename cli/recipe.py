@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editkit.errors import InputError
+from editkit.urls import shareable
 
 from .batch import Pair
 from .hush import hush_drivers
@@ -70,7 +71,8 @@ def show(file: Path) -> None:
     """Print FILE as JSON: what was read of it."""
     from editkit.batch.recipe import described, read_recipe
 
-    click.echo(json.dumps(described(read_recipe(file)), indent=2, ensure_ascii=False, default=str))
+    told = shareable(described(read_recipe(file)))
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False, default=str))
 
 
 @recipe.command()

@@ -17,6 +17,7 @@ import click
 
 import editkit
 from editkit.errors import EditkitError, InputError
+from editkit.urls import shareable
 
 from .hush import hushed
 from .offline import forbid_network
@@ -75,7 +76,7 @@ class Job:
         if whole == STDIO:
             self._check_stdout()
             return {self.seed: STDIO}
-        format_of(Path(whole))  # what has a suffix has a name, too
+        format_of(Path(place_of(whole).name))  # what has a suffix has a name, too
         if self.offline:
             check_here([whole])
         if self.seed + self.num > _SEEDS:
@@ -232,11 +233,11 @@ class Job:
             yield show
 
     def _tell(self, result: "Result", target: str, evidence: Mapping[str, Any]) -> None:
-        report = {"output": target, **result.report, **evidence}
+        report = shareable({"output": target, **result.report, **evidence})
         if self.as_json:
             click.echo(json.dumps(report))
         elif target != STDIO and not self.quiet:
-            click.echo(os.fsencode(target))  # a name is bytes, and need not be text
+            click.echo(os.fsencode(report["output"]))  # a name is bytes, and need not be text
         if not self.quiet:
             for note in _notes(report):
                 click.echo(f"editkit: {note}", err=True)
@@ -335,20 +336,20 @@ def _default_output(source: str | None) -> str:
         return "generated.png"
     if source == STDIO:
         return STDIO
-    from editkit.batch.remote import place_of
+    from editkit.batch.remote import address, place_of
     from editkit.photo.files import FORMATS
 
     path = place_of(source)
     # What looks like an animation's name is one picture of it now.
     suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
-    return str(path.with_name(f"{path.stem}.edit{suffix}"))
+    return address(path.with_name(f"{path.stem}.edit{suffix}"))
 
 
 def _with_seed(target: str, seed: int) -> str:
-    from editkit.batch.remote import place_of
+    from editkit.batch.remote import address, place_of
 
     path = place_of(target)
-    return str(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
+    return address(path.with_name(f"{path.stem}.{seed}{path.suffix}"))
 
 
 def _named(result: "Result", mask: MaskText | None) -> "Result":

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from editkit.urls import shareable
+
 
 @dataclass
 class Display:
@@ -23,6 +25,7 @@ class Display:
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Tells of one event."""
+        event = shareable(event)
         if self.as_json:
             click.echo(json.dumps(event, default=str))
         elif self.quiet:

@@ -18,9 +18,14 @@ A message is one line: what is wrong, the value that was given, what to do.
 Errors of other libraries are turned into these at the border (`models/`, `photo/foreign.py`).
 """
 
+from editkit.urls import without_secrets
+
 
 class EditkitError(Exception):
-    """Anything that editkit raises on purpose."""
+    """Anything that editkit raises on purpose; its message shows no secrets of URLs."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_secrets(a) if isinstance(a, str) else a for a in args))
 
 
 class InputError(EditkitError, ValueError):

@@ -144,6 +144,8 @@ def _in_store(
         fixed = url.key.split("/")
         first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
         urls, base = url.glob(), Url(url.protocol, "/".join(fixed[:first]))
+    elif url.protocol in ("http", "https") and url.is_file():  # which has no folders to list
+        return [Found(url, PurePosixPath(url.name))], []
     else:
         urls, base = url.files(recursive=recursive), url
         if [u.key for u in urls] == [url.key] or (not urls and url.is_file()):

@@ -19,6 +19,7 @@ from typing import Any
 
 from editkit.batch.stats import Stat
 from editkit.errors import BatchError
+from editkit.urls import shareable
 
 VERSION = 1
 
@@ -401,13 +402,13 @@ def _newer(row: Row, other: Row | None) -> bool:
 
 def _put(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
     names, places = ", ".join(row), ", ".join("?" * len(row))
-    values = [_json(v) if isinstance(v, dict | list) else v for v in row.values()]
+    values = [_json(v) if isinstance(v, dict | list) else shareable(v) for v in row.values()]
     sql = f"insert or replace into {table} ({names}) values ({places})"  # noqa: S608 - our names
     db.execute(sql, values)
 
 
 def _json(value: Any) -> str:  # noqa: ANN401
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(shareable(value), ensure_ascii=False, default=str)
 
 
 def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file

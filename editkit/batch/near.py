@@ -37,7 +37,7 @@ class _Stage:
         if found is None or isinstance(found, Path):
             return text if found is None else str(found)
         file = self.file(found)
-        self.names[str(file)] = text
+        self.names[str(file)] = str(found)
         if not file.exists():
             found.fetch(file)
         return str(file)

@@ -30,7 +30,7 @@ from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
 from editkit.batch.recipe import Bound, Recipe, asked_scores
 from editkit.batch.records import Expected, record_in
-from editkit.batch.remote import Place, Url, check_here, is_folder, is_url, place_of
+from editkit.batch.remote import Place, Url, address, check_here, is_folder, is_url, place_of
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
@@ -230,7 +230,7 @@ def mask_of(
     if folder is None:
         return recipe.path(step.mask), None
     found = folder.mask_for(photo)
-    return (str(found), None) if found is not None else (step.mask, folder.lacking(photo))
+    return (address(found), None) if found is not None else (step.mask, folder.lacking(photo))
 
 
 def with_files(
@@ -257,7 +257,7 @@ def with_files(
                 folders[path] = MaskFolder.read(place_of(path), EDITED, f"{name} pictures")
             found = folders[path].mask_for(photo)
             problem = problem or (folders[path].lacking(photo) if found is None else None)
-            path = path if found is None else str(found)
+            path = path if found is None else address(found)
         files[name] = path
     return dataclasses.replace(step, files=files), problem
 
@@ -362,9 +362,9 @@ class Planner:
             yield Task(
                 photo=name,
                 variant=variant,
-                source=str(photo.path),
-                output=str(path),
-                rejected=str(self.out / OWN / "rejected" / _below(path, self.out)),
+                source=address(photo.path),
+                output=address(path),
+                rejected=address(self.out / OWN / "rejected" / _below(path, self.out)),
                 steps=steps,
                 seeds=seeds,
                 settings=self._settings(steps, masks, seeds, path),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from editkit.batch.stats import Stat
 from editkit.errors import BatchError, EditkitError, ImageError, InputError
+from editkit.urls import parted, without_secrets
 
 if TYPE_CHECKING:
     from editkit.photo.files import Photo
@@ -30,6 +31,7 @@ _MAGIC = re.compile(r"[*?\[]")
 _LARGEST = 2**32
 """Bytes of an object that is fetched: what is named as a photo need not be one."""
 
+_SHORT = 2
 _AT_ONCE = ("s3", "gs", "abfs", "abfss", "az", "oci", "oss", "memory")
 """Stores in which an object that is put is there as a whole, or not at all."""
 
@@ -38,7 +40,16 @@ _EXCLUSIVE = ("s3", "gs", "memory")
 
 _Put = Callable[[Any, str, Mapping[str, str]], None]
 
-_MARKS = ("etag", "generation", "md5hash", "mtime", "lastmodified", "last_modified", "created")
+_MARKS = (
+    "etag",
+    "generation",
+    "md5hash",
+    "mtime",
+    "lastmodified",
+    "last_modified",
+    "last-modified",
+    "created",
+)
 """What tells that an object is another than before; the first of them that a store gives."""
 
 
@@ -48,19 +59,31 @@ class Url:
 
     Attributes:
         protocol: such as `s3`.
-        key: what follows `://`, without a slash at its end.
+        key: what follows `://`, without a slash at its end, and without secrets.
         known: what a listing said of it, so that nobody need ask again.
+        user: name and password, with their `@`: what is secret, as is `query`.
     """
 
     protocol: str
     key: str
     known: Stat | None = field(default=None, compare=False, repr=False)
+    user: str = field(default="", compare=False, repr=False)
+    query: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.protocol}://{self.key}"
+        return without_secrets(f"{self.protocol}://{self.key}")
+
+    @property
+    def address(self) -> str:
+        """All of it, with its secrets: for those who fetch it, and for nobody to see."""
+        return f"{self.protocol}://{self.user}{self.key}{self.query}"
+
+    def _of(self, key: str, known: Stat | None = None) -> "Url":
+        """Another object of the same store, asked for in the same way."""
+        return Url(self.protocol, key, known, self.user, self.query)
 
     def __truediv__(self, below: str | PurePosixPath) -> "Url":
-        return Url(self.protocol, f"{self.key}/{PurePosixPath(below)}")
+        return self._of(f"{self.key}/{PurePosixPath(below)}")
 
     @property
     def name(self) -> str:
@@ -80,7 +103,7 @@ class Url:
     @property
     def parent(self) -> "Url":
         """The folder that it is in."""
-        return Url(self.protocol, self.key.rpartition("/")[0])
+        return self._of(self.key.rpartition("/")[0])
 
     @property
     def root(self) -> str:
@@ -181,7 +204,7 @@ class Url:
         for name, info in found.items():
             if info.get("type", "file") == "file":
                 known = _stat_of(info) if info else None
-                yield Url(self.protocol, head + name.lstrip("/"), known)
+                yield self._of(head + name.lstrip("/"), known)
 
     def open(self, mode: str = "rb") -> Any:  # noqa: ANN401 - an open file of a driver's
         """The object, to be read bit by bit.
@@ -318,7 +341,7 @@ class Url:
         try:
             from fsspec.core import url_to_fs
 
-            return url_to_fs(str(self))
+            return url_to_fs(self.address)
         except ImportError as error:
             raise InputError(self._missing(error)) from error
         except ValueError as error:
@@ -337,10 +360,24 @@ class Url:
         """The store and the object's name in it; what goes wrong there becomes an error of ours."""
         try:
             yield self._opened()
-        except (EditkitError, FileNotFoundError):
+        except EditkitError:
             raise
-        except Exception as error:  # each driver has errors of its own
-            raise BatchError(f"{self} cannot be {done}: {_line(error)}") from error
+        # Where nobody catches an error, its cause is shown, too, with all that the driver says.
+        except FileNotFoundError as error:
+            if not (self.user or self.query):
+                raise
+            raise FileNotFoundError(error.errno, "there is no such object", str(self)) from None
+        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+            said = f"{self} cannot be {done}: {self._hushed(_line(error))}"
+            raise BatchError(said) from (None if self.user or self.query else error)
+
+    def _hushed(self, text: str) -> str:
+        """A driver's message without our secrets, which may stand in it in parts."""
+        secrets_of = [self.address, self.query, self.user.rstrip("@"), *self.user[:-1].split(":")]
+        secrets_of += [value for pair in self.query.split("&") for value in pair.split("=")[1:]]
+        for secret in sorted((s for s in secrets_of if len(s) > _SHORT), key=len, reverse=True):
+            text = text.replace(secret, "...")
+        return text
 
 
 Place = Path | Url
@@ -371,8 +408,14 @@ def place_of(text: str | Place) -> Place:
     if protocol in _FILES:
         return Path(found[2])
     protocol = {"s3a": "s3", "gcs": "gs"}.get(protocol, protocol)
-    key = found[2].lstrip("/") if protocol == "memory" else found[2]
-    return Url(protocol, key.rstrip("/"))
+    user, key, query = parted(protocol, found[2])
+    key = key.lstrip("/") if protocol == "memory" else key
+    return Url(protocol, key.rstrip("/"), None, user, query)
+
+
+def address(place: Place) -> str:
+    """A place as text by which it can be reached: of a URL with its secrets, not to be shown."""
+    return place.address if isinstance(place, Url) else str(place)
 
 
 def is_folder(place: Place) -> bool:
@@ -400,8 +443,8 @@ def write_place(
 
 
 def as_text(text: str) -> str:
-    """A path or URL as text, `file://` as a path."""
-    return str(place_of(text)) if is_url(text) else text
+    """A path or URL as text, `file://` as a path; not to be shown."""
+    return address(place_of(text)) if is_url(text) else text
 
 
 def has_magic(text: str) -> bool:

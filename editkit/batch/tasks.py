@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from editkit.batch.recipe import Bound, Recipe
+from editkit.urls import without_secrets
 
 
 @dataclass(frozen=True)
@@ -151,5 +152,8 @@ def seeds_of(recipe: Recipe, bound: Sequence[Bound], photo: str, number: int) ->
 
 
 def printable(path: PurePath | str) -> str:
-    """A path as text that can be stored and shown: names are bytes, and need not be text."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text that can be stored and shown: names are bytes, and need not be text.
+
+    Of a URL there is nothing secret in it.
+    """
+    return without_secrets(os.fsencode(path).decode("utf-8", "backslashreplace"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from editkit.batch.remote import is_url
 from editkit.errors import InputError
+from editkit.urls import without_secrets
 
 _MARKS = (
     # The mark of UTF-16 is the beginning of that of UTF-32.
@@ -89,9 +90,11 @@ def whole(text: str) -> str:
 def shown(value: object) -> str:
     """A value for a message, in quotes where it is text, and cut where it is long."""
     if isinstance(value, str):
+        value = without_secrets(value)
         return repr(value) if len(value) <= _CHARS else f"{value[:_CHARS]!r}..."
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a whole number of thousands of digits
         return f"a {type(value).__name__} too large to show"
+    text = without_secrets(text)
     return text if len(text) <= _CHARS else f"{text[:_CHARS]}..."
