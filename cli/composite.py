@@ -12,8 +12,8 @@ from .params import Number, home_options
 from .running import STDIO, Job, MaskText, given_mask, read_source
 
 if TYPE_CHECKING:
+    from editkit.masks.read import Reading
     from editkit.photo.files import Photo
-    from editkit.types import Coverage
 
 
 @click.command()
@@ -107,10 +107,10 @@ def composite(
 
 
 @hushed()
-def _area(mask: MaskText, photo: "Photo") -> "Coverage":
-    from editkit.masks.evaluate import coverage_of
+def _area(mask: MaskText, photo: "Photo") -> "Reading":
+    from editkit.masks.evaluate import reading_of
 
-    return coverage_of(mask, photo)
+    return reading_of(mask, photo)
 
 
 def _check_mask_target(target: str | None, *, force: bool) -> None:

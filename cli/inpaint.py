@@ -24,8 +24,9 @@ def inpaint(
     """Repaint the masked part of IMAGE as PROMPT says; leave every other pixel as it was.
 
     MASK is a file of IMAGE's size, where white may change and black stays (a painted transparent
-    layer counts by its alpha), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or
-    MASK may be - for standard input; the result of such an IMAGE goes to standard output.
+    layer counts by its alpha; a copy of IMAGE that was painted over, or has transparent holes, by
+    what was done to it), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or MASK
+    may be - for standard input; the result of such an IMAGE goes to standard output.
     """
     job = Job.take(options)
     area = given_mask(mask, image)

@@ -65,7 +65,7 @@ def mask(
         write_photo(mask_photo(coverage), Path(output), force=flags["force"])
     if preview is not None:
         write_photo(overlay(photo.rgb(), coverage), Path(preview), force=flags["force"])
-    said = advice(coverage, str(tree))
+    said = (*view.notes, *advice(coverage, str(tree)))
     _tell(tree.node, view, [str(t) for t in targets], said, flags)
 
 

@@ -24,12 +24,12 @@ from .offline import forbid_network
 from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
+    from editkit.masks.read import Reading
     from editkit.ops.edit import Progress
     from editkit.ops.output import Saving
     from editkit.ops.result import Result
     from editkit.photo.files import Photo
     from editkit.photo.signing import Signer
-    from editkit.types import Coverage
 
 STDIO = "-"
 MaskText = str | bytes
@@ -105,7 +105,7 @@ class Job:
         edit: str,
         prompt: str,
         options: Mapping[str, Any],
-        inputs: "Sequence[Photo | Coverage]" = (),
+        inputs: "Sequence[Photo | Reading]" = (),
         source: str | None = None,
         mask: MaskText | None = None,
     ) -> None:
@@ -137,7 +137,7 @@ class Job:
         self,
         method: str,
         options: Mapping[str, Any],
-        pair: "tuple[Photo, Coverage]",
+        pair: "tuple[Photo, Reading]",
         source: str,
         mask: MaskText,
     ) -> None:
@@ -286,7 +286,7 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
 @hushed()
 def read_pair(
     image: str, mask: MaskText, frame: int | None = None, *, offline: bool = False
-) -> "tuple[Photo, Coverage]":
+) -> "tuple[Photo, Reading]":
     """A photo and its mask, which `given_mask` gave; the photo may come from standard input.
 
     Models that an expression asks for run on the command's `--device`, if it has one.
@@ -294,14 +294,14 @@ def read_pair(
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
-    from editkit.masks.evaluate import coverage_of
+    from editkit.masks.evaluate import reading_of
 
     if offline:  # an expression may want a model
         forbid_network()
     photo = read_source(image, frame)
-    coverage = coverage_of(mask, photo, device=_device())
-    coverage.flags.writeable = False  # so that the edit need not copy it
-    return photo, coverage
+    read = reading_of(mask, photo, device=_device())
+    read.coverage.flags.writeable = False  # so that the edit need not copy it
+    return photo, read
 
 
 def given_mask(mask: str, image: str = "") -> MaskText:

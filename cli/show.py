@@ -49,6 +49,10 @@ class Display:
             self.bar.reset(total=event["to_do"])
 
     def _done(self, event: Mapping[str, Any]) -> None:
+        # How a mask was read is another thing for each; the report has all that was noted.
+        for note in event.get("notes", ()):
+            if note.startswith("the mask"):
+                self._say(f"{event['photo']}: {note}")
         if self.bar is None:
             click.echo(os.fsencode(event["output"]))  # a name is bytes, and need not be text
         else:

@@ -410,13 +410,14 @@ def _outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
         event["variant"] = outcome.variant
     if outcome.state == "failed":
         return {**event, "error": outcome.error}
-    scores = outcome.report.get("scores")
+    scores, notes = outcome.report.get("scores"), outcome.report.get("notes")
     return {
         **event,
         "output": printable(task.output),
         "seconds": outcome.row.get("seconds"),
         "seed": outcome.row.get("seed"),
         **({"scores": scores} if scores else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 

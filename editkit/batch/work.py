@@ -27,7 +27,7 @@ from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
-from editkit.masks.evaluate import coverage_of
+from editkit.masks.evaluate import reading_of
 from editkit.names import PERCEPTUAL
 from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
 from editkit.ops.record import RECIPE
@@ -196,7 +196,11 @@ class Bench:
                 given["model"] = model or self.model
             if mask is not None:
                 frame = frame_after(prepared.photo, results)
-                given["mask"] = prepared.coverage if place == 0 else self._mask(mask, photo, frame)
+                given["mask"] = (
+                    prepared.coverage
+                    if place == 0
+                    else self._mask(mask, photo, frame, prepared.photo)
+                )
             edit = dataclasses.replace(bound.edit, seed=seed) if _seeded(bound) else bound.edit
             result = edit(*(given.get(name) for name in known[bound.name].inputs))
             results.append(with_mask_told(result, mask))
@@ -208,15 +212,16 @@ class Bench:
         with self._files:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
-    def _mask(self, text: str, photo: Photo, frame: Frame | None) -> Any:  # noqa: ANN401
+    def _mask(self, text: str, photo: Photo, frame: Frame | None, original: Photo) -> Any:  # noqa: ANN401
         from editkit.models.threads import in_passing
 
         # Where an expression asks a network, that has no helpers in a thread that edits.
         with self._files:
-            return in_passing(lambda: mask_in(text, photo, frame, device=self.setup.device))
+            device = self.setup.device
+            return in_passing(lambda: mask_in(text, photo, frame, device=device, original=original))
 
     def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
-        return coverage_of(text, photo, device=self.setup.device)
+        return reading_of(text, photo, device=self.setup.device)
 
     def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
         """Encodes and writes a picture, unless it is over a limit."""

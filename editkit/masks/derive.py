@@ -3,7 +3,7 @@
 from editkit.errors import MaskError
 from editkit.masks.evaluate import MaskLike, coverage_of, select_in
 from editkit.masks.language import parse
-from editkit.masks.read import is_file, read_part
+from editkit.masks.read import is_file, read_as_is
 from editkit.masks.value import Masks
 from editkit.photo.files import Photo
 from editkit.types import Coverage
@@ -55,7 +55,7 @@ def check_rule(name: str, rule: object) -> None:
 
 def _checked(masks: Masks, photo: Photo) -> Masks:
     parts = (masks.denoise, masks.condition, masks.composite)
-    given = Masks(*(read_part(part, photo.size) for part in parts))
+    given = Masks(*(read_as_is(part, photo.size) for part in parts))
     if not given.denoise.any() or not given.composite.any():
         raise MaskError("the masks select nothing; 1 marks where to edit")
     return given

@@ -27,7 +27,8 @@ from editkit.masks.checkpoints import (
 )
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse, walk
-from editkit.masks.read import is_file, read_mask, read_part
+from editkit.masks.levels import settled
+from editkit.masks.read import Reading, is_file, read_as_is, reading, reading_of_part
 from editkit.masks.value import Mask, Masks
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
@@ -35,7 +36,7 @@ from editkit.types import Coverage, Rgb, Size
 if TYPE_CHECKING:
     from editkit.masks.checkpoints import Located, Segmenter
 
-MaskLike = PhotoLike | Mask | Masks
+MaskLike = PhotoLike | Mask | Masks | Reading
 """What can be given as a mask: text that names no file is an expression."""
 
 
@@ -49,6 +50,8 @@ class View:
         given: masks that have no text, by the name that a tree calls them.
         device: where models run.
         cache: where selections that take long are kept; None for nowhere.
+        original: what painted copies are copies of; the photo itself unless given.
+        notes: how masks were read that a tree names.
     """
 
     photo: Photo
@@ -56,6 +59,8 @@ class View:
     given: Mapping[str, Coverage] = field(default_factory=dict[str, Coverage])
     device: str = "auto"
     cache: Cache | None = field(default_factory=open_cache)
+    original: Photo | None = None
+    notes: list[str] = field(default_factory=list[str], repr=False)
     memo: dict[Node, Coverage] = field(default_factory=dict[Node, Coverage], repr=False)
     loaded: "dict[tuple[str, tuple[str, ...]], Segmenter]" = field(
         default_factory=dict[tuple[str, tuple[str, ...]], "Segmenter"], repr=False
@@ -66,6 +71,17 @@ class View:
     def size(self) -> Size:
         """The photo's size."""
         return self.photo.size
+
+    def read(self, source: PhotoLike) -> Coverage:
+        """A mask that the tree names; how it was read is noted.
+
+        Numbers are as they are, for the algebra's laws to hold; `reading_of` looks at the outcome.
+        """
+        if _is_numbers(source):
+            return read_as_is(cast("Coverage", source), self.size)
+        read = reading_of_part(source, self.size, photo=self.original or self.photo)
+        self.notes.extend(note for note in read.notes if note not in self.notes)
+        return read.coverage
 
     @cached_property
     def rgb(self) -> Rgb:
@@ -102,16 +118,36 @@ class View:
         return cast("Length", value).of(self.size.height)
 
 
-def view_of(mask: Mask, photo: Photo, base: Coverage | None = None, device: str = "auto") -> View:
+def view_of(
+    mask: Mask,
+    photo: Photo,
+    base: Coverage | None = None,
+    device: str = "auto",
+    original: Photo | None = None,
+) -> View:
     """A photo as the selections of a mask see it."""
-    given = {name: read_part(source, photo.size) for name, source in mask.given}
-    return View(photo, base, given, device)
+    given = dict[str, Coverage]()
+    view = View(photo, base, given, device, original=original)
+    given.update((name, view.read(source)) for name, source in mask.given)
+    return view
 
 
 def coverage_of(
     mask: MaskLike, photo: Photo, *, source_name: str | None = None, device: str = "auto"
 ) -> Coverage:
-    """The mask as float32 coverage of the photo: 1 may change, 0 stays.
+    """The mask as float32 coverage of the photo: 1 may change, 0 stays; see `reading_of`."""
+    return reading_of(mask, photo, source_name=source_name, device=device).coverage
+
+
+def reading_of(
+    mask: MaskLike,
+    photo: Photo,
+    *,
+    source_name: str | None = None,
+    device: str = "auto",
+    original: Photo | None = None,
+) -> Reading:
+    """The mask as float32 coverage of the photo, and how it was read.
 
     Text that names a file that exists is that file; any other text is an expression. Of `Masks`, it
     is what reaches the photo.
@@ -121,23 +157,33 @@ def coverage_of(
         photo: the photo.
         source_name: how messages call the mask, instead of its path.
         device: where models run that an expression asks for.
+        original: what a painted copy is a copy of; the photo unless given, or of another size.
 
     Raises:
         MaskError: no mask of the photo's size, an expression that is wrong, or nothing selected.
         ImageError: a file that is no image.
         ModelError: a selection wants a model that is not there.
     """
+    if original is None or original.size != photo.size:
+        original = photo
+    if isinstance(mask, Reading):
+        return Reading(read_as_is(mask.coverage, photo.size), mask.notes)
     if isinstance(mask, str) and not is_file(mask) and not _is_path(mask):
         mask = Mask.parse(mask)
+    if isinstance(mask, Masks):
+        return Reading(read_as_is(mask.composite, photo.size))
     if not isinstance(mask, Mask):
-        source = mask.composite if isinstance(mask, Masks) else mask
-        return read_mask(source, photo.size, source_name=source_name)
-    coverage = evaluate(mask.node, view_of(mask, photo, device=device))
+        return reading(mask, photo.size, photo=original, source_name=source_name)
+    view = view_of(mask, photo, device=device, original=original)
+    coverage = evaluate(mask.node, view)
     if not coverage.any():
         raise MaskError(
             f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
         )
-    return coverage
+    if any(_is_numbers(source) for _, source in mask.given):
+        coverage, notes = settled(coverage)
+        view.notes.extend(notes)
+    return Reading(coverage, tuple(view.notes))
 
 
 def select_in(
@@ -196,6 +242,11 @@ def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
     else:
         said += f"; the other part is '{name} ~invert'"
     return (said,)
+
+
+def _is_numbers(source: object) -> bool:
+    """Whether a mask was given as values in floating point, not as a picture."""
+    return isinstance(source, np.ndarray) and source.dtype.kind == "f"
 
 
 def _is_path(text: str) -> bool:
@@ -328,7 +379,7 @@ def _file(view: View, args: _Given) -> Coverage:
     if name in view.given:
         return view.given[name]
     if part is None:
-        return read_part(name, view.size)
+        return view.read(name)
     photo = read_photo(name)
     if photo.size != view.size:
         raise MaskError(f"{name} is {photo.size}, the photo is {view.size}")

@@ -1,7 +1,7 @@
 """Masks from files, arrays and images, as coverage: 1 may change, 0 stays."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,33 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
+from editkit.masks.levels import check_labels, settled
+from editkit.masks.painted import read_painted
 from editkit.photo.arrays import labels
 from editkit.photo.colour import base, depth, rounded_to_8, to_rgb
 from editkit.photo.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Box, Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")
-_RINGING = 16 / 255
+_DIM = 242
 
 
-def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) -> Coverage:
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A mask that was read.
+
+    Attributes:
+        coverage: 1 may change, 0 stays.
+        notes: how it was read, where that was not simply by its brightness.
+    """
+
+    coverage: Coverage
+    notes: tuple[str, ...] = ()
+
+
+def read_mask(
+    source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
+) -> Coverage:
     """The mask as float32 coverage of a photo of `size`: white may change, black stays.
 
     Colour counts by its luminance. With an alpha channel that varies: where everything visible
@@ -27,33 +44,69 @@ def read_mask(source: PhotoLike, size: Size, *, source_name: str | None = None) 
     whole numbers of another type: 0 and 1, or up to 255.
 
     Lossy containers put ripples beside the edges of a mask, which would make pixels far from the
-    painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1.
+    painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1. So
+    does noise in any other, and what else counts as black and white: `levels.py`. A painted copy of
+    the photo, or one with transparent holes, is read by what was done to it: `painted.py`.
 
     Args:
         source: a file, an image or an array, upright like the photo (EXIF is applied).
         size: the upright photo's; a mask is never resized.
+        photo: what a painted copy may be a copy of.
         source_name: how messages call the mask, instead of its path.
 
     Raises:
-        MaskError: another size than the photo's, or no pixel above 0.
+        MaskError: another size than the photo's, no pixel above 0, or no mask but a photo.
         ImageError: not an image, or not readable.
     """
-    coverage = read_part(source, size, source_name=source_name)
-    if not coverage.any():
+    return reading(source, size, photo=photo, source_name=source_name).coverage
+
+
+def reading(
+    source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
+) -> Reading:
+    """What `read_mask` gives, with how it was read."""
+    read = reading_of_part(source, size, photo=photo, source_name=source_name)
+    if not read.coverage.any():
         name = _called(source, source_name)
         raise MaskError(f"{name} selects nothing; white marks where to edit")
-    return coverage
+    return read
 
 
-def read_part(source: PhotoLike, size: Size, *, source_name: str | None = None) -> Coverage:
-    """What `read_mask` gives, for a part of an expression: it may select nothing.
+def reading_of_part(
+    source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
+) -> Reading:
+    """What `reading` gives, for a part of an expression: it may select nothing.
 
     Raises:
         MaskError: another size than the photo's.
         ImageError: not an image, or not readable.
     """
     name = _called(source, source_name)
-    coverage = _coverage(source, name)
+    try:
+        array = array_of(source)
+        if array is None:
+            return _of_photo(read_photo(source), size, photo, name)
+        known = labels(array)
+        plain = _plain(known, name)
+        if plain is None:
+            return _of_photo(read_photo(known), size, photo, name)
+    except MaskError:
+        raise
+    except ImageError as error:
+        raise ImageError(f"the mask cannot be used: {error}") from error
+    _check_size(plain, size, name)
+    return Reading(*settled(plain))
+
+
+def read_as_is(values: Coverage, size: Size) -> Coverage:
+    """Values that were made for one job of a mask, none of which is taken for noise.
+
+    Raises:
+        MaskError: another size than the photo's, or values beyond [0, 1].
+    """
+    name = _called(values, None)
+    plain = _plain(values, name)
+    coverage = reading_of_part(values, size).coverage if plain is None else plain
     _check_size(coverage, size, name)
     return coverage
 
@@ -83,20 +136,6 @@ def _called(source: PhotoLike, source_name: str | None) -> str:
     return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
 
 
-def _coverage(source: PhotoLike, name: str) -> Coverage:
-    try:
-        array = array_of(source)
-        if array is None:
-            return _from_photo(read_photo(source), name)
-        known = labels(array)
-        plain = _plain(known, name)
-        return _from_photo(read_photo(known), name) if plain is None else plain
-    except MaskError:
-        raise
-    except ImageError as error:
-        raise ImageError(f"the mask cannot be used: {error}") from error
-
-
 def _plain(array: NDArray[Any], name: str) -> Coverage | None:
     """Grey arrays of bool or float at their full precision; None for all that a photo can be."""
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
@@ -115,48 +154,63 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
     return out.copy() if flat.flags.writeable and np.may_share_memory(out, array) else out
 
 
-def _from_photo(photo: Photo, name: str) -> Coverage:
+def _of_photo(mask: Photo, size: Size, photo: Photo | None, name: str) -> Reading:
+    _check_size(mask.samples, size, name)
+    if mask.mode == "I;16" and (photo is None or photo.mode != "I;16"):
+        check_labels(mask.samples, name)
+        return Reading(*settled((mask.samples / np.float32(65535)).astype(np.float32)))
+    if depth(mask.mode) == 16 and mask.mode != "I;16":
+        mask = replace(mask, samples=rounded_to_8(mask.samples), mode=base(mask.mode))
+    painted = None if photo is None else read_painted(mask, photo, name)
+    if painted is not None:
+        return Reading(painted[0], (painted[1],))
+    return _by_brightness(mask, name)
+
+
+def _by_brightness(mask: Photo, name: str) -> Reading:
+    grey, lossy = _luminance(mask), mask.format in _LOSSY
+    if mask.mode in ("LA", "RGBA"):
+        return Reading(*settled(_with_alpha(mask, grey), lossy=lossy))
+    check_labels(grey, name)
+    coverage, notes = settled((grey / np.float32(np.iinfo(grey.dtype).max)), lossy=lossy)
+    return Reading(coverage, (*notes, *_dimmed(mask, int(grey.max()))))
+
+
+def _dimmed(mask: Photo, brightest: int) -> tuple[str, ...]:
+    """That colours are no white, where a mask is painted in one that would be nearly all."""
+    if base(mask.mode) == "L" or depth(mask.mode) == 16 or brightest >= _DIM:
+        return ()
+    rgb = mask.rgb()
+    if int(rgb.max()) < _DIM or int((rgb.max(axis=2) - rgb.min(axis=2)).max()) < _DIM // 2:
+        return ()
+    share = brightest / 255
+    return (
+        f"the mask's colours count by their brightness: the brightest is {share:.2f} of an edit; "
+        "paint in white for all of it",
+    )
+
+
+def _luminance(photo: Photo) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if photo.mode == "I;16":
-        return (photo.samples / np.float32(65535)).astype(np.float32)
-    if depth(photo.mode) == 16:
-        photo = replace(photo, samples=rounded_to_8(photo.samples), mode=base(photo.mode))
-    grey = _luminance(photo)
-    if photo.mode in ("LA", "RGBA"):
-        return _with_alpha(photo, grey)
-    if grey.max() == 1:
-        # Label maps hold 0 and 1; read as grey they would ask for 1/255 of an edit.
-        raise MaskError(f"{name} holds only 0 and 1 of 255; multiply it by 255 to make white")
-    coverage = grey.astype(np.float32) / np.float32(255)
-    return _without_ringing(coverage) if photo.format in _LOSSY else coverage
-
-
-def _luminance(photo: Photo) -> NDArray[np.uint8]:
+        return photo.samples
     if photo.mode in ("L", "LA"):
         return photo.samples if photo.mode == "L" else photo.samples[..., 0]
     rgb = to_rgb(photo.samples, photo.mode)
     return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
-def _with_alpha(photo: Photo, grey: NDArray[np.uint8]) -> Coverage:
+def _with_alpha(photo: Photo, grey: NDArray[Any]) -> Coverage:
     alpha = photo.samples[..., -1]
     luminance = grey.astype(np.float32) / np.float32(255)
     opacity = alpha.astype(np.float32) / np.float32(255)
     if alpha.min() != alpha.max():
         visible = photo.samples[..., :-1][alpha > 0]
-        coverage = opacity if (visible == visible[0]).all() else luminance * opacity
-    else:
-        coverage = luminance * opacity
-    return _without_ringing(coverage) if photo.format in _LOSSY else coverage
+        return opacity if (visible == visible[0]).all() else luminance * opacity
+    return luminance * opacity
 
 
-def _without_ringing(coverage: Coverage) -> Coverage:
-    half_step = 0.5 / 255
-    cleaned = np.where(coverage < _RINGING + half_step, np.float32(0), coverage)
-    return np.where(cleaned > 1 - _RINGING - half_step, np.float32(1), cleaned)
-
-
-def _check_size(coverage: Coverage, size: Size, name: str) -> None:
-    found = Size(*coverage.shape)
+def _check_size(values: NDArray[Any], size: Size, name: str) -> None:
+    found = Size(*values.shape[:2])
     if found == size:
         return
     hint = "make it the photo's size"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from editkit.masks.evaluate import coverage_of
+from editkit.masks.evaluate import reading_of
 from editkit.masks.language import files_in
-from editkit.masks.read import bounding_box, is_file, read_part
+from editkit.masks.read import Reading, bounding_box, is_file, reading_of_part
 from editkit.masks.value import Mask
 from editkit.ops.record import RECIPE, mask_told
 from editkit.ops.result import Result
@@ -42,8 +42,13 @@ def frame_after(photo: Photo, results: Sequence[Result]) -> Frame | None:
 
 
 def mask_in(
-    mask: str | Path, photo: Photo, frame: Frame | None = None, *, device: str = "auto"
-) -> Coverage:
+    mask: str | Path,
+    photo: Photo,
+    frame: Frame | None = None,
+    *,
+    device: str = "auto",
+    original: Photo | None = None,
+) -> Reading:
     """A step's mask; where the photo lies in a frame, a file of its own size lies there with it.
 
     Args:
@@ -51,25 +56,30 @@ def mask_in(
         photo: what the step works on.
         frame: where in it the first photo lies; None if it is of that size.
         device: where models run that an expression asks for.
+        original: the first photo, which a painted copy is a copy of.
 
     Raises:
-        MaskError: as `coverage_of`.
+        MaskError: as `reading_of`.
     """
     if frame is None:
-        return coverage_of(mask, photo, device=device)
+        return reading_of(mask, photo, device=device, original=original)
     text = str(mask)
     tree = Mask.of(text) if is_file(text) else Mask.parse(text)
     names = [text] if is_file(text) else list(dict.fromkeys(files_in(tree.node)))
-    given = tuple((name, moved) for name in names for moved in _moved(name, frame))
-    if not given:
-        return coverage_of(mask, photo, device=device)
-    return coverage_of(Mask(tree.node, given), photo, device=device)
+    moved = [(name, found) for name in names for found in _moved(name, frame, original)]
+    if not moved:
+        return reading_of(mask, photo, device=device, original=original)
+    given = tuple((name, found.coverage) for name, found in moved)
+    read = reading_of(Mask(tree.node, given), photo, device=device)
+    notes = (*(note for _, found in moved for note in found.notes), *read.notes)
+    return Reading(read.coverage, tuple(dict.fromkeys(notes)))
 
 
-def _moved(name: str, frame: Frame) -> Iterator[Coverage]:
+def _moved(name: str, frame: Frame, original: Photo | None) -> Iterator[Reading]:
     """A mask file in the frame, if it is of the size of what lies there."""
     if is_file(name) and read_photo(name).size == frame.box.size:
-        yield _placed(read_part(name, frame.box.size), frame)
+        read = reading_of_part(name, frame.box.size, photo=original)
+        yield Reading(_placed(read.coverage, frame), read.notes)
 
 
 def with_mask_told(result: Result, mask: str | Path | None) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from editkit.errors import InputError, MaskError
-from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
 from editkit.names import MAKERS, MOTIONS
 from editkit.ops.checks import whole, within
@@ -113,12 +113,13 @@ class Composite:
         """
         started = time.perf_counter()
         photo, copy = (p if isinstance(p, Photo) else read_photo(p) for p in (original, edited))
-        given = None if mask is None else coverage_of(mask, photo)
+        read = None if mask is None else reading_of(mask, photo)
+        given = None if read is None else read.coverage
         place = register(photo, copy, given, motion=self.motion)
         over = lay(photo, copy, place.matrix, given, drift=self.drift)
         coverage, notes = self._area(over, given)
         after, coverage, cut = self._brought(over, coverage)
-        notes = [*_said(photo, copy, place), *notes, *cut]
+        notes = [*_said(photo, copy, place), *(read.notes if read else ()), *notes, *cut]
         report = self._report(over, place, after, coverage, notes)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = self._record(photo, copy)

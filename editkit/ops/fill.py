@@ -13,7 +13,7 @@ import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.derive import check_rule, derive
-from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
 from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
@@ -75,14 +75,15 @@ class Fill:
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        given = coverage_of(mask, photo)
+        given = reading_of(mask, photo)
         coverage = derive(given, photo, composite=self.composite).composite
         parts = split(coverage, self.regions, _REACH)
         boxes = [self._seen(part.box, photo.size) for part in parts]
         edited = self._filled(photo, coverage, parts, boxes, progress)
         report = self._report(photo, edited, coverage, boxes)
+        report["notes"] = [*given.notes, *report["notes"]]
         report["seconds"] = round(time.perf_counter() - started, 2)
-        record: dict[str, Any] = {**record_of(self, None, photo, given), "edit": "Erase"}
+        record: dict[str, Any] = {**record_of(self, None, photo, given.coverage), "edit": "Erase"}
         record["mask"] |= mask_told(mask)
         return Result(edited, report, photo, coverage, record, xmp.HUMAN_EDITS)
 

@@ -21,7 +21,7 @@ from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.errors import InputError
 from editkit.masks.derive import Masks, check_rule, derive
-from editkit.masks.evaluate import MaskLike, advice, coverage_of
+from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model, device_errors
 from editkit.models.settings import Settings
@@ -245,15 +245,16 @@ class MaskedEdit(Edit):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        coverage = coverage_of(mask, photo, device=str(model.device))
+        read = reading_of(mask, photo, device=str(model.device))
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
-        given = mask if isinstance(mask, Masks) else coverage
+        given = mask if isinstance(mask, Masks) else read
         masks = derive(given, photo, device=str(model.device), **rules)
         work = [self._work(model, photo, part) for part in self._parts(model, masks.union)]
         edited = self._painted(model, photo, masks, work, progress)
         report = self._report(model, photo, edited, masks, work)
+        report["notes"] = [*read.notes, *report["notes"]]
         report["seconds"] = round(time.perf_counter() - started, 2)
-        record = record_of(self, model, photo, coverage)
+        record = record_of(self, model, photo, read.coverage)
         record["mask"] |= mask_told(mask)
         return Result(edited, report, photo, masks.composite, record)
 

@@ -93,8 +93,8 @@ class Replay:
         inputs: list[Any] = [picture for picture in (photo, part.edited) if picture is not None]
         if part.mask is not None and photo is not None and self.original is not None:
             frame = frame_after(self.original, before)
-            coverage = mask_in(part.mask, photo, frame, device=self.device)
-            if digest_of(coverage) != part.record["mask"]["sha256"]:
+            coverage = mask_in(part.mask, photo, frame, device=self.device, original=self.original)
+            if digest_of(coverage.coverage) != part.record["mask"]["sha256"]:
                 which = f" of step {len(before) + 1}" if len(self.parts) > 1 else ""
                 differences.append(f"the mask{which} is another one")
             inputs.append(coverage)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shell
+from PIL import Image
 
 
 def test_a_mask_is_made_and_used(folder: Path, quick: tuple[str, ...]) -> None:
@@ -115,3 +116,53 @@ def test_a_misspelt_name_asks_no_model(folder: Path) -> None:
         said = shell.call(command, "photo.png", "msk - face").refused()
         assert said.startswith("mask expression, column 1: no selection 'msk'")
         assert 'text:"msk", for a file "msk"' in said
+
+
+def test_commands_say_how_a_painted_mask_was_read(folder: Path) -> None:
+    values = np.asarray(shell.opened(folder / "photo.png")).copy()
+    values[10:30, 20:40] = (255, 0, 0)
+    Image.fromarray(values).save(folder / "photo.mask.png")
+    args = ("erase", "photo.png", "photo.mask.png", "--method", "telea")
+    said = "the mask is a copy of the photo that was painted on"
+    done = shell.call(*args, "-o", "a.png")
+    assert said in done.err
+    made, before = (np.asarray(shell.opened(folder / name)) for name in ("a.png", "photo.png"))
+    changed = (made != before).any(axis=2)
+    assert changed[10:30, 20:40].mean() > 0.9
+    assert changed.sum() == changed[10:30, 20:40].sum()
+    done = shell.call(*args, "-o", "b.png", "--json", "-q")
+    assert done.err == ""
+    assert json.loads(done.out)["notes"][0].startswith(said)
+    assert said in shell.call("mask", "photo.png", "photo.mask.png", "-o", "m.png").err
+    assert "same" in shell.call("replay", "a.png").out.decode()
+
+
+def test_batches_say_it_too(folder: Path) -> None:
+    values = np.asarray(shell.opened(folder / "photo.png")).copy()
+    (folder / "in").mkdir()
+    Image.fromarray(values).save(folder / "in" / "photo.png")
+    values[10:30, 20:40] = 255
+    Image.fromarray(values).save(folder / "painted.png")
+    args = ("batch", "erase", "in", "--mask", "painted.png", "--method", "telea", "-o")
+    said = "the mask is a copy of the photo that was painted on"
+    done = shell.call(*args, "out")
+    assert f"photo.png: {said}" in done.err
+    assert shell.call(*args, "quiet", "-q").err == ""
+    told = [json.loads(line) for line in shell.call(*args, "told", "--json").out.splitlines()]
+    (event,) = [event for event in told if event["event"] == "done"]
+    assert event["notes"][0].startswith(said)
+
+
+def test_later_steps_read_a_painted_copy_by_the_first_photo(folder: Path) -> None:
+    values = np.asarray(shell.opened(folder / "photo.png")).copy()
+    values[30:40, 40:60] = (255, 0, 0)
+    Image.fromarray(values).save(folder / "painted.png")
+    (folder / "two.yaml").write_text(
+        "steps:\n"
+        "  - {erase: {mask: 'box:2,2,12,12', method: telea}}\n"
+        "  - {erase: {mask: painted.png, method: telea}}\n"
+    )
+    done = shell.call("apply", "two.yaml", "photo.png", "-o", "a.png", "--json")
+    assert done.code == 0, done.err
+    second = json.loads(done.out)["steps"][1]
+    assert second["pixels"] - second["pixels_kept"] == 200

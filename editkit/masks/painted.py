@@ -1,0 +1,255 @@
+"""Masks as people paint them: over a copy of the photo, or as holes in it.
+
+A picture is compared with the photo square by square. Where squares that are rich in detail are the
+photo's own, it is a copy: what differs was painted. A picture that is none, and yet looks like a
+photo, is no mask.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.errors import MaskError
+from editkit.photo.colour import greyed, to_rgb
+from editkit.photo.files import Photo
+from editkit.types import Coverage, Rgb
+
+Bits = NDArray[np.bool_]
+
+_BLOCK = 8
+_MOST_BLOCKS = 20_000
+_RICH = 2.0
+_ALIKE = 0.6
+_EVEN = 3.0
+_CORRELATED = 0.8
+_FEWEST, _LEAST = 6, 0.05
+_OF_LIKE, _BY_LIGHT = 0.3, 0.15
+_COLOURLESS = 6
+_EXTREME = 16
+_TEXTURE = 2.0
+_FEW, _IN_FEW = 16, 0.8
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """How much of a picture is a photo's, of all squares of the photo that are rich in detail.
+
+    Attributes:
+        squares: how many there are.
+        same: the share that shows the same, but for what an encoder changes.
+        like: the share that is as light and dark in the same places, or the other way about.
+        equal: the share that is the same to the sample.
+    """
+
+    squares: int
+    same: float
+    like: float
+    equal: float
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether enough squares are the photo's."""
+        return self.squares * self.same >= min(_FEWEST, self.squares) > 0 and self.same >= _LEAST
+
+
+def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
+    """What was painted over a copy of the photo, or cut out of it, and how it was told.
+
+    Args:
+        mask: the picture given as a mask, of the photo's size.
+        photo: the photo.
+        name: how messages call the mask.
+
+    Returns:
+        None where it is a mask by its values.
+
+    Raises:
+        MaskError: a copy with nothing painted on it, or another photo.
+    """
+    if _is_black_and_white(mask):
+        return None
+    mask = _without_own_alpha(mask, photo)
+    if mask.mode in ("LA", "RGBA"):
+        return _holes(mask, photo, name)
+    rgb, ours = mask.rgb(), _as_coloured(mask.rgb(), _closest(mask, photo))
+    found = resemblance(rgb, ours)
+    grey = _is_grey(rgb)
+    both = grey and _is_grey(ours)
+    if found.is_copy and (not grey or (both and found.same >= _OF_LIKE * found.like)):
+        return _differing(mask, rgb, ours, found, name), (
+            "the mask is a copy of the photo that was painted on: where the two differ is edited"
+        )
+    if grey and found.like >= _BY_LIGHT:
+        return None
+    if _looks_like_a_photo(rgb):
+        raise MaskError(_no_mask(name))
+    return None
+
+
+def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None) -> Resemblance:
+    """How much of a picture is a photo's.
+
+    Args:
+        rgb: the picture.
+        photo: the photo, of the same size.
+        usable: where to look; everywhere unless given.
+    """
+    height, width = (side // _BLOCK for side in photo.shape[:2])
+    count = height * width
+    if not count:
+        return Resemblance(0, 0.0, 0.0, 0.0)
+    chosen = np.arange(0, count, max(1, -(-count // _MOST_BLOCKS)))
+    one, other = (_squares(picture, chosen) for picture in (photo, rgb))
+    light = [squares.mean(axis=2) for squares in (one, other)]
+    rich = light[0].std(axis=1) > _RICH
+    if usable is not None:
+        rich &= _squares(usable[..., None], chosen).all(axis=(1, 2))
+    squares = int(np.count_nonzero(rich))
+    if not squares:
+        return Resemblance(0, 0.0, 0.0, 0.0)
+    ours, theirs = (values[rich] - values[rich].mean(axis=1, keepdims=True) for values in light)
+    spread, off = ours.std(axis=1), np.sqrt(((ours - theirs) ** 2).mean(axis=1))
+    even = np.abs(one[rich].mean(axis=1) - other[rich].mean(axis=1)).max(axis=1) <= _EVEN
+    lengths = np.sqrt((ours**2).sum(axis=1) * (theirs**2).sum(axis=1))
+    like = np.abs((ours * theirs).sum(axis=1)) > _CORRELATED * np.maximum(lengths, 1e-6)
+    equal = (one[rich] == other[rich]).all(axis=(1, 2))
+    same = (off <= _ALIKE * spread) & even
+    return Resemblance(squares, *(float(np.mean(which)) for which in (same, like, equal)))
+
+
+def _squares(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, 64, C): squares of a picture, by their numbers."""
+    height, width = (side // _BLOCK for side in values.shape[:2])
+    tiles = values[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK, -1)
+    rows, columns = np.divmod(chosen, width)
+    return tiles[rows, :, columns].reshape(len(chosen), _BLOCK**2, -1).astype(np.float32)
+
+
+def _is_black_and_white(mask: Photo) -> bool:
+    """Whether nearly all is, without colour and without transparency: the usual mask."""
+    if mask.mode in ("LA", "RGBA") and mask.samples[..., -1].min() < 255:
+        return False
+    rgb = mask.rgb()
+    extreme = (rgb.max(axis=2) <= _EXTREME) | (rgb.min(axis=2) >= 255 - _EXTREME)
+    return float(np.mean(extreme)) > 0.98 and _is_grey(rgb)
+
+
+def _is_grey(rgb: Rgb) -> bool:
+    return float(np.mean(_is_colourless(rgb))) > 0.995
+
+
+def _is_colourless(rgb: Rgb) -> Bits:
+    return rgb.max(axis=2) - rgb.min(axis=2) <= _COLOURLESS
+
+
+def _closest(mask: Photo, photo: Photo) -> Rgb:
+    """The photo as the mask's maker saw it: with its profile, or as an app without any sees it."""
+    ours = photo.rgb()
+    if photo.profile is None or mask.profile is not None:
+        return ours
+    plain = to_rgb(photo.samples, photo.mode)
+    theirs = mask.rgb()
+    return max(ours, plain, key=lambda seen: resemblance(theirs, seen).same)
+
+
+def _as_coloured(rgb: Rgb, ours: Rgb) -> Rgb:
+    """The photo in grey, where most of a picture is, though not all."""
+    if float(np.mean(_is_colourless(rgb))) < 0.5 or _is_grey(rgb) or _is_grey(ours):
+        return ours
+    grey = np.rint(greyed(ours.astype(np.float32))).astype(np.uint8)
+    plain = resemblance(rgb, ours).same
+    return grey if resemblance(rgb, grey).same > plain else ours
+
+
+def _without_own_alpha(mask: Photo, photo: Photo) -> Photo:
+    """The mask without an alpha channel that says nothing: one value, or the photo's own."""
+    if mask.mode not in ("LA", "RGBA"):
+        return mask
+    alpha = mask.samples[..., -1]
+    own = photo.samples[..., -1] if photo.mode == mask.mode else None
+    if alpha.min() != alpha.max() and (own is None or not np.array_equal(own, alpha)):
+        return mask
+    samples = mask.samples[..., :-1]
+    grey = mask.mode == "LA"
+    return replace(mask, samples=samples[..., 0] if grey else samples, mode="L" if grey else "RGB")
+
+
+def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
+    """The transparent part of a copy; None for what was painted on a transparent layer."""
+    alpha = mask.samples[..., -1]
+    rgb, opaque = mask.rgb(), alpha == 255
+    found = resemblance(rgb, _closest(mask, photo), opaque)
+    if (found.is_copy and not _is_grey(rgb[opaque][None])) or found.same > 0.5:
+        whole = np.float32(255)
+        if photo.mode in ("LA", "RGBA"):  # what was transparent before is no hole
+            whole = np.maximum(photo.samples[..., -1].astype(np.float32), alpha)
+        coverage = (1 - alpha / np.maximum(whole, 1)).astype(np.float32)
+        return coverage, (
+            "the mask is the photo with transparent holes: what is transparent is edited"
+        )
+    if opaque.any() and _looks_like_a_photo(np.where(opaque[..., None], rgb, 0)):
+        raise MaskError(_no_mask(name))
+    return None
+
+
+def _differing(mask: Photo, rgb: Rgb, ours: Rgb, found: Resemblance, name: str) -> Coverage:
+    """Where a painted copy differs from the photo.
+
+    Raises:
+        MaskError: nowhere.
+    """
+    if found.equal >= _LEAST:
+        # To the sample: what differs was painted; in a brush some pixels may have had its colour.
+        bits = (rgb != ours).any(axis=2).astype(np.uint8)
+        area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
+    else:
+        area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)
+    if not area.any():
+        raise MaskError(
+            f"{name} is the photo itself, with nothing painted on it; paint over what is to "
+            "change, or make it white on black"
+        )
+    return area.astype(np.float32)
+
+
+def _by_network(copy: Photo, ours: Rgb) -> Bits:
+    """Where an encoded copy shows something else, as `composite` finds it; nothing where nowhere.
+
+    What an encoder put around it is left out.
+    """
+    from editkit.photo.changes import find_changes
+    from editkit.photo.overlay import lay
+    from editkit.photo.warp import framed
+
+    frame = framed(copy.size, copy.size)
+    over = lay(Photo(ours, "RGB"), copy, frame, drift=True)
+    try:
+        return find_changes(over, grow=0).area
+    except MaskError:
+        return np.zeros(copy.size, np.bool_)
+
+
+def _looks_like_a_photo(rgb: Rgb) -> bool:
+    """Whether a picture has the many middle tones and the texture of a photo.
+
+    Masks are black and white for the most part, or smooth, or have few colours in even areas.
+    """
+    light = rgb.astype(np.float32).mean(axis=2)
+    middle = (light > _EXTREME) & (light < 255 - _EXTREME)
+    few = np.sort(np.bincount(np.rint(light).astype(np.int64).ravel(), minlength=256))[-_FEW:]
+    if float(np.mean(middle)) < 0.4 or few.sum() > _IN_FEW * light.size:
+        return False
+    # What is no slope within a square: neither an even area nor a gradient has any.
+    rough = np.abs(light - cv2.blur(light, (5, 5)))
+    textured = cv2.blur((rough > _TEXTURE).astype(np.float32), (9, 9)) > 0.3
+    return float(np.mean(textured & middle)) > 0.15
+
+
+def _no_mask(name: str) -> str:
+    return (
+        f"{name} is neither black and white nor a painted copy of this photo; paint white on "
+        "black, or over a copy of the photo; to go by its brightness write "
+        "'file:NAME,luma'"
+    )
