@@ -471,7 +471,11 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
 
 
 def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> int:
+    from editkit.batch.run import closed_events
+
     plan = made.plan(photos)
+    for event in closed_events(photos):
+        display.event(event)
     for task in plan.tasks:
         event = {"photo": task.photo, "why": plan.reasons[task.key], "output": task.output}
         changed = plan.changes.get(task.key, ())

@@ -280,7 +280,7 @@ def read_source(source: str, frame: int | None = None) -> "Photo":
     """
     from editkit.photo.files import read_photo
 
-    return read_photo(sys.stdin.buffer.read() if source == STDIO else source, frame=frame)
+    return read_photo(_standard_input() if source == STDIO else source, frame=frame)
 
 
 @hushed()
@@ -316,13 +316,24 @@ def given_mask(mask: str, image: str = "") -> MaskText:
         return mask
     if image == STDIO:
         raise InputError("IMAGE and MASK cannot both be -; give one of them as a file")
-    data = sys.stdin.buffer.read()
+    data = _standard_input()
     try:
         text = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         return data
     is_text = text and all(char.isprintable() or char.isspace() for char in text)
     return text if is_text else data
+
+
+def _standard_input() -> bytes:
+    """All of standard input.
+
+    Raises:
+        ImageError: it is more than any photo has.
+    """
+    from editkit.photo.reading import drained
+
+    return drained(sys.stdin.buffer, "standard input")
 
 
 def _device() -> str:

@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
+from editkit.batch.patience import check_file
 from editkit.batch.remote import Place, Url, has_magic, place_of
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
@@ -40,15 +42,26 @@ class Found:
 
 
 class Photos(list[Found]):
-    """Photos that were found, and what to tell of others that were not taken."""
+    """Photos that were found, and what to tell of others that were not taken.
 
-    def __init__(self, photos: Iterable[Found], notes: Iterable[str] = ()) -> None:
+    Attributes:
+        notes: what was left out, and why.
+        closed: folders that could not be searched, by name, with the reason.
+    """
+
+    def __init__(
+        self,
+        photos: Iterable[Found],
+        notes: Iterable[str] = (),
+        closed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(photos)
         self.notes = list(notes)
+        self.closed = dict(closed)
 
     def only(self, photos: Iterable[Found], *notes: str) -> "Photos":
         """Some of them, with more to tell."""
-        return Photos(photos, [*self.notes, *notes])
+        return Photos(photos, [*self.notes, *notes], self.closed)
 
 
 def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place] = ()) -> Photos:
@@ -66,14 +79,16 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         InputError: there is no such folder or file, or nothing in it.
         BatchError: a store cannot be read.
     """
-    path, left_out = place_of(source), {p.resolve() for p in without if isinstance(p, Path)}
+    path, left_out = place_of(source), {_real(p) for p in without if isinstance(p, Path)}
+    closed = dict[str, str]()
     if isinstance(path, Url):
         found, others = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
     elif path.is_dir():
         others = list[Place]()
-        files = _walk(path, recursive, left_out, others)
+        files = _walk(path, recursive, left_out, others, closed)
         found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
-    elif path.is_file():
+    elif os.path.lexists(path):
+        check_file(path)
         return Photos([Found(path, PurePosixPath(path.name))])
     elif has_magic(source):
         found, others = _globbed(str(path), left_out)
@@ -83,12 +98,12 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         f"{folder} holds results of another batch, which are left out; to edit them, give it as IN"
         for folder in sorted(others, key=str)
     ]
-    if not found:
+    if not found and not closed:
         said = "".join(f"; {note}" for note in notes[:1])
         raise InputError(
             f"{source} holds no photos; they end with one of {' '.join(SUFFIXES)}{said}"
         )
-    return Photos(sorted(found, key=lambda f: str(f.relative)), notes)
+    return Photos(sorted(found, key=lambda f: str(f.relative)), notes, closed)
 
 
 def listed_photos(lines: Iterable[str]) -> Photos:
@@ -189,9 +204,20 @@ def _walk(
     recursive: bool,  # noqa: FBT001
     without: set[Path],
     others: list[Place] | None = None,
+    closed: dict[str, str] | None = None,
 ) -> Iterator[Path]:
-    """The pictures of a folder; folders with others' results are told in `others`, if given."""
-    for here, folders, files in os.walk(folder):
+    """The pictures of a folder.
+
+    Folders with others' results are told in `others`, if given, and those that cannot be searched
+    in `closed`.
+    """
+
+    def failed(error: OSError) -> None:
+        if closed is not None:
+            name = printable(os.path.relpath(str(error.filename), folder))
+            closed[name] = f"the folder cannot be searched: {error.strerror}"
+
+    for here, folders, files in os.walk(folder, onerror=failed):
         base = Path(here)
         if others is not None and base != folder and OWN in folders:
             others.append(base)
@@ -200,11 +226,9 @@ def _walk(
         folders[:] = [
             name
             for name in folders
-            if recursive and not name.startswith(".") and (base / name).resolve() not in without
+            if recursive and not name.startswith(".") and _real(base / name) not in without
         ]
-        yield from (
-            p for name in files if _is_photo(p := base / name) and p.resolve() not in without
-        )
+        yield from (p for name in files if _is_photo(p := base / name) and _real(p) not in without)
 
 
 def _is_photo(path: Path) -> bool:
@@ -220,7 +244,7 @@ def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]
         raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()
     names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-    paths = [p for p in names if p.is_file() and _is_photo(p) and not _within(p, without)]
+    paths = [p for p in names if _is_photo(p) and not p.is_dir() and not _within(p, without)]
     above = {folder for p in paths for folder in p.parents if base in folder.parents}
     others = {folder for folder in above if (folder / OWN).is_dir()}
     found = [
@@ -230,8 +254,13 @@ def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]
 
 
 def _within(path: Path, folders: set[Path]) -> bool:
-    whole = path.resolve()
+    whole = _real(path)
     return any(whole == folder or folder in whole.parents for folder in folders)
+
+
+def _real(path: Path) -> Path:
+    """The path without links; what a link to itself leads to, is itself."""
+    return Path(os.path.realpath(path))
 
 
 def outputs_of(
@@ -391,5 +420,5 @@ def _is_mask(name: str, names: set[str], ends: tuple[str, ...]) -> bool:
 
 def _same(one: Place, other: Place) -> bool:
     if isinstance(one, Path) and isinstance(other, Path):
-        return one.resolve() == other.resolve()
+        return _real(one) == _real(other)
     return one == other

@@ -1,7 +1,6 @@
 """Files that lie in a store, on this machine for as long as their photo is in work."""
 
 import dataclasses
-import hashlib
 import shutil
 import tempfile
 import weakref
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from editkit.batch.patience import sha256_of
 from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, is_url, place_of
 from editkit.batch.tasks import Outcome, Task
@@ -100,7 +100,7 @@ class Near:
             return outcome
         row = dict(outcome.row)
         if row.get("sha256") is None:
-            row["sha256"] = next((_digest(Path(file)) for file in stage.names), None)
+            row["sha256"] = next((sha256_of(Path(file)) for file in stage.names), None)
         shutil.rmtree(stage.folder, ignore_errors=True)
         steps = tuple({**step, **_named(step, stage.names)} for step in outcome.steps)
         error = _renamed(outcome.error, stage.names)
@@ -140,11 +140,3 @@ def _renamed(text: str | None, names: Mapping[str, str]) -> str | None:
     for file, url in names.items() if text else ():
         text = text.replace(file, url) if text else text
     return text
-
-
-def _digest(file: Path) -> str | None:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None

@@ -28,6 +28,7 @@ from editkit.batch.inputs import (
 )
 from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
+from editkit.batch.patience import sha256_of
 from editkit.batch.recipe import Bound, Recipe, asked_scores
 from editkit.batch.records import Expected, record_in
 from editkit.batch.remote import Place, Url, address, check_here, is_folder, is_url, place_of
@@ -147,16 +148,13 @@ class Digests:
         if name in self.known and self.known[name][0] == stat:
             return self.known[name][1]
         try:
-            sha = path.digest() if isinstance(path, Url) else _digest(path)
+            sha = path.digest() if isinstance(path, Url) else sha256_of(path)
         except OSError:
+            return None
+        if sha is None:
             return None
         self.known[name] = self.new[name] = (stat, sha)
         return sha
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_offline(recipe: Recipe, places: Iterable[Place | str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from editkit.batch.engines import Engine, here
 from editkit.batch.home import Home
-from editkit.batch.inputs import OWN, Found
+from editkit.batch.inputs import OWN, Found, Photos
 from editkit.batch.manifest import Manifest, Row
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipe import Recipe, Step, asked_scores, described
@@ -130,7 +130,7 @@ class Batch:
             InputError: the recipe does not fit the photos, or files are in the way.
             BatchError: the model cannot be loaded, or the manifest cannot be written.
         """
-        started = time.time()
+        started = time.monotonic()  # clocks may be set back
         self._check(photos)
         home = self._home()
         if not home.folder.is_dir():
@@ -147,9 +147,12 @@ class Batch:
                 left=len(plan.tasks) - len(tasks),
             )
             self.listen(_plan_event(plan, len(tasks)))
+            for event in closed_events(photos):
+                summary.failed[event["photo"]] = event["error"]
+                self.listen(event)
             if tasks:
                 self._work(home, manifest, tasks, plan, summary, keep=sample is not None)
-        summary.seconds = time.time() - started
+        summary.seconds = time.monotonic() - started
         self.listen(_end_event(summary))
         return summary
 
@@ -419,6 +422,15 @@ def _outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
         **({"scores": scores} if scores else {}),
         **({"notes": notes} if notes else {}),
     }
+
+
+def closed_events(photos: Sequence[Found]) -> list[dict[str, Any]]:
+    """An event for each folder that could not be searched for photos."""
+    closed = photos.closed if isinstance(photos, Photos) else {}
+    return [
+        {"event": "failed", "photo": name, "why": "closed", "error": error}
+        for name, error in closed.items()
+    ]
 
 
 def _end_event(summary: Summary) -> dict[str, Any]:

@@ -21,13 +21,14 @@ import numpy as np
 
 from editkit.batch.near import Near
 from editkit.batch.operations import is_by_model, operations
+from editkit.batch.patience import check_answers, sha256_of
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
-from editkit.masks.evaluate import reading_of
+from editkit.masks.evaluate import named_files, reading_of
 from editkit.names import PERCEPTUAL
 from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
 from editkit.ops.record import RECIPE
@@ -142,6 +143,8 @@ class Bench:
         if task.problem is not None:
             raise InputError(task.problem)
         near = self._near.task(task)
+        for file in _files_of(near):
+            check_answers(file)
         with self._files:
             photo = read_photo(near.source, frame=self.setup.frame)
             first = near.masks[0] if near.masks else near.steps[0].mask
@@ -421,11 +424,17 @@ def said(error: BaseException) -> str:
 def _digest(path: Place) -> str | None:
     if isinstance(path, Url):  # if it could be fetched, `Bench.done` knows
         return None
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
+    return sha256_of(path)
+
+
+def _files_of(task: Task) -> Iterator[Path]:
+    """The photo, and all that is read beside it."""
+    yield Path(task.source)
+    masks = task.masks or tuple(step.mask for step in task.steps)
+    for mask in (mask for mask in masks if mask):
+        yield from map(Path, named_files(mask))
+    for step in task.steps:
+        yield from map(Path, step.files.values())
 
 
 def _seeded(bound: Bound) -> bool:

@@ -26,7 +26,7 @@ from editkit.masks.checkpoints import (
     load_segmenter,
 )
 from editkit.masks.grammar import Length, Value
-from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, parse, walk
+from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, files_in, parse, walk
 from editkit.masks.levels import settled
 from editkit.masks.read import Reading, is_file, read_as_is, reading, reading_of_part
 from editkit.masks.value import Mask, Masks
@@ -247,6 +247,16 @@ def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
 def _is_numbers(source: object) -> bool:
     """Whether a mask was given as values in floating point, not as a picture."""
     return isinstance(source, np.ndarray) and source.dtype.kind == "f"
+
+
+def named_files(text: str) -> list[str]:
+    """The files that a mask's text names, or is."""
+    if is_file(text) or _is_path(text):
+        return [text]
+    try:
+        return list(files_in(parse(text, rule=True)))
+    except InputError:  # whoever evaluates it says so
+        return []
 
 
 def _is_path(text: str) -> bool:

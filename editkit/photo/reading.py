@@ -43,6 +43,10 @@ from editkit.types import Box, Rgb, Size, Stream
 MAX_PIXELS = 178_956_970
 """The largest photo read unless told otherwise; also the most that Pillow opens by itself."""
 
+MAX_BYTES = 2**31
+"""The most that is read from a pipe, of which nobody knows before what it will give."""
+
+_PIECE = 2**20
 _DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
 
@@ -505,6 +509,21 @@ def _stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (chec
         raise ImageError(f"{type(source).__name__} is not a photo; give a path, bytes or an array")
 
 
+def drained(stream: BinaryIO, name: str) -> bytes:
+    """All that comes from a pipe.
+
+    Raises:
+        ImageError: it is more than any photo has.
+    """
+    data = bytearray()
+    with system_errors(f"{name} cannot be read"):
+        while piece := stream.read(_PIECE):
+            data += piece
+            if len(data) > MAX_BYTES:
+                raise ImageError(f"{name} gives more than {MAX_BYTES >> 20} MiB; give a photo")
+    return bytes(data)
+
+
 def _in_memory(data: bytes, name: str) -> BytesIO:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes); give an image file")
@@ -522,7 +541,7 @@ def _opened(path: Path, name: str) -> Generator[Stream]:
         stream = path.open("rb")
     with stream:
         if stat.S_ISFIFO(found.st_mode):
-            yield _in_memory(stream.read(), name)
+            yield _in_memory(drained(stream, name), name)
         elif not found.st_size:
             raise ImageError(f"{name} is empty (0 bytes); give an image file")
         else:
