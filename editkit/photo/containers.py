@@ -16,6 +16,7 @@ from editkit.photo import (
     hidden,
     jpeg,
     metadata,
+    others,
     png,
     segments,
     tags,
@@ -41,8 +42,8 @@ def raw_metadata(
         return _raw_png(stream, carried)
     if format_ == "TIFF":
         return _raw_tiff(stream, carried, frame)
-    if format_ in ("AVIF", "HEIF"):
-        return _raw_heif(stream.read(), carried)
+    if format_ in _OTHERS:
+        return _OTHERS[format_](stream.read(), carried)
     if format_ == "JXL" and "xmp" not in carried:
         # The plugin writes XMP and does not read it.
         found = dict(boxes.boxes(stream.read())).get(b"xml ")
@@ -74,6 +75,23 @@ def _raw_heif(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], lis
     told = {} if found.cicp is None else {"cicp": found.cicp}
     depth = [] if found.bits <= 8 else [f"{found.bits}-bit colour was read as 8-bit"]
     return carried | told, [*depth, *found.notes]
+
+
+def _raw_bmp(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    profile, notes = bmp.profile_in(data)
+    return carried | ({} if profile is None else {"icc_profile": profile}), notes
+
+
+_OTHERS = {
+    "AVIF": _raw_heif,
+    "HEIF": _raw_heif,
+    "BMP": _raw_bmp,
+    "DIB": _raw_bmp,
+    "WEBP": others.raw_webp,
+    "GIF": others.raw_gif,
+    "ICO": others.raw_icon,
+    "CUR": others.raw_icon,
+}
 
 
 def _raw_tiff(
@@ -135,9 +153,18 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
         return png.encoded(samples, _png_chunks(carried))
     if format_ == "TIFF":
         return tiff.encoded(samples, colour.base(mode), dict(carried))
-    if format_ == "BMP" and mode == "RGBA":
-        return bmp.encoded(samples, carried.get("dpi"))
+    if format_ == "BMP":
+        return _bmp(samples, mode, carried)
     return _by_pillow(samples, mode, carried, format_)
+
+
+def _bmp(samples: NDArray[Any], mode: str, carried: Carried) -> bytes:
+    if mode == "RGBA":
+        data = bmp.encoded(samples, carried.get("dpi"))
+    else:
+        data = _by_pillow(samples, mode, carried, "BMP")
+    profile = carried.get("icc_profile")
+    return data if profile is None else bmp.with_profile(data, profile)
 
 
 def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:

@@ -226,7 +226,10 @@ def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
 
 
 def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
-    return (tag.code, int(tag.dtype), tag.count, tag.value, True)
+    value = tag.value
+    # An array would be written in the order of bytes that this machine has.
+    value = tuple(value.ravel().tolist()) if isinstance(value, np.ndarray) else value
+    return (tag.code, int(tag.dtype), tag.count, value, True)
 
 
 def _directories(block: bytes | None) -> dict[Any, Any]:
