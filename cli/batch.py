@@ -1,5 +1,6 @@
 """`editkit batch`: the commands for one photo, and recipes, over many."""
 
+import codecs
 import copy
 import os
 import sys
@@ -465,7 +466,9 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
             masks_out=wanted.masks_out,
         )
     # Names are bytes, and need not be text.
-    photos = listed_photos([os.fsdecode(sys.stdin.buffer.read())])
+    data = sys.stdin.buffer.read()
+    of_windows = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    photos = listed_photos([data.decode("utf-16", "replace") if of_windows else os.fsdecode(data)])
     check_apart(photos, wanted.out)
     return photos
 

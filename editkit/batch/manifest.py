@@ -402,13 +402,33 @@ def _newer(row: Row, other: Row | None) -> bool:
 
 def _put(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
     names, places = ", ".join(row), ", ".join("?" * len(row))
-    values = [_json(v) if isinstance(v, dict | list) else shareable(v) for v in row.values()]
+    values = [_json(v) if isinstance(v, dict | list) else _storable(v) for v in row.values()]
     sql = f"insert or replace into {table} ({names}) values ({places})"  # noqa: S608 - our names
     db.execute(sql, values)
 
 
 def _json(value: Any) -> str:  # noqa: ANN401
-    return json.dumps(shareable(value), ensure_ascii=False, default=str)
+    text = json.dumps(shareable(value), ensure_ascii=False, default=str)
+    return text if _is_text(text) else json.dumps(shareable(value), default=str)
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    """A value without secrets, and without bytes that are no text, which names may have."""
+    value = shareable(value)
+    if not isinstance(value, str) or _is_text(value):
+        return value
+    return value.encode("utf-8", "surrogateescape" if _is_name(value) else "replace").decode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_name(text: str) -> bool:
+    """Whether it is text but for bytes of a name."""
+    return not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in text)
 
 
 def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file

@@ -352,6 +352,17 @@ def test_one_recipe_of_all_edits(photos: Path, checkpoints: dict[int, Path]) -> 
     assert shell.opened(Path("one.png")).size == (64, 32)
 
 
+def test_a_list_names_files_that_are_no_text_and_not_there(photos: Path) -> None:
+    lines = b"photos/a.png\nphotos/\xff\xfe.png\nphotos/none.png\nphotos\n"
+    options = ("--mask", "box:2,2,6,6", "--method", "telea", "--workers", "0", "-o", "out")
+    listed = "photos/a.png\r\n".encode("utf-16")
+    for done in (1, 0):
+        assert shell.call("batch", "erase", "-", *options[:-1], "other", stdin=listed).code == 0
+        made = shell.call("batch", "erase", "-", *options, "--json", stdin=lines)
+        last = json.loads(made.out.splitlines()[-1])
+        assert (made.code, last["done"], last["failed"]) == (3, done, 3)
+
+
 def test_a_list_writes_nothing_outside_its_folder(photos: Path) -> None:
     shell.noise(16, 24).save(photos.parent / "x.png")
     shell.noise(16, 24).save(photos / "a.edit.png")
