@@ -47,14 +47,17 @@ def verify(
     from editkit.photo.evidence import verify as measure
 
     del device  # which the reading of the mask looks up
-    photo, area = (
+    photo, read = (
         read_pair(original, given_mask(mask, original), offline=offline)
         if mask
         else (read_source(original), None)
     )
     after = read_source(edited)
     with hushed():
+        area = None if read is None else read.coverage
         report = measure(photo, after, area, tolerance=tolerance)
+    for note in () if read is None else read.notes:
+        click.echo(f"editkit: {note}", err=True)
     _tell(report, as_json=as_json)
     if not report["kept"]:
         count, largest = report["samples_changed_outside"], report["largest_change_outside"]

@@ -134,6 +134,8 @@ def test_commands_say_how_a_painted_mask_was_read(folder: Path) -> None:
     assert done.err == ""
     assert json.loads(done.out)["notes"][0].startswith(said)
     assert said in shell.call("mask", "photo.png", "photo.mask.png", "-o", "m.png").err
+    done = shell.call("verify", "photo.png", "a.png", "photo.mask.png")
+    assert (done.code, said in done.err) == (0, True)
     assert "same" in shell.call("replay", "a.png").out.decode()
 
 
@@ -159,8 +161,8 @@ def test_later_steps_read_a_painted_copy_by_the_first_photo(folder: Path) -> Non
     Image.fromarray(values).save(folder / "painted.png")
     (folder / "two.yaml").write_text(
         "steps:\n"
-        "  - {erase: {mask: 'box:2,2,12,12', method: telea}}\n"
-        "  - {erase: {mask: painted.png, method: telea}}\n"
+        "  - {erase: '', mask: 'box:2,2,12,12', method: telea}\n"
+        "  - {erase: '', mask: painted.png, method: telea}\n"
     )
     done = shell.call("apply", "two.yaml", "photo.png", "-o", "a.png", "--json")
     assert done.code == 0, done.err

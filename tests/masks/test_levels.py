@@ -98,7 +98,7 @@ def disc(radius: int) -> np.ndarray:
 def test_16_bit_masks_of_fewer_bits_are_refused_with_advice(top: int) -> None:
     values = SHAPE.astype(np.uint16) * np.uint16(top)
     held = BytesIO()
-    Image.frombytes("I;16", SIZE[::-1], values.tobytes()).save(held, "PNG")
+    Image.frombytes("I;16", (SIZE.width, SIZE.height), values.tobytes()).save(held, "PNG")
     for source in (values, held.getvalue()):
         with pytest.raises(MaskError, match=f"{top} of 65535; multiply it by {65535 // top} "):
             selected(source)

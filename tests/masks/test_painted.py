@@ -85,7 +85,7 @@ def test_an_encoded_copy_is_one_too(kind: str, how: dict[str, Any]) -> None:
         assert agreement(read(copy).coverage > 0, brush()) > 0.85
 
 
-@pytest.mark.parametrize("as_given", [encoded, lambda image: image, np.asarray])
+@pytest.mark.parametrize("as_given", [encoded, Image.Image.copy, np.asarray])
 def test_files_images_and_arrays_alike(as_given: Callable[[Image.Image], Any]) -> None:
     found = read(as_given(painted(picture(), brush())))
     assert agreement(found.coverage > 0, brush()) > 0.99
