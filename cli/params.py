@@ -192,6 +192,21 @@ _FILE = (
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
 _OUTPUT = (*_PLACE, *_NUMBER, *_FILE)
+_GRAIN = click.option(
+    "--grain",
+    type=Number(0, 4),
+    default=1.0,
+    show_default=True,
+    help="How much of the grain that the new part lacks to add; 0 is none.",
+)
+_OWN_GRAIN = click.option(
+    "--grain",
+    type=Number(0, 4),
+    default=0.0,
+    show_default=True,
+    help="How much of the grain that EDITED lacks to add; 1 is all, for what a model painted "
+    "without any.",
+)
 _HARMONY = (
     click.option(
         "--seam",
@@ -204,13 +219,7 @@ _HARMONY = (
         metavar="PX",
         help="Let it pass by a feather of this width instead.  [2 with --seam feather]",
     ),
-    click.option(
-        "--grain",
-        type=Number(0, 4),
-        default=1.0,
-        show_default=True,
-        help="How much of the grain that the new part lacks to add; 0 is none.",
-    ),
+    _GRAIN,
     click.option(
         "--sharpen/--no-sharpen",
         default=False,
@@ -304,5 +313,7 @@ edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
 masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
 """Options of every edit inside a mask."""
 
-home_options = _stacked((*_HARMONY, *_INPUT, *_PLACE, *_FILE))
+home_options = _stacked(
+    (*(_OWN_GRAIN if option is _GRAIN else option for option in _HARMONY), *_INPUT, *_PLACE, *_FILE)
+)
 """Options of bringing home an edit made elsewhere, which no model makes."""

@@ -4,6 +4,7 @@ import time
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
+import cv2
 import numpy as np
 
 from editkit.errors import InputError, MaskError
@@ -14,11 +15,11 @@ from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
 from editkit.ops.result import Result, plain, versions
 from editkit.photo import colour, xmp
-from editkit.photo.changes import THRESHOLD, find_changes
+from editkit.photo.changes import THRESHOLD, Found, find_changes
 from editkit.photo.composite import compared, composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.harmonise import Harmony, blend_of, harmonised
-from editkit.photo.overlay import Bits, Overlay, lay
+from editkit.photo.overlay import Bits, Overlay, Values, lay
 from editkit.photo.parts import Part, split
 from editkit.photo.register import Registration, register
 from editkit.photo.scores import nearby, scores
@@ -35,6 +36,10 @@ _MOST = 0.6
 _SOFT = 0.75
 _TOGETHER = 2048
 _UNSURE = 0.5
+_BLURRED = 2.0
+_EDITED = 24.0
+_SMALL = 512
+_APART = 17
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Composite:
         seam: how the area passes into the photo, one of `editkit.names.SEAMS`;
             `multiband` unless given, or `feather` where a feather is given.
         feather: width in photo pixels over which it does so by `feather`.
-        grain: how much of the photo's noise, that the edit lacks, is added to it.
+        grain: how much of the photo's noise, that the edit lacks, is added to it; none unless
+            given, for what was smoothed, or drawn smooth, is to come home so.
         sharpen: bring the area to the sharpness of what surrounds it.
         made_by: who made the edit, one of `editkit.names.MAKERS`, for the file's metadata; in
             `auto` what the edited file says of itself, else `unknown`.
@@ -74,7 +80,7 @@ class Composite:
     match: bool = True
     seam: str | None = None
     feather: float | None = None
-    grain: float = 1.0
+    grain: float = 0.0
     sharpen: bool = False
     made_by: str = "auto"
     seed: int = 0
@@ -119,7 +125,8 @@ class Composite:
         over = lay(photo, copy, place.matrix, given, drift=self.drift)
         coverage, notes = self._area(over, given)
         after, coverage, cut = self._brought(over, coverage)
-        notes = [*_said(photo, copy, place), *(read.notes if read else ()), *notes, *cut]
+        read_notes = read.notes if read else ()
+        notes = [*_said(photo, copy, place), *_colours_told(over), *read_notes, *notes, *cut]
         report = self._report(over, place, after, coverage, notes)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = self._record(photo, copy)
@@ -132,13 +139,7 @@ class Composite:
         if given is not None:
             return given, [*advice(given)]
         found = find_changes(over, threshold=self.threshold, grow=self.grow)
-        if found.share <= _MOST:
-            return found.coverage, []
-        note = (
-            f"{found.share:.0%} of the picture changed, as if all was drawn anew; "
-            "give MASK to bring home a part"
-        )
-        return found.coverage, [note]
+        return found.coverage, _found_told(over, found)
 
     def _brought(self, over: Overlay, coverage: Coverage) -> tuple[Photo, Coverage, list[str]]:
         """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
@@ -177,8 +178,9 @@ class Composite:
             return photo, beyond[inner]
         before = over.photo
         kept = colour.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
-        seen = covered & ((coverage[box.slices] == 0) | (asked > 0))
-        patch = np.where(seen[..., None], over.drift.undone(patch), kept)
+        patch = over.drift.undone(patch)
+        seen = covered & ((asked > 0) | ((coverage[box.slices] == 0) & ~_other(patch, kept)))
+        patch = np.where(seen[..., None], patch, kept)
         if not over.exact:
             patch = harmonised(patch, kept, asked > 0, self._harmony(), self.seed)
         # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
@@ -248,6 +250,52 @@ class Composite:
             return _SOURCES[self.made_by]
         own = said[1]
         return own if own is not None and own in _SOURCES.values() else _SOURCES["unknown"]
+
+
+def _other(patch: Values, kept: Values) -> Bits:
+    """Where a patch shows something else than the photo; what is off there is an edit, no cast."""
+    off = np.asarray(cv2.GaussianBlur(patch - kept, (0, 0), _BLURRED), np.float32)
+    return np.abs(off).max(axis=2) > _EDITED
+
+
+def _found_told(over: Overlay, found: Found) -> list[str]:
+    """Notes of what was found."""
+    if found.share > _MOST:
+        return [
+            f"{found.share:.0%} of the picture changed, as if all was drawn anew; "
+            "give MASK to bring home a part"
+        ]
+    notes = list[str]()
+    if over.uneven:
+        notes.append(
+            "colours differ in most of the picture, by more than curves and a mix of channels (a "
+            "vignette, local adjustments?); some of that may be taken for the edit: give MASK"
+        )
+    places = _places(found.area)
+    if places > 1 and not over.exact:
+        notes.append(
+            f"{places} places differ, and all come home; --mask-out shows them, MASK names one"
+        )
+    return notes
+
+
+def _places(area: Bits) -> int:
+    """How many parts an area has that are well apart."""
+    size = tuple(max(1, round(side * min(1, _SMALL / max(area.shape)))) for side in area.shape)
+    shown = cv2.resize(area.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+    near = cv2.dilate((np.asarray(shown) > 0).astype(np.uint8), np.ones((_APART, _APART), np.uint8))
+    return cv2.connectedComponents(near)[0] - 1
+
+
+def _colours_told(over: Overlay) -> list[str]:
+    """Notes of what the edited picture's colours went through."""
+    grade = over.grade
+    if grade is None or not grade.lost or colour.is_grey(over.photo.mode):
+        return []
+    return [
+        "the edited picture has lost colours that the original has (black and white, sepia?); "
+        "they cannot be brought back in what comes home"
+    ]
 
 
 def _drift_told(over: Overlay) -> list[float] | None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from editkit.photo.drift import Drift
 from editkit.photo.files import Photo
+from editkit.photo.grade import Grade
 from editkit.photo.warp import Matrix, laid, sampled, source_of
 from editkit.types import Box, Size
 
@@ -40,7 +41,7 @@ class Foreseen:
     photo: Photo
     copy: Photo
     matrix: Matrix
-    tone: Drift
+    tone: Drift | Grade
 
     @property
     def encoded(self) -> bool:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.overlay import Bits, Overlay, Values, corrected, lab, soft, with_margin
+from editkit.photo.overlay import Bits, Overlay, Values, lab, soft, with_margin
 from editkit.photo.usual import Usual, detail_of, length_of
 from editkit.photo.warp import framed, laid, source_of
 from editkit.types import Box
@@ -49,10 +49,11 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
     outer, inner = with_margin(box, over.grid)
     one, other, covered = over.pair(outer)
     grid = over.matrix @ framed(over.grid, over.photo.size)
-    ours = lab(one)
-    off = ours - lab(corrected(over.drift, other, one))
+    seen, left = over.compared(one, other)
+    ours = lab(seen)
+    off = ours - lab(left)
     odd = lab(over.foreseen.sampled(grid, outer)) - lab(other)
-    detail = detail_of(lab(soft(one)))
+    detail = detail_of(lab(soft(seen)))
     levels = [level.at(detail) for level in (usual[0].photo, usual[0].foreseen)]
     lengths = [length_of(step, _SIGMA, covered) for step in (off, odd)]
     shown = [

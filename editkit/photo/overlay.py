@@ -6,6 +6,7 @@ whether there is any at all, is told from what nobody edited.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from editkit.photo import colour
 from editkit.photo.drift import Drift, fit_drift, no_drift
 from editkit.photo.files import Photo
 from editkit.photo.foreseen import Foreseen
+from editkit.photo.grade import Grade, Inverse, fit_grade, shades_alike, weighted_quantile
 from editkit.photo.warp import Matrix, framed, sampled, scale_of, strips
 from editkit.types import Box, Coverage, Size
 
@@ -27,6 +29,13 @@ _CLIPPED = 2.5
 _TEXTURED = 1.0
 _EQUAL = 0.3
 _BLOCK = 8
+_CLEARLY = 0.85
+_BARELY = 0.1
+_NOISELESS = 0.5
+_SPARED = 6.0
+_ALIKE = 1.1
+_SQUARE = 32
+_UNEVEN = 2.5
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -43,14 +52,21 @@ class Overlay:
         drift: of the copy's colours.
         tone: the same from the photo's colours to the copy's.
         exact: whether the copy's samples are the photo's wherever nothing was edited.
+        uneven: whether colours are off in most of the picture all the same, as by a vignette.
     """
 
     photo: Photo
     copy: Photo
     matrix: Matrix
-    drift: Drift
-    tone: Drift
+    drift: Drift | Inverse
+    tone: Drift | Grade
     exact: bool = False
+    uneven: bool = False
+
+    @property
+    def grade(self) -> Grade | None:
+        """What the copy's colours went through, where that is more than a drift."""
+        return self.tone if isinstance(self.tone, Grade) else None
 
     @property
     def grid(self) -> Size:
@@ -65,6 +81,17 @@ class Overlay:
         copy, covered = sampled(self.copy, self.matrix @ grid, box)
         # Of a photo without colours none can be edited.
         return photo, colour.greyed(copy) if colour.is_grey(self.photo.mode) else copy, covered
+
+    def compared(self, photo: Values, copy: Values) -> tuple[Values, Values]:
+        """A part of the photo and of the copy, so that they differ by the edit alone.
+
+        A graded copy is held against the photo graded alike, where that cuts off the same lights;
+        else the copy without its drift against the photo.
+        """
+        if self.grade is not None:
+            graded = np.clip(self.grade.undone(photo), 0, 255)
+            return graded, _sparing_cut_off(graded, copy)
+        return photo, corrected(self.drift, copy, photo)
 
     @property
     def foreseen(self) -> Foreseen:
@@ -96,14 +123,68 @@ def lay(
         return replace(over, exact=True)
     if not drift:
         return over
+    one, other, usable = _sampled(probes)
+    drifted = replace(over, drift=fit_drift(other, one), tone=fit_drift(one, other))
+    grade = fit_grade(one, other, usable)
+    if grade is None:
+        over = drifted
+    else:
+        graded = replace(over, drift=grade.inverse, tone=grade)
+        over = graded if _is_better(graded, drifted, (one, other, usable)) else drifted
+    return replace(over, uneven=_is_uneven(over, probes))
+
+
+def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
+    """Whether half of the squares are off in the mean, by what no change of colours explains."""
+    off = list[float]()
+    for one, other, usable in probes:
+        ours, theirs = over.compared(one, other)
+        cut = [side // _SQUARE * _SQUARE for side in usable.shape]
+        step = np.where(usable[..., None], ours - theirs, 0)[: cut[0], : cut[1]]
+        means = _squares(step, _SQUARE).mean(axis=(1, 3))
+        off += np.abs(means).max(axis=-1).ravel().tolist()
+    return bool(off) and float(np.median(off)) > _UNEVEN
+
+
+def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
+    """Colours of both, at the same places, and which channels of the copy are not cut off."""
     rng = np.random.Generator(np.random.Philox(0))
-    ours, theirs = list[Values](), list[Values]()
+    ours, theirs, whole = list[Values](), list[Values](), list[Bits]()
     for one, other, usable in probes:
         chosen = rng.permutation(np.flatnonzero(usable))[: _SAMPLES // len(probes)]
         ours.append(soft(one).reshape(-1, 3)[chosen])
         theirs.append(soft(other).reshape(-1, 3)[chosen])
-    one, other = np.concatenate(ours), np.concatenate(theirs)
-    return replace(over, drift=fit_drift(other, one), tone=fit_drift(one, other))
+        cut = ((other < _CLIPPED) | (other > 255 - _CLIPPED)).astype(np.uint8)
+        near = np.asarray(cv2.dilate(cut, np.ones((5, 5), np.uint8)))
+        whole.append(near.reshape(-1, 3)[chosen] == 0)
+    return np.concatenate(ours), np.concatenate(theirs), np.concatenate(whole)
+
+
+def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
+    """Whether a grade explains a copy clearly better than a drift, there or back.
+
+    Of a copy without noise no more than better is asked; of one whose colours are lost, which no
+    drift brings back, no more than as good.
+    """
+    one, other, usable = seen
+    alike = shades_alike(one)
+    (grade_there, grade_back), (drift_there, drift_back) = (
+        [
+            weighted_quantile(np.where(usable, np.abs(off), 0).max(axis=1), alike, 0.5)
+            for off in (over.tone.undone(one) - other, over.drift.undone(other) - one)
+        ]
+        for over in (graded, drifted)
+    )
+    if drift_there < _NOISELESS:
+        return not drifted.tone.nothing and grade_there < drift_there
+    if grade_there > _ALIKE * drift_there:
+        return False
+    lost = graded.grade is not None and graded.grade.lost
+    return (
+        lost
+        or grade_there < _CLEARLY * drift_there - _BARELY
+        or grade_back < _CLEARLY * drift_back - _BARELY
+    )
 
 
 def with_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
@@ -134,13 +215,24 @@ def lab(values: Values) -> Values:
     return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def corrected(drift: Drift, copy: Values, photo: Values) -> Values:
+def corrected(drift: Drift | Inverse, copy: Values, photo: Values) -> Values:
     """The copy without its drift; what was cut off at white or black may have been the photo's."""
     if drift.nothing:
         return copy
     out = drift.undone(copy)
     out = np.where(copy > 255 - _CLIPPED, np.maximum(out, photo), out)
     return np.where(copy < _CLIPPED, np.minimum(out, photo), out)
+
+
+def _sparing_cut_off(graded: Values, copy: Values) -> Values:
+    """The copy, nearer to the graded photo where both are cut off at white or black.
+
+    Other channels are not known as well there: programs cut off between their steps, too.
+    """
+    white = (graded > 255 - _CLIPPED) & (copy > 255 - _CLIPPED)
+    black = (graded < _CLIPPED) & (copy < _CLIPPED)
+    cut = (white | black).any(axis=-1, keepdims=True)
+    return copy - np.where(cut, np.clip(copy - graded, -_SPARED, _SPARED), np.float32(0))
 
 
 def _probe(over: Overlay, box: Box, changed: Coverage | None) -> tuple[Values, Values, Bits]:
@@ -171,6 +263,6 @@ def _is_exact(probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
     return textured > 0 and equal > _EQUAL * textured
 
 
-def _squares(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    height, width = values.shape
-    return values.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+def _squares(values: NDArray[Any], side: int = _BLOCK) -> NDArray[Any]:
+    height, width = values.shape[:2]
+    return values.reshape(height // side, side, width // side, side, *values.shape[2:])

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.overlay import Bits, Overlay, Values, corrected, lab, soft, spread, with_margin
+from editkit.photo.overlay import Bits, Overlay, Values, lab, soft, spread, with_margin
 from editkit.photo.warp import framed
 from editkit.types import Box
 
@@ -124,11 +124,11 @@ def looks_at(over: Overlay, box: Box) -> list[Looks]:
     """A box of the grid at each scale."""
     one, other, covered = over.pair(box)
     grid = over.matrix @ framed(over.grid, over.photo.size)
-    ours, theirs = soft(one), soft(other)
+    ours, theirs = over.compared(soft(one), soft(other))
     colours = lab(ours)
     detail = detail_of(colours)
-    off = colours - lab(corrected(over.drift, theirs, ours))
-    odd = lab(soft(over.foreseen.sampled(grid, box))) - lab(theirs)
+    off = colours - lab(theirs)
+    odd = lab(soft(over.foreseen.sampled(grid, box))) - lab(soft(other))
     return [
         Looks(*(Look(length_of(step, sigma, covered), detail, covered) for step in (off, odd)))
         for sigma in _COARSER

@@ -8,6 +8,9 @@ Prints a Markdown table, one row for each edit and journey.
 `--known` tells how well the area could be found by somebody who had the same copy without the edit,
 too: nothing to register, no drift, the same JPEG, and a threshold on the difference that is left.
 
+`--graded` grades the whole of each edited picture, too (`tests/support/grades.py`), and tells how
+well the area is found and what is found far from it.
+
 `--megapixels 24` measures time and memory instead, on one photo enlarged to that size.
 """
 
@@ -34,6 +37,7 @@ from editkit.photo.register import register
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from away import Journey, differing, iou
+from grades import GRADES, vignette
 
 Array = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
@@ -216,6 +220,67 @@ def table(folder: Path, limit: int, edits: list[str]) -> None:
             print(row(name, title, scores), flush=True)
 
 
+GRADED: Mapping[str, Journey] = {
+    "PNG": Journey(),
+    "JPEG 85": Journey(quality=85),
+    "0.6 of the size, JPEG 85": Journey(scale=0.6, quality=85),
+}
+_FAR = 17
+_ENOUGH = 0.3
+
+
+@dataclass(frozen=True)
+class Far:
+    """One graded edit brought home: the area's IoU, patches far from it, whether that was said."""
+
+    found: float
+    patches: int
+    said: bool
+
+
+def graded(photo: Array, edited: Array, where: Bits, grade: Any, journey: Journey) -> Far | None:
+    """None where the grade leaves less than a third of the edit visible."""
+    true = differing(grade(photo), grade(edited), where)
+    if true.sum() < _ENOUGH * where.sum():
+        return None
+    original, copy = read_photo(photo), read_photo(journey.file(grade(edited)))
+    try:
+        result = editkit.composite(original, copy, grow=0)
+    except editkit.MaskError:
+        return Far(0, 0, said=True)
+    assert result.mask is not None
+    area = result.mask > 0
+    near = cv2.dilate(where.astype(np.uint8), np.ones((_FAR, _FAR), np.uint8)) > 0
+    count, labels = cv2.connectedComponents(area.astype(np.uint8))
+    patches = count - len(np.unique(labels[near & area])) - 1
+    said = any("MASK" in note for note in result.report["notes"])
+    return Far(iou(area, true), patches, said=said)
+
+
+def print_graded(folder: Path, limit: int, edits: list[str]) -> None:
+    before = list(photos(folder, limit))
+    print("| grade | edit | " + " | ".join(GRADED) + " | far patches | without a note |")
+    print("| --- | --- |" + " ---: |" * 5)
+    for title, grade in {**GRADES, "vignette": vignette}.items():
+        for name in edits:
+            made = [EDITS[name](photo, other(before, k)) for k, photo in enumerate(before)]
+            pairs = list(zip(before, made, strict=True))
+            rows = [
+                [far for p, edit in pairs if (far := graded(p, *edit, grade, j))]
+                for j in GRADED.values()
+            ]
+            cells = [
+                f"{np.mean([far.found for far in row]):.3f} ({min(f.found for f in row):.3f})"
+                if row
+                else "-"
+                for row in rows
+            ]
+            every = [far for row in rows for far in row]
+            cells.append(str(sum(far.patches for far in every)))
+            cells.append(str(sum(far.patches for far in every if not far.said)))
+            print(f"| {title} | {name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def other(before: list[Array], number: int) -> Array:
     image = Image.fromarray(before[(number + 1) % len(before)])
     return np.asarray(image.resize(before[number].shape[1::-1], Image.Resampling.LANCZOS))
@@ -272,6 +337,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=6)
     parser.add_argument("--edits", nargs="+", choices=EDITS, default=list(EDITS))
     parser.add_argument("--known", action="store_true", help="what the area could be found with")
+    parser.add_argument("--graded", action="store_true", help="with all of each picture graded")
     parser.add_argument("--megapixels", type=float, help="write cost/: before, same, small")
     parser.add_argument("--brought", metavar="NAME", help="bring home one file of FOLDER")
     given = parser.parse_args()
@@ -279,6 +345,8 @@ def main() -> None:
         brought(given.folder, given.brought)
     elif given.megapixels is not None:
         cost(given.folder, given.megapixels)
+    elif given.graded:
+        print_graded(given.folder, given.limit, given.edits)
     elif given.known:
         print_known(given.folder, given.limit, given.edits)
     else:

@@ -74,6 +74,39 @@ def test_what_comes_home_is_what_was_edited() -> None:
     assert "resolution" not in " ".join(result.report["notes"])
 
 
+def painted_smooth(photo: Array) -> Array:
+    return np.where(disc(photo)[..., None], np.array([60, 90, 170], np.uint8), photo)
+
+
+def roughness(picture: Array) -> float:
+    """What varies from pixel to pixel, well inside of the disc."""
+    rows, columns = np.mgrid[70:131, 90:151]
+    values = picture[rows, columns].astype(float)
+    return float(np.abs(np.diff(values, axis=0)).mean())
+
+
+def test_what_was_drawn_smooth_comes_home_smooth() -> None:
+    """Texture around it is no grain that it lacks; grain is added where it is asked for."""
+    noise = np.random.default_rng(0).normal(0, 9, (*picture().shape[:2], 1))
+    before = np.clip(picture() + noise, 0, 255).astype(np.uint8)
+    came = Journey(cast=(1.06, 1, 0.95), quality=92).of(painted_smooth(before))
+    plain, grainy = editkit.composite(before, came), editkit.composite(before, came, grain=1.0)
+    assert plain.report["grain"] == 0
+    assert roughness(np.asarray(plain.image)) < roughness(came) + 0.3
+    assert roughness(np.asarray(grainy.image)) > 3 * roughness(came) + 1
+
+
+def test_what_a_mask_cuts_out_of_an_edit_keeps_the_edits_colours() -> None:
+    """Around such a mask the pictures differ by the edit, and not by a cast to be matched."""
+    before = picture()
+    wanted = painted_smooth(before)
+    came = Journey(cast=(1.06, 1, 0.95), quality=92).of(wanted)
+    result = editkit.composite(before, came, "ellipse:120,100,30,30")
+    assert result.mask is not None
+    off = np.asarray(result.image).astype(float) - wanted
+    assert np.abs(off[result.mask > 0]).mean(axis=0).max() < 8
+
+
 def test_an_exact_copy_gives_its_own_samples() -> None:
     before = picture()
     wanted = edited(before)

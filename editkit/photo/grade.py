@@ -1,0 +1,345 @@
+"""The grade that a whole picture went through: curves, a mix of the channels, curves again.
+
+Brightness, contrast, gamma, white balance, saturation, sepia and what a filter makes of them are a
+monotone curve for each channel, a 3x3 matrix, and a curve again. It is found where nothing else
+changed, from the photo to its copy: in this direction even a grade that cuts off lights or takes
+the colours away is a plain function, so that what it did can be told from what was edited. Its
+inverse brings colours back, as far as the grade left them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+
+Values = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+
+_LOW, _HIGH = -0.2, 1.2
+"""Where curves are known, in units of 255: a matrix takes colours beyond black and white."""
+
+_INNER = np.array(
+    [-0.1, 0.0, 0.04, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.775, 0.85, 0.9, 0.95, 1.0, 1.1]
+)
+_KNOTS = np.concatenate([np.full(4, _LOW), _INNER, np.full(4, _HIGH)])
+_COUNT = len(_KNOTS) - 4
+_PLAIN = np.array([_KNOTS[k + 1 : k + 4].mean() for k in range(_COUNT)])
+"""The coefficients of the curve that changes nothing."""
+
+_TABLE = np.linspace(_LOW, _HIGH, 4097)
+_STEEPEST = 1e-3
+_SHADE = 16
+_WIDE = 80 / 255
+_NARROW = 1.5 / 255
+_CUT = 4.685
+_GAINS, _MIXES, _CURVES = 6, 8, 16
+_SMOOTH = 1e-5
+_RIDGE = 1e-5
+_MIXED = 1e-5
+_DAMPED = 1e-4
+_SETTLED = 0.003
+_SAMPLES = 12_000
+_FEWEST = 500
+_EVENLY = 1 / 255
+_LOST = 0.08
+_NOISE = 1.5 / 255
+
+
+@dataclass(frozen=True, eq=False)
+class Grade:
+    """Colours of a photo to those of its copy.
+
+    Attributes:
+        first: (3, N), coefficients of the curves of red, green and blue.
+        mix: (3, 3), of what the curves give.
+        last: (3, N), coefficients of the curves after it.
+        spread: (3, 3), the covariance of the photo's colours after the first curves.
+        middle: (3,), their mean.
+    """
+
+    first: Numbers
+    mix: Numbers
+    last: Numbers
+    spread: Numbers
+    middle: Numbers
+
+    @property
+    def nothing(self) -> bool:
+        """Never: a grade that changes nothing is no grade."""
+        return False
+
+    @property
+    def lost(self) -> bool:
+        """Whether colours cannot be brought back, as in black and white."""
+        sizes = np.linalg.svd(self.mix, compute_uv=False)
+        return bool(sizes[2] < _LOST * sizes[0])
+
+    def step(self, values: Values) -> Values:
+        """What the grade adds to colours of the photo."""
+        return self.undone(values) - values
+
+    def undone(self, values: Values) -> Values:
+        """Colours of the photo as they are in the copy, where they may be cut off."""
+        first, last = self._tables
+        mixed = _looked_up(values / np.float32(255), first) @ self.mix.T.astype(np.float32)
+        return np.float32(255) * _looked_up(mixed, last)
+
+    @property
+    def inverse(self) -> "Inverse":
+        """Colours of the copy to those of the photo."""
+        return Inverse(self)
+
+    @cached_property
+    def _tables(self) -> tuple[Values, Values]:
+        return _tables(self.first).astype(np.float32), _tables(self.last).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Inverse:
+    """Colours of a copy to those of its photo.
+
+    Attributes:
+        grade: that the copy went through.
+    """
+
+    grade: Grade
+
+    @property
+    def nothing(self) -> bool:
+        """See `Grade`."""
+        return self.grade.nothing
+
+    def step(self, values: Values) -> Values:
+        """What is to be added to colours of the copy."""
+        return self.undone(values) - values
+
+    def undone(self, values: Values) -> Values:
+        """Colours of the copy as they would be in the photo.
+
+        Where the grade left no colours, those that the photo has in the mean where it is as light.
+        """
+        grade = self.grade
+        first, last = _tables(grade.first), _tables(grade.last)
+        mixed = _looked_down(values / np.float32(255), last)
+        own = (mixed - grade.mix @ grade.middle) @ self._back.T + grade.middle
+        return (255 * _looked_down(own, first)).astype(np.float32)
+
+    @cached_property
+    def _back(self) -> Numbers:
+        grade = self.grade
+        if not grade.lost:
+            return np.asarray(np.linalg.inv(grade.mix), np.float64)
+        seen = grade.spread @ grade.mix.T
+        return seen @ np.linalg.inv(grade.mix @ seen + _NOISE**2 * np.eye(3))
+
+
+def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade | None:
+    """The grade between colours of a photo and those of its copy, some of which are outliers.
+
+    Least squares by Tukey's biweight, first of gains, then of a matrix, then of everything; each
+    shade of the photo counts alike, however much of the photo has it. So up to about two fifths of
+    the shades may have changed for another reason.
+
+    Args:
+        photo: (N, 3).
+        copy: (N, 3), at the same places.
+        usable: (N, 3), where a channel of the copy is not cut off.
+
+    Returns:
+        None where there is too little to tell it from.
+    """
+    step = max(1, len(photo) // _SAMPLES)
+    photo, copy, usable = photo[::step], copy[::step], usable[::step]
+    if len(photo) < _FEWEST or usable.sum(axis=0).min() < _FEWEST:
+        return None
+    ours, theirs = (np.asarray(values, np.float64) / 255 for values in (photo, copy))
+    fit = _Fit(ours, theirs, usable, shades_alike(photo))
+    off = ours - theirs
+    weights = fit.weights(off - np.median(off, axis=0), _WIDE)
+    mix = np.eye(3, 4)
+    for number in range(_GAINS + _MIXES):
+        mix = fit.mixed(weights, gains=number < _GAINS)
+        off = fit.apart(ours @ mix[:, :3].T + mix[:, 3])
+        weights = fit.weights(off, _WIDE * 0.6 ** (number + 1))
+    return _bent(fit, mix, weights)
+
+
+def _bent(fit: "_Fit", mix: Numbers, weights: Numbers) -> Grade:
+    """What fits better than a matrix: with curves before it and after it."""
+    first = np.tile(_PLAIN, (3, 1))
+    state, damped = (first, mix[:, :3], first + mix[:, 3:]), _DAMPED
+    for _ in range(_CURVES):
+        tried = fit.improved(state, weights, damped)
+        gained = 1 - fit.cost(tried, weights) / max(fit.cost(state, weights), 1e-12)
+        damped *= 10 if gained < 0 else 0.3
+        if gained >= 0:
+            state = tried
+            weights = fit.weights(fit.off(state), _NARROW)
+        if 0 <= gained < _SETTLED:
+            break
+    shown = _curved(state[0], fit.photo)
+    sure = np.maximum(weights.max(axis=1), 1e-9)
+    return Grade(*state, np.cov(shown.T, aweights=sure), np.average(shown, axis=0, weights=sure))
+
+
+def shades_alike(photo: Values) -> Numbers:
+    """(N,), weights by which each shade counts nearly alike, however many pixels have it."""
+    cells = np.clip(photo // _SHADE, 0, 255 // _SHADE).astype(np.int64) @ (1, 64, 4096)
+    _, place, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    return 1 / np.sqrt(counts[place.ravel()])
+
+
+State = tuple[Numbers, Numbers, Numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Colours in [0, 1], which of the copy's count, and how much each pixel does.
+
+    Where the copy is evenly black or white, a grade counts as wrong only where it would not have
+    cut it off there.
+    """
+
+    photo: Numbers
+    copy: Numbers
+    usable: NDArray[np.bool_]
+    alike: Numbers
+
+    def weights(self, off: Numbers, least: float) -> Numbers:
+        """(N, 3), nothing for what is far off and for what cannot be told."""
+        known = self.usable | (self._cut_off & (off != 0))
+        count = known.sum(axis=1)
+        held = np.where(known, off, 0)
+        far = np.sqrt((held**2).sum(axis=1) * 3 / np.maximum(count, 1))
+        told = self.usable.any(axis=1)
+        usual = weighted_quantile(far[told], self.alike[told], 0.4)
+        cut = max(_CUT * max(1.2 * usual, _NARROW), least)
+        own = np.clip(1 - (far / cut) ** 2, 0, None) ** 2 * self.alike
+        return np.where(known, own[:, None], 0)
+
+    def apart(self, graded: Numbers) -> Numbers:
+        """(N, 3), what graded colours are off by."""
+        off = graded - self.copy
+        beyond = np.where(self.copy < 0.5, off < 0, off > 0)
+        return np.where(self._cut_off & beyond, 0, off)
+
+    @cached_property
+    def _cut_off(self) -> NDArray[np.bool_]:
+        return (self.copy < _EVENLY) | (self.copy > 1 - _EVENLY)
+
+    def mixed(self, weights: Numbers, *, gains: bool) -> Numbers:
+        """(3, 4), a matrix and what is added to what it gives; or gains alone."""
+        known = np.column_stack([self.photo, np.ones(len(self.photo))])
+        out = np.eye(3, 4)
+        for channel in range(3):
+            chosen = np.array([channel, 3] if gains else range(4))
+            own = known[:, chosen]
+            weighted = own * weights[:, channel, None]
+            ridge = _MIXED * weights[:, channel].sum() * np.eye(len(chosen))
+            wanted = weighted.T @ (self.copy[:, channel] - own @ out[channel, chosen])
+            out[channel, chosen] += np.linalg.solve(weighted.T @ own + ridge, wanted)
+        return out
+
+    def off(self, state: State) -> Numbers:
+        """(N, 3), what a grade is off by."""
+        first, mix, last = state
+        return self.apart(_curved(last, _curved(first, self.photo) @ mix.T))
+
+    def cost(self, state: State, weights: Numbers) -> float:
+        """What is minimized by `improved`."""
+        bends = [np.diff(curves - _PLAIN, 2, axis=1) for curves in (state[0], state[2])]
+        total = weights.sum()
+        plain = sum(float(((curves - _PLAIN) ** 2).sum()) for curves in (state[0], state[2]))
+        bent = sum(float((bend**2).sum()) for bend in bends)
+        off = float((weights * self.off(state) ** 2).sum())
+        return off + total * (_SMOOTH * bent + _RIDGE * plain)
+
+    def improved(self, state: State, weights: Numbers, damped: float) -> State:
+        """One step of Levenberg and Marquardt, with curves that rise and are kept smooth."""
+        first, mix, last = state
+        bases = [_basis(self.photo[:, k]) for k in range(3)]
+        shown = np.column_stack([base @ own for base, own in zip(bases, first, strict=True)])
+        size, total = 6 * _COUNT + 9, weights.sum()
+        left, right = np.zeros((size, size)), np.zeros(size)
+        off = self.off(state)
+        for channel in range(3):
+            mixed = shown @ mix[channel]
+            base, slope = _basis(mixed), _steepness(mixed) @ last[channel]
+            parts = [slope[:, None] * mix[channel, k] * bases[k] for k in range(3)]
+            columns = np.column_stack([*parts, base, slope[:, None] * shown])
+            own = np.r_[: 3 * _COUNT, _place(3 + channel), 6 * _COUNT + 3 * channel + np.arange(3)]
+            weighted = columns * weights[:, channel, None]
+            left[np.ix_(own, own)] += weighted.T @ columns
+            right[own] -= weighted.T @ off[:, channel]
+        held = total * (_SMOOTH * _BEND.T @ _BEND + _RIDGE * np.eye(_COUNT))
+        for number, curve in enumerate((*first, *last)):
+            place = slice(number * _COUNT, (number + 1) * _COUNT)
+            left[place, place] += held
+            right[place] -= held @ (curve - _PLAIN)
+        step = np.linalg.solve(left + damped * total * np.eye(size), right)
+        before, after = step[: 6 * _COUNT].reshape(2, 3, _COUNT)
+        turned = mix + step[6 * _COUNT :].reshape(3, 3)
+        return _rising(first + before), turned, _rising(last + after)
+
+
+def _place(number: int) -> NDArray[np.int64]:
+    return np.arange(number * _COUNT, (number + 1) * _COUNT)
+
+
+def _rising(curves: Numbers) -> Numbers:
+    """Coefficients of which each is a little larger than the one before."""
+    slack = _STEEPEST * _PLAIN
+    return np.maximum.accumulate(curves - slack, axis=1) + slack
+
+
+_PIECES = BSpline(_KNOTS, np.eye(_COUNT), 3)
+_BASES: Numbers = _PIECES(_TABLE)
+_STEEPNESSES: Numbers = _PIECES.derivative()(_TABLE)
+_BEND = np.diff(np.eye(_COUNT), 2, axis=0)
+
+
+def _basis(values: Numbers) -> Numbers:
+    """(N, the coefficients), what each gives at each of the values."""
+    return _BASES[_row(values)]
+
+
+def _steepness(values: Numbers) -> Numbers:
+    return _STEEPNESSES[_row(values)]
+
+
+def _row(values: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+    last = len(_TABLE) - 1
+    place = (values - np.float32(_LOW)) * np.float32(last / (_HIGH - _LOW))
+    return np.rint(np.clip(place, 0, last)).astype(np.int32)
+
+
+def _curved(curves: Numbers, values: Numbers) -> Numbers:
+    """(N, 3), each channel through its own curve."""
+    return np.column_stack([_basis(values[:, k]) @ curves[k] for k in range(3)])
+
+
+def _tables(curves: Numbers) -> Numbers:
+    return (_BASES @ curves.T).T
+
+
+def _looked_up(values: Values, tables: Values) -> Values:
+    """Curves of a picture, to a twentieth of a level."""
+    out = np.empty_like(values)
+    for channel, table in enumerate(tables):
+        out[..., channel] = table[_row(values[..., channel])]
+    return out
+
+
+def _looked_down(values: NDArray[np.floating[Any]], tables: Numbers) -> Numbers:
+    own = [np.interp(values[..., k], tables[k], _TABLE) for k in range(3)]
+    return np.stack(own, axis=-1)
+
+
+def weighted_quantile(values: NDArray[np.floating[Any]], weights: Numbers, share: float) -> float:
+    """The value that a share of all weight is not above."""
+    order = np.argsort(values)
+    summed = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(summed, share * summed[-1])])
