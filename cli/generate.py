@@ -45,4 +45,4 @@ class SizeType(click.ParamType["Size"]):
 @edit_options
 def generate(prompt: str, **options: Any) -> None:  # noqa: ANN401
     """Paint a picture from PROMPT alone."""
-    Job.take(options).run("Generate", prompt, options)
+    Job.take(options).run("Generate", prompt, options, size=options["size"])

@@ -39,16 +39,16 @@ def outpaint(
     """
     job = Job.take(options)
     photo = read_source(image, frame)
-    check_outpaint(photo.size, options)
-    job.run("Outpaint", prompt, options, (photo,), image)
+    size = check_outpaint(photo.size, options)
+    job.run("Outpaint", prompt, options, (photo,), image, size=size)
 
 
-def check_outpaint(size: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - a Size
-    """Finds what is wrong with a frame before a model is loaded."""
+def check_outpaint(size: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - Sizes
+    """The size of the frame; finds what is wrong with it before a model is loaded."""
     from editkit.photo.frame import plan_frame
 
     if options["composite"] is not None:
         raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")
     sides = (options["left"], options["right"], options["top"], options["bottom"])
     named = {name: options[name] for name in ("size", "aspect", "anchor")}
-    plan_frame(size, sides=sides, **named)
+    return plan_frame(size, sides=sides, **named).size

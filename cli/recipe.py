@@ -147,7 +147,7 @@ def apply(
     near = Near()
     with near.telling():
         photo = read_source(near.task(_task(found, image, 0, image)).source, found.frame)
-        targets = job.targets(image, photo)
+        targets = job.targets(image, photo, job.saving())
         _apply(found, job, image, photo, list(targets.values()), near)
 
 
@@ -158,11 +158,8 @@ def _apply(
     from editkit.batch.tasks import Setup
     from editkit.batch.work import Bench, Prepared, over_limit
     from editkit.masks.evaluate import reading_of
-    from editkit.ops.output import Saving
-    from editkit.photo.signing import Signer
 
-    signer = Signer(*map(Path, found.sign)) if found.sign else None
-    saving = Saving(found.jpeg, found.provenance, found.strict, found.max_seam, signer)
+    saving = job.saving()
     bench = Bench(Setup.of(found))
     for variant, target in enumerate(targets):
         given = _task(found, image, variant, target)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from editkit.ops.output import Saving
     from editkit.ops.result import Result
     from editkit.photo.files import Photo
-    from editkit.photo.signing import Signer
+    from editkit.types import Size
 
 STDIO = "-"
 MaskText = str | bytes
@@ -63,20 +63,35 @@ class Job:
         """The job's options, taken out of all that a command was given."""
         return cls(**{f.name: options.pop(f.name) for f in fields(cls) if f.name in options})
 
-    def targets(self, source: str | None, photo: "Photo | None") -> Mapping[int, str]:
+    def targets(
+        self,
+        source: str | None,
+        photo: "Photo | None",
+        saving: "Saving",
+        size: "Size | None" = None,
+    ) -> Mapping[int, str]:
         """Where each seed's picture goes, checked to be writable.
+
+        Args:
+            source: what the photo was given as.
+            photo: the photo, if there is one.
+            saving: how the picture is going to be written.
+            size: the picture's size, where it is known and not the photo's.
 
         Raises:
             InputError: a target exists, or cannot be written.
         """
         from editkit.batch.remote import Url, check_here, place_of
-        from editkit.photo.files import check_target, format_of
+        from editkit.ops.output import check_saving
+        from editkit.photo.files import check_place, format_of
 
         whole = _default_output(source) if self.output is None else self.output
         if whole == STDIO:
             self._check_stdout()
+            check_saving(photo, _kind_of(photo), saving, size)
             return {self.seed: STDIO}
-        format_of(Path(place_of(whole).name))  # what has a suffix has a name, too
+        # What has a suffix has a name, too.
+        check_saving(photo, format_of(Path(place_of(whole).name)), saving, size)
         if self.offline:
             check_here([whole])
         if self.seed + self.num > _SEEDS:
@@ -87,7 +102,7 @@ class Job:
             if isinstance(target, Url):
                 target.check_free(force=self.force)
             else:
-                check_target(photo, target, force=self.force)
+                check_place(photo, target, force=self.force)
         return named
 
     def _check_stdout(self) -> None:
@@ -108,6 +123,7 @@ class Job:
         inputs: "Sequence[Photo | Reading]" = (),
         source: str | None = None,
         mask: MaskText | None = None,
+        size: "Size | None" = None,
     ) -> None:
         """Applies an edit to its inputs, for each seed, and writes what comes out.
 
@@ -118,9 +134,10 @@ class Job:
             inputs: what it is applied to: nothing, a photo, or a photo and its mask.
             source: what the photo was given as.
             mask: what the mask was given as.
+            size: the picture's size, where it is known and not the photo's.
         """
-        signer = self._signer()
-        targets = self.targets(source, cast("Photo", inputs[0]) if inputs else None)
+        saving = self.saving()
+        targets = self.targets(source, cast("Photo", inputs[0]) if inputs else None, saving, size)
         if self.offline:
             forbid_network()
         from editkit.models.registry import load_model
@@ -131,7 +148,7 @@ class Job:
             made = getattr(editkit, edit)(prompt, seed=seed, **options)
             return made(model, *inputs, progress=progress)
 
-        self._write_all(make, targets, signer, mask)
+        self._write_all(make, targets, saving, mask)
 
     def fill(
         self,
@@ -146,23 +163,22 @@ class Job:
 
         if self.num > 1 and not varies(method):
             raise InputError(f"-n {self.num}: {method} gives the same picture for every seed")
-        signer = self._signer()
-        targets = self.targets(source, pair[0])
+        saving = self.saving()
+        targets = self.targets(source, pair[0], saving)
 
         def make(seed: int, progress: "Progress | None") -> "Result":
             return Fill(method, seed, **options)(*pair, progress=progress)
 
-        self._write_all(make, targets, signer, mask)
+        self._write_all(make, targets, saving, mask)
 
     def _write_all(
         self,
         make: "Callable[[int, Progress | None], Result]",
         targets: Mapping[int, str],
-        signer: "Signer | None",
+        saving: "Saving",
         mask: MaskText | None,
     ) -> None:
         """Makes the picture of each seed, and writes it."""
-        saving = self._saving(signer)
         for seed, target in targets.items():
             with self._progress() as progress:
                 result = make(seed, progress)
@@ -183,9 +199,8 @@ class Job:
             source: what the photo was given as.
             mask: what the mask was given as.
         """
-        signer = self._signer()
-        ((_, target),) = self.targets(source, photo).items()
-        saving = self._saving(signer)
+        saving = self.saving()
+        ((_, target),) = self.targets(source, photo, saving).items()
         result = _named(edit(), mask)
         self.deliver(result, target, saving)
         return result
@@ -204,16 +219,15 @@ class Job:
         evidence = _write(result, target, saving, force=self.force, seen_from=seen_from)
         self._tell(result, target, evidence)
 
-    def _signer(self) -> "Signer | None":
-        if self.sign is None:
-            return None
-        from editkit.photo.signing import Signer
-
-        return Signer(*map(Path, self.sign))
-
-    def _saving(self, signer: "Signer | None") -> "Saving":
+    def saving(self) -> "Saving":
+        """How pictures are written."""
         from editkit.ops.output import Saving
 
+        signer = None
+        if self.sign is not None:
+            from editkit.photo.signing import Signer
+
+            signer = Signer(*map(Path, self.sign))
         return Saving(self.jpeg, self.provenance, self.strict, self.max_seam, signer)
 
     @contextmanager
@@ -373,12 +387,20 @@ def _named(result: "Result", mask: MaskText | None) -> "Result":
     return replace(result, record={**result.record, "mask": told})
 
 
+def _kind_of(photo: "Photo | None") -> str:
+    """The format in which a photo goes to standard output: its own, or PNG."""
+    from editkit.photo.files import FORMATS
+
+    known = photo is not None and photo.format in FORMATS.values()
+    return str(photo.format) if photo is not None and known else "PNG"
+
+
 def _write(
     result: "Result", target: str, saving: "Saving", *, force: bool, seen_from: Path | None
 ) -> Mapping[str, Any]:
     """Writes the picture; what reading it again shows."""
     from editkit.batch.remote import place_of, write_place
-    from editkit.photo.files import FORMATS, format_of
+    from editkit.photo.files import format_of
 
     if target != STDIO:
         path = place_of(target)
@@ -388,9 +410,8 @@ def _write(
             encoded = result.encoded(format_of(Path(path.name)), saving, seen_from or folder)
         write_place(encoded.data, path, force=force, photo=result.photo)
         return encoded.evidence
-    given = result.photo.format or "PNG"
     with hushed():
-        encoded = result.encoded(given if given in FORMATS.values() else "PNG", saving)
+        encoded = result.encoded(_kind_of(result.photo), saving)
     try:
         sys.stdout.buffer.write(encoded.data)
         sys.stdout.buffer.flush()

@@ -147,6 +147,7 @@ class Bench:
             check_answers(file)
         with self._files:
             photo = read_photo(near.source, frame=self.setup.frame)
+            self._check_saving(task, photo)
             first = near.masks[0] if near.masks else near.steps[0].mask
             coverage = None if first is None else self._coverage(first, photo)
         self._largest = max(self._largest, photo.size.area)
@@ -257,6 +258,11 @@ class Bench:
     def done(self, outcome: Outcome) -> Outcome:
         """What came of a task of which nothing is needed any more."""
         return self._near.done(outcome)
+
+    def _check_saving(self, task: Task, photo: Photo) -> None:
+        from editkit.ops.output import check_saving
+
+        check_saving(photo, format_of(Path(place_of(task.output).name)), self._saving)
 
     @cached_property
     def _saving(self) -> Any:  # noqa: ANN401

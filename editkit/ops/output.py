@@ -17,12 +17,13 @@ from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
     as_stored,
+    check_encoding,
     encode_photo,
     format_name,
     is_lossy,
     read_photo,
 )
-from editkit.types import Report
+from editkit.types import Report, Size
 
 if TYPE_CHECKING:
     from editkit.ops.result import Result
@@ -52,6 +53,8 @@ class Saving:
     def __post_init__(self) -> None:
         if self.jpeg not in JPEG_MODES:
             raise InputError(f"jpeg is {self.jpeg!r}; give one of {', '.join(JPEG_MODES)}")
+        if self.provenance:
+            _time()
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,35 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
     return Encoded(data, evidence)
 
 
+def check_saving(
+    photo: Photo | None, format_: str, saving: Saving, size: Size | None = None
+) -> None:
+    """Finds before the work what would keep an edit of the photo from being encoded.
+
+    Args:
+        photo: what is going to be edited, if there is anything.
+        format_: Pillow's name of a format, or a suffix.
+        saving: how it is going to be written.
+        size: of the edited photo, where it is another one.
+
+    Raises:
+        ImageError: the format cannot hold it, or `saving` asks for what cannot be done.
+        InputError: the format cannot be signed.
+    """
+    check_encoding(photo, format_, size)
+    name = format_name(format_)
+    if saving.jpeg == "lossless" and name == "JPEG" and photo is not None:
+        reason = _obstacle_in(photo)
+        if reason is not None:
+            raise _not_lossless(reason)
+    if saving.signer is not None:
+        saving.signer.check_format(name)
+
+
+def _not_lossless(reason: str) -> ImageError:
+    return ImageError(f"--jpeg lossless cannot be done: {reason}")
+
+
 def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
     """The photo with its provenance in its XMP."""
     if result.record is None:
@@ -99,8 +131,9 @@ def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
         "parameters": _done(record),
     }
     # A time of day would make no two files the same; whoever wants one sets it for the build.
-    if "SOURCE_DATE_EPOCH" in os.environ:
-        event["when"] = _when(os.environ["SOURCE_DATE_EPOCH"])
+    when = _time()
+    if when is not None:
+        event["when"] = when
     packet = xmp.stamped(
         result.photo.carried.get("xmp"),
         source=result.source_type,
@@ -120,9 +153,17 @@ def _done(record: Mapping[str, Any]) -> str:
     return f"{record['edit']} by the model {record['model']}"
 
 
-def _when(epoch: str) -> str:
+def _time() -> str | None:
+    """The time of day that the build gives, if it does.
+
+    Raises:
+        InputError: it is none.
+    """
     from datetime import UTC, datetime
 
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return None
     try:
         return datetime.fromtimestamp(int(epoch), UTC).isoformat()
     except (ValueError, OverflowError, OSError) as error:
@@ -144,7 +185,7 @@ def _spliced(
         except ImageError as error:
             reason = str(error)
     if saving.jpeg == "lossless":
-        raise ImageError(f"--jpeg lossless cannot be done: {reason}")
+        raise _not_lossless(reason)
     return None, None, reason
 
 
@@ -157,6 +198,13 @@ def _obstacle(result: "Result") -> str | None:
         return "the whole picture was edited"
     if original.samples.shape != result.photo.samples.shape:
         return "the size changed"
+    return _obstacle_in(original)
+
+
+def _obstacle_in(original: Photo) -> str | None:
+    """The same, as far as the original alone shows it."""
+    if "jpeg" not in original.carried:
+        return "the original is no JPEG"
     if original.mode == "CMYK":
         return "CMYK blocks are not kept"
     if jpeg.is_arithmetic(original.carried["jpeg"]):

@@ -1,5 +1,6 @@
 """Each container's own way in and out: what Pillow does not read, and what it would not keep."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any
@@ -102,7 +103,7 @@ def _raw_tiff(
     return carried | {"tiff": {**layout, "tags": tuple(kept)}}, notes
 
 
-def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
+def own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str, bytes]:
     """EXIF and XMP as Pillow's `info` has them, where Pillow reads these in part only."""
     at = stream.tell()
     stream.seek(0)
@@ -112,6 +113,8 @@ def own_blocks(stream: Stream, format_: str | None) -> dict[str, bytes]:
         found = {"exif": app1.exif_of(joined), "xmp": app1.xmp_of(joined)}
     elif format_ == "PNG":
         found = {"xmp": png.xmp_of(png.chunks_of(stream)[0])}
+    elif format_ == "TIFF":
+        found = {"exif": tiff.exif_of(stream, frame) or None}
     stream.seek(at)
     return {name: block for name, block in found.items() if block is not None}
 
@@ -172,7 +175,9 @@ def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str)
     options = metadata.save_options(carried, format_)
     if format_ == "AVIF" and mode == "L":
         options["subsampling"] = "4:0:0"
-    colour.image_of(samples, mode).save(out, format_, **options)
+    # Pillow looks at what it is given, and warns of what is damaged in it.
+    with warnings.catch_warnings(action="ignore"):
+        colour.image_of(samples, mode).save(out, format_, **options)
     if format_ == "AVIF" and "cicp" in carried:
         return boxes.with_cicp(out.getvalue(), carried["cicp"])
     if format_ == "JPEG":

@@ -17,6 +17,8 @@ from editkit.photo.reading import (
 )
 from editkit.photo.writing import (
     FORMATS,
+    check_encoding,
+    check_place,
     check_target,
     encode_photo,
     format_name,
@@ -34,6 +36,8 @@ __all__ = [
     "TensorLike",
     "array_of",
     "as_stored",
+    "check_encoding",
+    "check_place",
     "check_target",
     "encode_photo",
     "format_name",

@@ -267,11 +267,12 @@ def _from_tiff(file: directories.File, name: str, max_pixels: int, frame: int | 
         width, height = directories.size_of(file, entries)
         _check_size(Size(height, width), name, max_pixels)
         kind = kinds.kind_of(file, entries)
+        own = containers.own_blocks(file.stream, "TIFF", number)
         if kind.pillow and (image := _by_pillow(file.stream, number)) is not None:
             with image:
-                photo = _as_pillow_reads(image, name, max_pixels)
+                photo = _as_pillow_reads(image, name, max_pixels, own)
         else:
-            photo = _by_tifffile(file, number, entries, kind)
+            photo = _by_tifffile(file, number, entries, kind, own)
         photo = _from_container(photo, file.stream, number)
     return _noted(photo, [*kind.notes, *_said(heard)])
 
@@ -288,9 +289,14 @@ def _by_pillow(stream: Stream, number: int) -> Image.Image | None:
 
 
 def _by_tifffile(
-    file: directories.File, number: int, entries: Mapping[int, directories.Entry], kind: kinds.Kind
+    file: directories.File,
+    number: int,
+    entries: Mapping[int, directories.Entry],
+    kind: kinds.Kind,
+    own: Mapping[str, Any],
 ) -> Photo:
     with Image.open(directories.described(file, entries), formats=["TIFF"]) as image:
+        image.info.update(own)
         carried, lost = metadata.carried_from(image)
         area = image.width * image.height
     stored = tiff.samples_of(file.stream, number, area)

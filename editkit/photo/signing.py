@@ -43,6 +43,14 @@ class Signer:
                 raise InputError(f"{file} is not a file; give --sign a PEM file")
         self._algorithm()
 
+    def check_format(self, name: str) -> None:
+        """Finds a format, by Pillow's name, that is not signed.
+
+        Raises:
+            InputError: it is not.
+        """
+        _type_named(name)
+
     def signed(self, data: bytes, result: "Result", folder: Path | None = None) -> bytes:
         """The file with a manifest: what was done, by what, and the original it was done to.
 
@@ -149,6 +157,10 @@ def _type_of(data: bytes) -> str:
 
     with Image.open(BytesIO(data)) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
+    return _type_named(kind)
+
+
+def _type_named(kind: str) -> str:
     if kind not in _TYPES:
         raise InputError(f"{kind} files are not signed; write one of {', '.join(_TYPES)}")
     return _TYPES[kind]

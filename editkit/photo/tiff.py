@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
 
+from editkit.photo import transfer
 from editkit.photo.directories import chain_of, opened
 from editkit.photo.kinds import OfAnotherKind
 from editkit.types import Stream
@@ -23,6 +23,7 @@ _LAYOUT = frozenset(
     | {515, 517, 518, 519, 520, 521, 529, 530, 531}
 )
 _EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA = 34665, 34853, 40965, 700, 34675, 52545
+_WRITTEN, _IPTC = (_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA), 33723
 _PHOTOSHOP, _ORIENTATION, _UNIT, _FORMAT = 34377, 274, 296, 339
 _STAND_IN = 340
 _UNITS = range(1, 6)
@@ -134,16 +135,23 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     import tifffile
 
     layout = carried.get("tiff", {})
-    directories = _directories(carried.get("exif"))
-    tags = [*layout.get("tags", ()), *directories.pop("plain", [])]
+    written_as, tree = transfer.tree_of(carried.get("exif"))
+    # Of a new file the order is that of its EXIF data, so that maker notes fit.
+    layout = {"byteorder": written_as, **layout}
+    order, big = layout["byteorder"], _is_big(samples, layout)
+    tree = {key: transfer.swapped(tags, written_as, order) for key, tags in tree.items()}
     known = {tag[0] for tag in layout.get("tags", ())}
-    tags = [tag for k, tag in enumerate(tags) if tag[0] not in known or k < len(known)]
+    plain = [tag for tag in tree.pop(transfer.FIRST, ()) if _is_new(tag.code, known)]
+    tags: list[Any] = [
+        *layout.get("tags", ()),
+        *((t.code, t.kind, t.number, t.data, True) for t in plain),
+    ]
     if "xmp" in carried:
         tags.append((_XMP, 1, len(carried["xmp"]), carried["xmp"], True))
     if "iptc" in carried and not known & {33723, _PHOTOSHOP}:
         tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
     # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
-    tags += [(code - 1, 4, 1, 0, True) for code in directories]
+    tags += [(code - 1, 16 if big else 4, 1, 0, True) for code in (_EXIF, _GPS) if tree.get(code)]
     # Nor does it say that samples are without a sign, which is the rule.
     tags = [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
     out, options = BytesIO(), _options(samples, layout, carried)
@@ -162,8 +170,8 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
             extratags=tags,
             **options,
         )
-        _amend(out, unit, layout.get("byteorder", "<"))
-        return _with_directories(out, directories, layout.get("byteorder", "<"))
+        _amend(out, unit, order)
+        return _with_directories(out, tree, order, big=big)
 
 
 def _photometric(mode: str, layout: dict[str, Any]) -> str:
@@ -192,7 +200,7 @@ def _options(
 ) -> dict[str, Any]:
     options: dict[str, Any] = {
         "byteorder": layout.get("byteorder", "<"),
-        "bigtiff": layout.get("bigtiff", False) or samples.nbytes > 4 * 10**9,
+        "bigtiff": _is_big(samples, layout),
         "compression": None if layout.get("compression") == "none" else layout.get("compression"),
     }
     if samples.ndim == 3:
@@ -222,29 +230,20 @@ def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
     if tag.code == _FORMAT:
         values = np.atleast_1d(tag.value).tolist()
         return {int(value) for value in values} == {1}
-    return tag.code not in _LAYOUT and tag.code not in (_EXIF, _GPS, _INTEROP, _XMP, _ICC, _C2PA)
+    return tag.code not in _LAYOUT and tag.code not in _WRITTEN
 
 
-def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
-    value = tag.value
-    # An array would be written in the order of bytes that this machine has.
-    value = tuple(value.ravel().tolist()) if isinstance(value, np.ndarray) else value
-    return (tag.code, int(tag.dtype), tag.count, value, True)
+def _raw(tag: Any) -> tuple[int, int, int, bytes, bool]:  # noqa: ANN401 - tifffile's own
+    """The tag with its bytes as they lie in the file, in whatever letters its texts are."""
+    file = tag.parent.filehandle
+    file.seek(tag.valueoffset)
+    data = file.read(tag.valuebytecount)
+    size = max(1, tag.valuebytecount // max(1, tag.count))
+    return (tag.code, int(tag.dtype), tag.count, data[: len(data) // size * size], True)
 
 
-def _directories(block: bytes | None) -> dict[Any, Any]:
-    """EXIF and GPS directories by their tag, and the descriptive tags beside them as `plain`."""
-    if not block:
-        return {"plain": []}
-    exif = Image.Exif()
-    exif.load(block)
-    found: dict[Any, Any] = {
-        code: inner for code in (_EXIF, _GPS) if (inner := dict(exif.get_ifd(code)))
-    }
-    texts = ((code, value) for code, value in exif.items() if isinstance(value, str))
-    # A text ends with a zero, which counts.
-    found["plain"] = [(code, 2, len(text.encode()) + 1, text, True) for code, text in texts]
-    return found
+def _is_big(samples: NDArray[Any], layout: dict[str, Any]) -> bool:
+    return bool(layout.get("bigtiff", False)) or samples.nbytes > 4 * 10**9
 
 
 def _amend(file: BytesIO, unit: int, order: str) -> None:
@@ -262,23 +261,33 @@ def _amend(file: BytesIO, unit: int, order: str) -> None:
         file.write(struct.pack(order + "H", value))
 
 
-def _with_directories(file: BytesIO, directories: dict[int, Any], order: str) -> bytes:
+def _is_new(code: int, known: set[int]) -> bool:
+    """Whether a tag of EXIF data belongs into a file that has some already."""
+    return code not in known | _LAYOUT and code not in (*_WRITTEN, _FORMAT, _PHOTOSHOP, _IPTC)
+
+
+def exif_of(stream: Stream, page: int = 0) -> bytes:
+    """What a TIFF tells of its photo as an EXIF block; empty where it tells nothing."""
+    with _opened(stream) as file:
+        start, order, big = _page(file, page).offset, file.byteorder, file.is_bigtiff
+    tree = transfer.read_tree(stream, order, start, big=big)
+    return transfer.block_of(tree, order)
+
+
+def _with_directories(file: BytesIO, tree: transfer.Tree, order: str, *, big: bool) -> bytes:
     """The file with further directories at its end and their places in the first one."""
     import tifffile
 
-    for code, content in directories.items():
-        at = file.seek(0, 2)
-        if at % 2:
-            at += file.write(b"\0")
-        directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II" if order == "<" else b"MM")
-        for key, value in content.items():
-            directory[key] = value
-        file.write(directory.tobytes(at))
+    at = file.seek(0, 2)
+    at += file.write(b"\0" * (at % 2))
+    data, places = transfer.laid(tree, order, at, big=big)
+    file.write(data)
+    for code, place in places.items():
         file.seek(0)
         with tifffile.TiffFile(file) as opened:
             tag = _page(opened, 0).tags[code - 1]
             file.seek(tag.offset)
             file.write(struct.pack(order + "H", code))
             file.seek(tag.valueoffset)
-            file.write(struct.pack(order + "I", at))
+            file.write(struct.pack(order + ("Q" if big else "I"), place))
     return file.getvalue()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from editkit.errors import ImageError
-from editkit.photo import containers
+from editkit.photo import containers, xmp
 from editkit.photo.foreign import EXTRAS, PILLOW_ERRORS, let_in, reason_of, system_errors
 from editkit.photo.reading import Photo
+from editkit.types import Size
 
 _USUAL = {
     ".jpg": "JPEG",
@@ -51,6 +52,10 @@ _HOLDS = {
     "HEIF": ("L", "RGB", "RGBA"),
     "JXL": _EIGHT,
 }
+_LONGEST = {"JPEG": 65500, "WEBP": 16383, "AVIF": 32768, "PNG": 1_000_000}
+"""The longest side that encoders write and decoders take."""
+
+_CORNER = 64
 _LOSSY = ("JPEG", "AVIF", "HEIF")
 # ENOENT: there is no /proc through which a file without a name could be found.
 _NO_LINKS = (
@@ -160,18 +165,70 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".editkit-{secrets.token_hex(8)}.part")
 
 
-def check_target(photo: Photo | None, path: Path, *, force: bool = False) -> None:
+def check_target(
+    photo: Photo | None, path: Path, *, force: bool = False, size: Size | None = None
+) -> None:
     """Finds before any work is done what would keep `write_photo` from writing to a path.
+
+    Args:
+        photo: what is going to be edited; None where there is nothing yet.
+        path: where it goes.
+        force: whether what is there may be replaced.
+        size: of the edited photo, where it is another one.
 
     Raises:
         ImageError: as `write_photo`, or a folder that may not be written in.
     """
-    format_ = format_of(path)
-    if photo is not None:
-        _check_holds(photo, format_)
+    check_encoding(photo, format_of(path), size)
+    check_place(photo, path, force=force)
+
+
+def check_place(photo: Photo | None, path: Path, *, force: bool = False) -> None:
+    """Finds before any work is done why no file can be written at a path.
+
+    Raises:
+        ImageError: it exists (and no `force`), is the photo itself, or cannot be written.
+    """
     _refuse_target(photo, path, force=force)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise ImageError(f"the folder {path.parent} may not be written in; give -o another place")
+
+
+def check_encoding(photo: Photo | None, format: str, size: Size | None = None) -> None:  # noqa: A002
+    """Finds before any work is done what would keep `encode_photo` from encoding an edited photo.
+
+    A corner of the photo is encoded with all that the photo carries, and a record added to it.
+
+    Raises:
+        ImageError: as `encode_photo`.
+    """
+    name = format_name(format)
+    wanted = size or (None if photo is None else photo.size)
+    if wanted is not None:
+        _check_sides(wanted, name)
+    if photo is None:
+        return
+    _check_holds(photo, name)
+    # Encoders of video mind thin pictures as such; these are small as a whole.
+    corner = slice(None) if min(photo.size) < _CORNER else slice(_CORNER)
+    try:
+        packet = xmp.stamped(photo.carried.get("xmp"), source=xmp.COMPOSITE, event={}, record={})
+        carried = {**photo.carried, "xmp": packet}
+        containers.encoded(photo.samples[corner, corner], photo.mode, carried, name)
+    except PILLOW_ERRORS as error:
+        raise _not_written(wanted or photo.size, name, error) from error
+
+
+def _check_sides(size: Size, name: str) -> None:
+    longest = _LONGEST.get(name)
+    if longest is not None and max(size) > longest:
+        raise ImageError(
+            f"{name} has at most {longest} pixels a side, not {size}; write .png or .tif instead"
+        )
+
+
+def _not_written(size: Size, name: str, error: BaseException) -> ImageError:
+    return ImageError(f"a photo of {size} cannot be written as {name}: {reason_of(error)}")
 
 
 def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
@@ -181,13 +238,12 @@ def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
         ImageError: unknown format, or one that cannot hold the photo's mode or size.
     """
     name = format_name(format)
+    _check_sides(photo.size, name)
     _check_holds(photo, name)
     try:
         return containers.encoded(photo.samples, photo.mode, photo.carried, name)
     except PILLOW_ERRORS as error:
-        raise ImageError(
-            f"a photo of {photo.size} cannot be written as {name}: {reason_of(error)}"
-        ) from error
+        raise _not_written(photo.size, name, error) from error
 
 
 def format_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shell
+from PIL import Image
 
 import editkit
 from editkit.batch.engines import here
@@ -20,7 +21,7 @@ from editkit.batch.operations import Operation
 from editkit.batch.plan import Choice
 from editkit.batch.recipe import Recipe, made_step
 from editkit.batch.run import Batch, Summary
-from editkit.batch.work import best_of, over_limit
+from editkit.batch.work import Bench, Prepared, best_of, over_limit
 from editkit.errors import BatchError, InputError
 
 NAMES = ("a.png", "b.jpg", "sub/a.tif")
@@ -421,3 +422,24 @@ def test_embeddings_of_many_prompts_do_not_fill_the_memory(tiny4: Any) -> None:
         tiny4.embed(str(number))
     assert len(tiny4._embeddings) <= 64
     assert (tiny4.embed("0") == first).all()
+
+
+def test_what_cannot_be_saved_fails_before_it_is_edited(
+    photos: Path, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that its format cannot take back is never given to an edit; the others are done."""
+    Image.fromarray(np.zeros((2, 8192, 3), np.uint8)).save(photos / "thin.png")
+    (photos / "thin.png").rename(photos / "thin.heic")
+    edited = list[Path | None]()
+    edit = Bench.edit
+
+    def watched(bench: Bench, task: Any, prepared: Prepared, *rest: Any) -> Any:
+        edited.append(prepared.photo.path)
+        return edit(bench, task, prepared, *rest)
+
+    monkeypatch.setattr(Bench, "edit", watched)
+    summary = run(batch())
+    assert summary.done == 3
+    assert "cannot be written as HEIF" in summary.failed["thin.heic"]
+    assert photos / "thin.heic" not in [p and p.absolute() for p in edited]
+    assert len(edited) == 3

@@ -74,6 +74,14 @@ CASES: dict[str, tuple[list[str], str]] = {
     "no name": (["generate", "x", "-o", "/", "-n", "2"], "without a suffix"),
     "no name 2": (["img2img", "photo.png", "-o", ".", "-n", "2"], "without a suffix"),
     "empty name": (["img2img", "photo.png", "-o", ""], "without a suffix"),
+    "no JPEG": (
+        ["inpaint", "photo.png", "mask.png", *QUIET_MODEL, "--jpeg", "lossless", "-o", "x.jpg"],
+        "the original is no JPEG",
+    ),
+    "long": (
+        ["outpaint", "photo.png", "--right", "17000", *QUIET_MODEL, "-o", "x.webp"],
+        "WEBP has at most 16383 pixels a side",
+    ),
     "alpha": (["img2img", "clear.png", "-o", "x.jpg"], "JPEG cannot hold a photo of mode RGBA"),
     "variant there": (["img2img", "photo.png", "-o", "there.png", "-n", "2", "--seed", "0"], ""),
     "both -": (["inpaint", "-", "-"], "cannot both be -"),

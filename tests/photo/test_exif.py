@@ -4,19 +4,21 @@ import json
 import struct
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import editkit
 from editkit.ops.output import Saving
 from editkit.ops.result import Result
 from editkit.photo.exif import orientation_of, upright_exif
-from editkit.photo.files import read_photo
+from editkit.photo.files import encode_photo, read_photo
 
 SAMPLES = np.random.default_rng(6).integers(0, 256, (32, 48, 3), dtype=np.uint8)
 MASK = np.zeros((32, 48), np.float32)
@@ -233,3 +235,52 @@ def test_random_damage_raises_nothing() -> None:
             continue
         assert len(after) == len(data) + 6
         assert orientation_of(after) == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_takes_and_gives_directories_as_they_are(
+    tmp_path: Path, order: str, *, big: bool
+) -> None:
+    """Types, signs, maker notes and unknown tags, from JPEG to TIFF and back."""
+    source = tmp_path / "a.jpg"
+    Image.fromarray(SAMPLES).save(source)
+    byte_order = "II" if order == "<" else "MM"
+    told = [
+        "-IFD0:Artist=Someone", "-IFD0:Rating=3", "-IFD0:XPTitle=Title",
+        "-ExifIFD:ExposureTime=1/125", "-ExifIFD:ExposureCompensation=-1/3",
+        "-ExifIFD:ISO=400", "-ExifIFD:SubjectArea=1 2 3 4", "-ExifIFD:UserComment=Hello",
+        "-GPS:GPSLatitude=1 2 3.4", "-GPS:GPSLatitudeRef=N", "-GPS:GPSAltitudeRef=1",
+        "-InteropIFD:InteropIndex=R03", "-ExifIFD:MakerNoteUnknownText=unknown maker note",
+    ]  # fmt: skip
+    args = ["exiftool", "-q", "-overwrite_original", f"-ExifByteOrder={byte_order}", *told, source]
+    subprocess.run(args, check=True)
+    before = {
+        k: v for k, v in tags(source).items() if k.startswith(("IFD0", "Exif", "GPS", "Inte"))
+    }
+    result = editkit.erase(source, MASK, method="telea")
+    photo = result.photo
+    if big:
+        carried = {**photo.carried, "tiff": {"bigtiff": True, "byteorder": "<"}}
+        photo = replace(photo, carried=carried)
+    (tmp_path / "b.tif").write_bytes(encode_photo(photo, ".tif"))
+    middle = tags(tmp_path / "b.tif")
+    (tmp_path / "c.jpg").write_bytes(encode_photo(read_photo(tmp_path / "b.tif"), ".jpg"))
+    after = tags(tmp_path / "c.jpg")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        inner = file.pages[0].tags[0x8769].value  # pyright: ignore[reportAttributeAccessIssue]
+        assert inner["ExposureTime"] == (1, 125)
+    assert len(before) > 15
+    for name, value in before.items():
+        if not name.endswith(("ByteOrder", "XResolution", "YResolution", "Positioning", "Unit")):
+            # In a BigTIFF exiftool knows no tags of inner directories.
+            assert big or middle.get(name) == value, name
+            assert after.get(name) == value, name
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif", ".heic", ".jxl"])
+def test_damaged_blocks_go_wherever_they_can(tmp_path: Path, suffix: str) -> None:
+    for count in (1, 3, 65535):
+        made = block("<", count=count, entries=[entry("<", 0x8769, 4, 1, 8)])
+        result = erased(jpeg(MARK + made), tmp_path / "a.jpg")
+        assert b"Someone" in result.encoded(suffix).data
