@@ -31,6 +31,9 @@ from editkit.types import Stream
 
 Carried = Mapping[str, Any]
 
+_VERSION = 4
+"""Bytes of version and flags before what some boxes hold."""
+
 
 def raw_metadata(
     stream: Stream, format_: str | None, carried: dict[str, Any], frame: int
@@ -117,6 +120,16 @@ def own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str,
         found = {"exif": tiff.exif_of(stream, frame) or None}
     stream.seek(at)
     return {name: block for name, block in found.items() if block is not None}
+
+
+def is_multiplied(stream: Stream, format_: str | None) -> bool:
+    """Whether an AVIF or HEIC says that its alpha is multiplied into its colours."""
+    if format_ not in ("AVIF", "HEIF"):
+        return False
+    stream.seek(0)
+    meta = dict(boxes.boxes(stream.read())).get(b"meta", b"")[_VERSION:]
+    references = dict(boxes.boxes(meta)).get(b"iref", b"")[_VERSION:]
+    return b"prem" in dict(boxes.boxes(references))
 
 
 def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:

@@ -5,6 +5,7 @@ added in the coefficients instead: the cosine transform is linear, so a differen
 difference of coefficients, and where there is none they stay as they are.
 """
 
+import re
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ LONGEST = 65533
 """Most bytes that a segment holds."""
 
 _SCAN = 0xDA
+_AFTER_FILL = re.compile(rb"[^\xff]")
 _ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF)
 _BLOCK = 8
 # BT.601 as JFIF has it; offsets do not matter to differences.
@@ -219,8 +221,9 @@ def _headers(data: bytes) -> list[tuple[Segment, int, int]]:
     found, at = list[tuple[Segment, int, int]](), 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, start = data[at + 1], at
-        if marker == 0xFF:  # fill
-            at += 1
+        if marker == 0xFF:  # fill, of any length
+            ended = _AFTER_FILL.search(data, at)
+            at = len(data) if ended is None else ended.start() - 1
             continue
         if marker == _SCAN:
             break

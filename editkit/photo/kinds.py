@@ -39,6 +39,9 @@ _LOSSY = {
 _PILLOW_METHODS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 _SCALE = 257
 
+MULTIPLIED = "has its alpha multiplied into its colours; save it with straight alpha"
+"""Why samples are refused that no other program would find again."""
+
 
 class OfAnotherKind(Exception):  # noqa: N818 - no error of the file
     """A kind of TIFF that is not read: what it is, and what to do."""

@@ -9,6 +9,7 @@ elsewhere in the process, Pillow no longer reports a file that was cut short.
 
 import hashlib
 import os
+import re
 import stat
 import warnings
 from collections.abc import Generator, Mapping, Sequence
@@ -47,6 +48,7 @@ MAX_BYTES = 2**31
 """The most that is read from a pipe, of which nobody knows before what it will give."""
 
 _PIECE = 2**20
+_NARROW = re.compile(r"\bL;([24])")
 _DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
 
@@ -248,9 +250,22 @@ def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) 
     del image  # it holds all samples once more
     with _pillow(name):
         photo = _from_container(photo, stream, frame or 0)
+        _check_straight(photo, stream)
         samples = containers.deep_samples(stream, photo.format, photo.size.area)
     photo = _noted(photo, _said(heard))
     return photo if samples is None else _with_deep(photo, samples)
+
+
+def _check_straight(photo: Photo, stream: Stream) -> None:
+    """Refuses alpha that is multiplied into the colours: Pillow divides them, which rounds.
+
+    Raises:
+        OfAnotherKind: it is, and something is transparent.
+    """
+    if colour.has_alpha(photo.mode) and containers.is_multiplied(stream, photo.format):
+        alpha = photo.samples[..., -1]
+        if (alpha != np.iinfo(alpha.dtype).max).any():
+            raise OfAnotherKind(kinds.MULTIPLIED)
 
 
 def _with_deep(photo: Photo, samples: Samples) -> Photo:
@@ -400,12 +415,17 @@ def _chosen(name: str, frames: int, frame: int | None) -> int:
 
 def _before_loading(image: Image.Image) -> list[str]:
     """Notes that only the unloaded image can give: the depth of its file."""
-    deep = any(";16" in str(tile[3]) for tile in _tiles(image))
+    raw = {str(tile[3]) for tile in _tiles(image)}
+    narrow = sorted(bits for mode in raw for bits in _NARROW.findall(mode))
+    few = any("BGR;1" in mode or "BGRA;1" in mode for mode in raw)
+    deep = any(";16" in mode for mode in raw) and not few
     kept = image.format in ("PNG", "TIFF") or image.mode.startswith("I")
     bits = int(image.info.get("bit_depth", 8))
     if bits > 8:
         return [f"{bits}-bit colour was read as 8-bit"]
-    return ["16-bit colour was read as 8-bit"] if deep and not kept else []
+    notes = ["16-bit colour was read as 8-bit"] if deep and not kept else []
+    notes += [f"samples of {bits} bits were read as 8-bit" for bits in narrow]
+    return [*notes, "colours of 5 or 6 bits were read as 8-bit"] if few else notes
 
 
 def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:

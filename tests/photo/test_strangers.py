@@ -114,7 +114,7 @@ def raw(tmp_path: Path, *, within: bool, tag: tuple[int, int, int, Any, bool]) -
     """A camera's raw file as most are: a preview first, what the sensor saw in it or below it."""
     preview, sensor = np.zeros((8, 8, 3), np.uint8), np.zeros((16, 16), np.uint16)
     with tifffile.TiffWriter(tmp_path / "a.nef") as file:
-        options = {"subifds": 1} if within else {}
+        options: dict[str, Any] = {"subifds": 1} if within else {}
         tags = [(271, 2, 18, "NIKON CORPORATION", True), tag]
         file.write(
             preview, photometric="rgb", subfiletype=1, extratags=tags, metadata=None, **options
