@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from editkit.photo import hidden
+
 MARK = b"Exif\0\0"
 ORIENTATION, DIRECTORY, PLACE, INTEROP = 0x0112, 0x8769, 0x8825, 0xA005
 _MAKER_NOTE, _SIDES = 0x927C, ((0x0100, 0x0101), (0xA002, 0xA003))
@@ -89,7 +91,7 @@ def upright_exif(block: bytes, *, turned: bool = True, notes: list[str] | None =
     Args:
         block: with or without its mark.
         turned: whether the samples are upright.
-        notes: takes a line where a thumbnail could not be read.
+        notes: takes a line where there was a thumbnail.
 
     Raises:
         ValueError: there is nothing in the block that can be read.
@@ -97,8 +99,11 @@ def upright_exif(block: bytes, *, turned: bool = True, notes: list[str] | None =
     exif = _Block(block)
     if exif.end_of(exif.start) is None and not exif.entries(exif.start):
         raise ValueError("no directory")
-    if not _drop_pictures(exif) and notes is not None:
-        notes.append(_LEFT_OUT)
+    pointer = exif.end_of(exif.start)
+    more = pointer is not None and exif.number(pointer, 4) > 0
+    whole = _drop_pictures(exif)
+    if more and notes is not None:
+        notes.append(hidden.left_out(hidden.IN_EXIF) if whole else _LEFT_OUT)
     if turned:
         _drop_orientation(exif)
     return MARK + bytes(exif.data)

@@ -34,6 +34,9 @@ _SCAN, _END = 0xDA, 0xD9
 _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
+IN_EXIF = "thumbnail or previews in its EXIF data"
+
+
 def left_out(what: str) -> str:
     """The note on something that showed the photo."""
     return f"{what}: left out, as it may show what an edit removes"

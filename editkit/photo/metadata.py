@@ -62,7 +62,7 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     if isinstance(image, PngImagePlugin.PngImageFile):
         carried.update(_png_texts(image))
     _take_iptc(image, carried)
-    notes += pieces.without_pictures(carried, image.info.get("exif"))
+    notes += pieces.without_pictures(carried)
     return carried, notes
 
 

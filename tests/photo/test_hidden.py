@@ -275,6 +275,23 @@ def test_previews_in_maker_notes_are_blanked_where_they_lie(container: str, orde
     assert found.get_ifd(0x8769)[0x927C].endswith(b"end of the note")
 
 
+@pytest.mark.parametrize("container", [".jpg", ".png", ".webp"])
+def test_a_thumbnail_of_exif_is_said(container: str) -> None:
+    block = bytearray(exif_block("<"))
+    at = len(block)
+    entries = struct.pack("<HHHII", 2, 0x0201, 4, 1, at - 6 + 40)
+    entries += struct.pack("<HHII", 0x0202, 4, 1, len(SECRET)) + bytes(4)
+    block[6 + 34 : 6 + 38] = struct.pack("<I", at - 6)
+    data, notes = saved(
+        encoded(
+            container[1:].replace("jpg", "jpeg"),
+            exif=bytes(block) + entries.ljust(40, b"\0") + SECRET,
+        ),
+        container,
+    )
+    assert_gone(data, notes, "EXIF")
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
