@@ -28,6 +28,7 @@ from .models import models
 from .outpaint import outpaint
 from .recipe import apply, recipe, report
 from .resample import resample
+from .spelling import as_options
 from .streams import lost_output, stand_by
 from .verify import info, replay, verify
 
@@ -103,5 +104,6 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _said(message: str, code: int) -> int:
-    click.echo(f"editkit: {without_secrets(' '.join(message.split()))}", err=True)
+    line = as_options(without_secrets(" ".join(message.split())))
+    click.echo(f"editkit: {line}", err=True)
     return code

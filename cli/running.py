@@ -21,6 +21,7 @@ from editkit.urls import shareable
 
 from .hush import hushed
 from .offline import forbid_network
+from .spelling import as_options
 from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ class Job:
             click.echo(os.fsencode(report["output"]))  # a name is bytes, and need not be text
         if not self.quiet:
             for note in _notes(report):
-                click.echo(f"editkit: {note}", err=True)
+                click.echo(f"editkit: {as_options(note)}", err=True)
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
@@ -272,11 +273,18 @@ def _kept(report: Mapping[str, Any]) -> str:
     """What the file itself shows of what was to be kept."""
     if "jpeg_blocks_kept" in report:
         blocks, changed = report["jpeg_blocks_kept"], report["jpeg_blocks_changed_outside"]
-        return f"{changed} of {blocks} JPEG blocks without an edit changed"
-    if report["lossless"]:
-        return f"{report['file_samples_changed_outside']} samples of them changed"
-    changed = report["samples_changed_outside"]
-    return f"{changed} samples of them changed, before all was encoded again"
+        said = f"{changed} of {blocks} JPEG blocks without an edit changed; decoded, "
+        return said + _decoded(report)
+    if report["lossless"] or "samples_changed_outside" not in report:
+        return f"{report.get('samples_changed_outside', 0)} samples of them changed"
+    return f"encoded again, {_decoded(report)}"
+
+
+def _decoded(report: Mapping[str, Any]) -> str:
+    """What a lossy file shows of the samples that were to be kept."""
+    count = report["samples_changed_outside"]
+    most = f", by at most {report['largest_change_outside']}" if count else ""
+    return f"{count} samples of them differ{most}"
 
 
 def given(option: str) -> bool:

@@ -13,6 +13,8 @@ import click
 
 from editkit.urls import shareable
 
+from .spelling import as_options
+
 
 @dataclass
 class Display:
@@ -91,7 +93,7 @@ class Display:
         self._say(f"look at {event['sheet']}{left}")
 
     def _say(self, text: str) -> None:
-        line = f"editkit: {' '.join(text.split())}"
+        line = f"editkit: {as_options(' '.join(text.split()))}"
         if self.bar is None:
             click.echo(line, err=True)
         else:

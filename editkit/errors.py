@@ -18,6 +18,8 @@ A message is one line: what is wrong, the value that was given, what to do.
 Errors of other libraries are turned into these at the border (`models/`, `photo/foreign.py`).
 """
 
+import reprlib
+
 from editkit.urls import without_secrets
 
 
@@ -70,3 +72,8 @@ class DeviceError(EditkitError):
 
 class PreservationError(EditkitError):
     """A strict edit changed what was to be kept, or its seam is over the limit."""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: short, in one line."""
+    return " ".join(reprlib.repr(value).split())

@@ -473,7 +473,7 @@ def _stat_of(info: Mapping[str, Any]) -> Stat:
 
 
 def _exists(url: Url) -> str:
-    return f"{url} exists; give --force to replace it or -o for another name"
+    return f"{url} exists; give force=True to replace it, or another name"
 
 
 def _line(error: BaseException) -> str:

@@ -71,6 +71,11 @@ def first_level(steps: int, strength: float) -> int:
     return steps - max(1, min(int(steps * strength), steps))
 
 
+def is_below_a_step(steps: int, strength: float) -> bool:
+    """Whether a strength is less than one step; `first_level` makes one all the same."""
+    return int(steps * strength) < 1
+
+
 def linear(steps: int, first: int = 0) -> Plan:
     """Straight down from level `first` to the last, `steps`."""
     return numbered((i, i + 1, How.DENOISE) for i in range(first, steps))

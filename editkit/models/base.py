@@ -10,7 +10,7 @@ import torch
 from editkit.diffusion.guides import Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import DeviceError
+from editkit.errors import DeviceError, InputError, shown
 from editkit.models.settings import Settings
 from editkit.tensors import LatentMask, Latents, Pixels, State
 from editkit.types import Size
@@ -152,5 +152,25 @@ def device_errors(device: torch.device) -> Generator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        advice = "give a smaller --work-size, or --device cpu"
+        advice = "give a smaller work_size=, or device=cpu"
         raise DeviceError(f"{device} is out of memory: {advice}") from error
+
+
+def check_model(model: object) -> None:
+    """Checks that something is a model as `load_model` gives it.
+
+    Raises:
+        InputError: it is not; the message says how to make one of it.
+    """
+    kind = type(model)
+    # Of the type, as asking the value would read all its weights.
+    if all(hasattr(kind, name) for name in ("encode", "decode", "network", "ask")):
+        return
+    if hasattr(kind, "save_pretrained"):
+        raise InputError(
+            f"model is a {kind.__name__} of {kind.__module__.partition('.')[0]}; save it with "
+            "save_pretrained('FOLDER', safe_serialization=True) and give that folder"
+        )
+    raise InputError(
+        f"model is {shown(model)}; give what editkit.load_model gives, `builtin`, a folder or an id"
+    )

@@ -19,6 +19,7 @@ from editkit.errors import (
 )
 from editkit.imports import uncollected
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
+from editkit.options import called_by_name
 
 if TYPE_CHECKING:
     import torch
@@ -168,7 +169,7 @@ def from_hub(name: str, layout: Layout, *, offline: bool) -> Path:
         raise UnknownModelError(f"no model {name!r}: {first_line(error)}") from error
     except LocalEntryNotFoundError as error:
         if offline:
-            advice = "run once without --offline, or give a folder"
+            advice = "run once without offline=True, or give a folder"
             raise UnknownModelError(f"{name} is not in the local cache: {advice}") from error
     with hub_errors(name), _no_bars_in_files():
         layout.check(name, _snapshot(name, [layout.table], local=False))
@@ -244,6 +245,7 @@ def cached_models() -> Iterator[Found]:
                 continue
 
 
+@called_by_name
 def load_model(
     name: str | os.PathLike[str] = BUILTIN,
     *,
@@ -265,12 +267,27 @@ def load_model(
         DeviceError: the device is absent.
         InputError: an unknown device or dtype.
     """
+    _check_name(name)
     found = find_model(name, offline=offline)
     with uncollected():
         where = device_of(device)
         precision = _dtype(dtype, where)
         with load_errors(found.name), quiet_libraries():
             return _loader(found.family)(found.name, found.folder, where, precision)
+
+
+def _check_name(name: object) -> None:
+    """Checks that a model was named, and not given.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(name, str | os.PathLike):
+        return
+    from editkit.models.base import check_model
+
+    check_model(name)
+    raise InputError("this model is loaded already; give it to an edit as it is")
 
 
 def _loader(family: str) -> Callable[..., "Model"]:
@@ -300,7 +317,7 @@ def device_of(name: str) -> "torch.device":
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # PyTorch asserts that it was built for one
-        raise DeviceError(f"device {name} is not available; give --device cpu") from error
+        raise DeviceError(f"device {name} is not available; give device=cpu") from error
     return device
 
 

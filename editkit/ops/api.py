@@ -5,10 +5,10 @@ A model given by name is loaded for this one call; for more than one edit load i
 """
 
 import os
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from editkit.masks.evaluate import MaskLike
-from editkit.models.base import Model
+from editkit.models.base import Model, check_model
 from editkit.models.registry import BUILTIN, load_model
 from editkit.ops.composite import Composite
 from editkit.ops.edit import Progress
@@ -18,6 +18,7 @@ from editkit.ops.inpaint import Inpaint
 from editkit.ops.outpaint import Outpaint
 from editkit.ops.resample import Resample
 from editkit.ops.result import Result
+from editkit.options import called_by_name
 from editkit.photo.files import Photo, PhotoLike
 from editkit.types import Size
 
@@ -33,7 +34,7 @@ class EditOptions(TypedDict, total=False):
     guidance: float | None
     guidance_rescale: float
     guidance_interval: tuple[float, float]
-    seed: int
+    seed: int | None
     solver: str | None
     work_size: int | None
     compat: bool
@@ -107,7 +108,7 @@ class CompositeOptions(TypedDict, total=False):
     grain: float
     sharpen: bool
     made_by: str
-    seed: int
+    seed: int | None
 
 
 class GenerateOptions(EditOptions, total=False):
@@ -116,6 +117,7 @@ class GenerateOptions(EditOptions, total=False):
     size: Size | None
 
 
+@called_by_name
 def inpaint(
     photo: PhotoLike | Photo,
     mask: MaskLike,
@@ -140,10 +142,11 @@ def inpaint(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Inpaint(prompt, **options)
-    return edit(_loaded(model), photo, mask, progress=progress)
+    edit = Inpaint(prompt, **_given(options))
+    return edit(loaded(model), photo, mask, progress=progress)
 
 
+@called_by_name
 def outpaint(
     photo: PhotoLike | Photo,
     prompt: str = "",
@@ -166,10 +169,11 @@ def outpaint(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Outpaint(prompt, **options)
-    return edit(_loaded(model), photo, progress=progress)
+    edit = Outpaint(prompt, **_given(options))
+    return edit(loaded(model), photo, progress=progress)
 
 
+@called_by_name
 def resample(
     photo: PhotoLike | Photo,
     mask: MaskLike,
@@ -186,10 +190,11 @@ def resample(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Resample(prompt, **options)
-    return edit(_loaded(model), photo, mask, progress=progress)
+    edit = Resample(prompt, **_given(options))
+    return edit(loaded(model), photo, mask, progress=progress)
 
 
+@called_by_name
 def img2img(
     photo: PhotoLike | Photo,
     prompt: str = "",
@@ -205,10 +210,11 @@ def img2img(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Img2Img(prompt, **options)
-    return edit(_loaded(model), photo, progress=progress)
+    edit = Img2Img(prompt, **_given(options))
+    return edit(loaded(model), photo, progress=progress)
 
 
+@called_by_name
 def generate(
     prompt: str,
     *,
@@ -223,10 +229,11 @@ def generate(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Generate(prompt, **options)
-    return edit(_loaded(model), progress=progress)
+    edit = Generate(prompt, **_given(options))
+    return edit(loaded(model), progress=progress)
 
 
+@called_by_name
 def composite(
     original: PhotoLike | Photo,
     edited: PhotoLike | Photo,
@@ -245,8 +252,24 @@ def composite(
         InputError: an option or a picture cannot be used, or the two do not lie on each other.
         MaskError: nothing changed, or the mask cannot be used.
     """
-    return Composite(**options)(original, edited, mask)
+    return Composite(**_given(options))(original, edited, mask)
 
 
-def _loaded(model: ModelLike) -> Model:
-    return load_model(model) if isinstance(model, str | os.PathLike) else model
+def _given(options: object) -> dict[str, Any]:
+    """Options as the edits take them, which make a number of a seed of None."""
+    return cast("dict[str, Any]", options)
+
+
+def loaded(model: ModelLike | None) -> Model:
+    """The model, loaded if it was named; the built-in one where None was given.
+
+    Raises:
+        InputError: it is no model.
+        ModelError: it cannot be found or loaded.
+    """
+    if model is None:
+        return load_model(BUILTIN)
+    if isinstance(model, str | os.PathLike):
+        return load_model(model)
+    check_model(model)
+    return model

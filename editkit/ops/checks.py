@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 from typing import cast
 
-from editkit.errors import InputError
+from editkit.errors import InputError, shown
 
 
 def readable(name: str, value: object) -> None:
@@ -13,11 +13,11 @@ def readable(name: str, value: object) -> None:
         InputError: it is no text, or holds halves of characters, which no tokenizer reads.
     """
     if not isinstance(value, str):
-        raise InputError(f"{name} is {value!r}; give text")
+        raise InputError(f"{name} is {shown(value)}; give text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{name} is {value!r}; give text that UTF-8 can hold") from error
+        raise InputError(f"{name} is {shown(value)}; give text that UTF-8 can hold") from error
 
 
 def within(name: str, value: object, low: float, high: float) -> None:
@@ -30,7 +30,7 @@ def within(name: str, value: object, low: float, high: float) -> None:
         return
     odd = isinstance(value, bool) or not isinstance(value, Real)
     if odd or not low <= cast("float", value) <= high:
-        raise InputError(f"{name} is {value!r}; give a number from {low} to {high}")
+        raise InputError(f"{name} is {shown(value)}; give a number from {low} to {high}")
 
 
 def whole(name: str, value: object, low: int, high: int) -> None:
@@ -40,5 +40,5 @@ def whole(name: str, value: object, low: int, high: int) -> None:
         InputError: it is outside [low, high], or not a whole number.
     """
     if value is not None and not isinstance(value, Integral):
-        raise InputError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+        raise InputError(f"{name} is {shown(value)}; give a whole number from {low} to {high}")
     within(name, value, low, high)

@@ -7,13 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from editkit.errors import InputError, MaskError
+from editkit.errors import InputError, MaskError, shown
 from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
 from editkit.names import MAKERS, MOTIONS
 from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
 from editkit.ops.result import Result, plain, versions
+from editkit.options import SEEDS, Options
 from editkit.photo import colour, xmp
 from editkit.photo.changes import THRESHOLD, Found, find_changes
 from editkit.photo.composite import compared, composite
@@ -43,7 +44,7 @@ _APART = 17
 
 
 @dataclass(frozen=True)
-class Composite:
+class Composite(Options):
     """Bring an edit made elsewhere back into its original, and nothing but the edit.
 
     The edited picture is registered to the original, the area that changed is found, the change of
@@ -86,11 +87,12 @@ class Composite:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self.settle()
         within("threshold", self.threshold, 0.1, 1000)
         whole("grow", self.grow, 0, 1000)
         within("feather", self.feather, 0, 1000)
         within("grain", self.grain, 0, 4)
-        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("seed", self.seed, 0, SEEDS - 1)
         blend_of(self.seam, self.feather)
         for name, known in (
             ("motion", MOTIONS),
@@ -98,7 +100,7 @@ class Composite:
         ):
             if getattr(self, name) not in known:
                 given = getattr(self, name)
-                raise InputError(f"unknown {name} {given!r}; choose one of {', '.join(known)}")
+                raise InputError(f"unknown {name} {shown(given)}; choose one of {', '.join(known)}")
 
     def __call__(
         self,
@@ -315,7 +317,7 @@ def _said(photo: Photo, copy: Photo, place: Registration) -> list[str]:
     if finest < _SOFT:
         notes.append(
             f"the edited picture has {finest:.2g} of the original's resolution; what is brought "
-            "home is as soft (--sharpen helps a little)"
+            "home is as soft (sharpen=True helps a little)"
         )
     if place.residual is not None and place.residual * finest > _UNSURE:
         notes.append(f"the two lie on each other to {place.residual:.1f} pixels only")

@@ -14,16 +14,17 @@ from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.draws import Draws, Keyed, Sequential
 from editkit.diffusion.guides import Cfg, Guided, Network
 from editkit.diffusion.levels import Schedule
-from editkit.diffusion.plans import How, Plan
+from editkit.diffusion.plans import How, Plan, is_below_a_step
 from editkit.diffusion.sampler import Watch, sample
 from editkit.diffusion.solvers import Solver
 from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
-from editkit.errors import InputError
+from editkit.errors import InputError, shown
 from editkit.models.base import Hole, Model, Text
 from editkit.models.settings import Settings
 from editkit.names import SOLVERS
 from editkit.ops.canvas import reduce_mask, sample_mask
 from editkit.ops.checks import readable, whole, within
+from editkit.options import SEEDS, Options
 from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
 from editkit.types import Size
 
@@ -35,7 +36,7 @@ _RING = 64
 
 
 @dataclass(frozen=True)
-class Edit:
+class Edit(Options):
     """Parameters of any edit.
 
     Attributes:
@@ -45,7 +46,7 @@ class Edit:
         guidance: scale of classifier-free guidance, at least 0; 1 asks only the prompt.
         guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
         guidance_interval: noise levels sigma in (low, high] that are guided.
-        seed: of all noise; the same seed gives the same picture.
+        seed: of all noise; the same seed gives the same picture. None draws one.
         solver: one of `editkit.names.SOLVERS`.
         work_size: side in pixels of the square whose area the model works on.
         compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
@@ -65,6 +66,7 @@ class Edit:
     compat: bool = False
 
     def __post_init__(self) -> None:
+        self.settle()
         readable("prompt", self.prompt)
         readable("negative", self.negative)
         whole("steps", self.steps, 1, 1000)
@@ -73,10 +75,12 @@ class Edit:
         low, high = _pair("guidance_interval", self.guidance_interval)
         if not 0 <= low <= high:
             raise InputError(f"guidance_interval is {(low, high)}; give (low, high), 0 or more")
-        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("seed", self.seed, 0, SEEDS - 1)
         whole("work_size", self.work_size, 32, 8192)
         if self.solver is not None and self.solver not in SOLVERS:
-            raise InputError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}")
+            raise InputError(
+                f"unknown solver {shown(self.solver)}; choose one of {', '.join(SOLVERS)}"
+            )
 
     def recommended_solver(self, settings: Settings) -> str:
         """The solver to use where none was named."""
@@ -85,7 +89,7 @@ class Edit:
 
 def _pair(name: str, value: object) -> tuple[float, float]:
     if not isinstance(value, tuple) or len(value) != 2:
-        raise InputError(f"{name} is {value!r}; give (low, high), 0 or more")
+        raise InputError(f"{name} is {shown(value)}; give (low, high), 0 or more")
     for number in value:
         within(name, number, 0, math.inf)
     return value
@@ -205,6 +209,16 @@ class Session:
             return None
         down = [m.k for m in plan if m.how is not How.RENOISE]
         return lambda move, pred: progress(down.index(move.k) + 1, len(down))
+
+
+def weak(steps: int, strength: float) -> list[str]:
+    """A note where a strength is less than one step of the schedule."""
+    if not is_below_a_step(steps, strength):
+        return []
+    return [
+        f"a strength of {strength:g} is less than one of {steps} steps; one step was made, as "
+        f"a strength of {1 / steps:.2g} makes it. More steps make finer strengths"
+    ]
 
 
 def open_session(edit: Edit, model: Model, size: Size, progress: Progress | None = None) -> Session:

@@ -3,7 +3,6 @@
 Classical methods need no model and work on the photo's own samples, at its own resolution.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from editkit.errors import InputError
+from editkit.errors import InputError, shown
 from editkit.masks.derive import check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
@@ -19,6 +18,7 @@ from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Result, plain, versions
+from editkit.options import SEEDS, Options, called_by_name
 from editkit.photo import colour, xmp
 from editkit.photo.composite import blend_into, compared
 from editkit.photo.files import Photo, PhotoLike, read_photo
@@ -39,12 +39,12 @@ _DETERMINED = ("telea", "ns", "biharmonic")
 
 
 @dataclass(frozen=True)
-class Fill:
+class Fill(Options):
     """Parameters of erasing by a classical method; `Erase` hands over to it.
 
     Attributes:
         method: one of `editkit.names.ERASERS`, but `diffusion`.
-        seed: of PatchMatch's search.
+        seed: of PatchMatch's search; None draws one.
         composite: what reaches the photo, as text: `~grow:8` refines the mask.
         regions: which marks of the mask are worked on together: see `MaskedEdit`.
     """
@@ -55,10 +55,11 @@ class Fill:
     regions: str = "auto"
 
     def __post_init__(self) -> None:
+        self.settle()
         check_eraser(self.method)
         if self.method == "diffusion":
             raise InputError("diffusion needs a model; use Erase")
-        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("seed", self.seed, 0, SEEDS - 1)
         check_rule("composite", self.composite)
         if self.regions not in REGIONS:
             known = ", ".join(REGIONS)
@@ -154,6 +155,7 @@ class Fill:
         }
 
 
+@called_by_name
 def erase(
     photo: PhotoLike | Photo,
     mask: MaskLike,
@@ -185,12 +187,11 @@ def erase(
         if unknown:
             raise InputError(f"{method} takes no {unknown[0]}; leave it out, or use diffusion")
         return Fill(method, **options)(photo, mask, progress=progress)
-    from editkit.models.registry import BUILTIN, load_model
+    from editkit.ops.api import loaded
     from editkit.ops.erase import Erase
 
-    chosen = BUILTIN if model is None else model
-    loaded = load_model(chosen) if isinstance(chosen, str | os.PathLike) else chosen
-    return Erase(**options)(loaded, photo, mask, progress=progress)
+    edit = Erase(**options)
+    return edit(loaded(model), photo, mask, progress=progress)
 
 
 def check_eraser(method: object) -> None:
@@ -200,7 +201,7 @@ def check_eraser(method: object) -> None:
         InputError: there is none of that name.
     """
     if method not in ERASERS:
-        raise InputError(f"unknown method {method!r}; choose one of {', '.join(ERASERS)}")
+        raise InputError(f"unknown method {shown(method)}; choose one of {', '.join(ERASERS)}")
 
 
 def varies(method: str) -> bool:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.diffusion.plans import linear
-from editkit.errors import InputError
-from editkit.models.base import Model, device_errors
+from editkit.errors import InputError, shown
+from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.canvas import to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, whole
 from editkit.ops.record import record_of
@@ -33,7 +33,7 @@ class Generate(Edit):
         if self.size is None:
             return
         if not isinstance(self.size, Size):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"size is {self.size!r}; give editkit.types.Size(height, width)")
+            raise InputError(f"size is {shown(self.size)}; give editkit.Size(height, width)")
         for name, value in self.size._asdict().items():
             whole(name, value, 16, 8192)
 
@@ -50,6 +50,7 @@ class Generate(Edit):
             DeviceError: the device is out of memory.
         """
         started = time.perf_counter()
+        check_model(model)
         side = self.work_size or model.settings.native_size
         size = self.size or Size(side, side)
         whole = Size(*(-(-length // model.multiple) * model.multiple for length in size))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from editkit.diffusion.plans import first_level, linear
-from editkit.models.base import Model, device_errors
+from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.canvas import to_pixels, to_rgb
-from editkit.ops.edit import Edit, Progress, open_session, within
+from editkit.ops.edit import Edit, Progress, open_session, weak, within
 from editkit.ops.record import record_of
 from editkit.ops.result import Result, describe
 from editkit.photo.composite import composite
@@ -54,6 +54,7 @@ class Img2Img(Edit):
             DeviceError: the device is out of memory.
         """
         started = time.perf_counter()
+        check_model(model)
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         region = self._region(model, photo.size)
         with device_errors(model.device):
@@ -67,7 +68,7 @@ class Img2Img(Edit):
                 **describe(self, model),
                 "strength": self.strength,
                 "region": {**region.box._asdict(), "worked_at": str(region.working)},
-                "notes": list(photo.notes),
+                "notes": [*photo.notes, *weak(self.steps or model.settings.steps, self.strength)],
                 "seconds": round(time.perf_counter() - started, 2),
             },
             photo,

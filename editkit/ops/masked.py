@@ -19,15 +19,15 @@ from editkit.diffusion.constraints import (
 )
 from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
-from editkit.errors import InputError
+from editkit.errors import InputError, shown
 from editkit.masks.derive import Masks, check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
-from editkit.models.base import Model, device_errors
+from editkit.models.base import Model, check_model, device_errors
 from editkit.models.settings import Settings
 from editkit.names import PREFILLS, REGIONS
 from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_values
-from editkit.ops.edit import Edit, Progress, Session, open_session, within
+from editkit.ops.edit import Edit, Progress, Session, open_session, weak, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Result, describe
 from editkit.ops.work import Meter, Work, seed_for
@@ -119,10 +119,10 @@ class MaskedEdit(Edit):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:
             known = ", ".join(REGIONS)
-            raise InputError(f"unknown regions {self.regions!r}; choose one of {known}")
+            raise InputError(f"unknown regions {shown(self.regions)}; choose one of {known}")
         if self.prefill is not None and self.prefill not in PREFILLS:
             known = ", ".join(PREFILLS)
-            raise InputError(f"unknown prefill {self.prefill!r}; choose one of {known}")
+            raise InputError(f"unknown prefill {shown(self.prefill)}; choose one of {known}")
 
     def begins(self, settings: Settings) -> tuple[str, float]:
         """Prefill and strength of the start, with the model's recommendation for what is open.
@@ -244,6 +244,7 @@ class MaskedEdit(Edit):
             DeviceError: the device is out of memory.
         """
         started = time.perf_counter()
+        check_model(model)
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         read = reading_of(mask, photo, device=str(model.device))
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
@@ -346,10 +347,11 @@ class MaskedEdit(Edit):
         count = compared(before, after, mask)
         near = nearby(bounding_box(mask), before.size)
         notes = [*before.notes, *advice(mask)]
+        notes += weak(self.steps or model.settings.steps, strength)
         if masks.soft and (self.compat or not self.holds(model)):
             notes.append(
                 "the mask's values between 0 and 1 were 1 to the sampler, as this edit holds the "
-                "photo by what the model is told; --blend makes them a strength for each pixel"
+                "photo by what the model is told; blend=True makes them a strength for each pixel"
             )
         if self.prefill not in (None, "none") and strength == 1:
             notes.append(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from editkit.errors import InputError
-from editkit.models.base import Model
+from editkit.models.base import Model, check_model
 from editkit.models.settings import Settings
 from editkit.ops.edit import Progress
 from editkit.ops.inpaint import Inpaint
@@ -80,6 +80,7 @@ class Outpaint(Inpaint):
             InputError: the frame cannot be.
             DeviceError: the device is out of memory.
         """
+        check_model(model)
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         frame = self.frame(photo.size)
         result = super().__call__(model, framed(photo, frame), border_of(frame), progress=progress)

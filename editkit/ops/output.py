@@ -12,7 +12,7 @@ from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo import app1, containers, exif, jpeg, xmp
+from editkit.photo import app1, containers, exif, jpeg, witness, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
@@ -116,7 +116,7 @@ def check_saving(
 
 
 def _not_lossless(reason: str) -> ImageError:
-    return ImageError(f"--jpeg lossless cannot be done: {reason}")
+    return ImageError(f"jpeg=lossless cannot be done: {reason}")
 
 
 def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
@@ -236,17 +236,19 @@ def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks |
     if blocks is not None:
         found["jpeg_blocks"] = blocks.total
         found["jpeg_blocks_changed"] = blocks.changed
-    if result.original is None or result.mask is None:
+    original, mask = result.original, result.mask
+    if original is None or mask is None or again.samples.shape != original.samples.shape:
         return found
-    if again.samples.shape != result.original.samples.shape:
-        return found
-    count = compared(result.original, again, result.mask)
-    found["file_samples_changed_outside"] = count.kept_changed
-    found["file_largest_change_outside"] = count.largest
+    own, orientation = compared(original, again, mask), again.orientation
+    del again  # others need the memory
+    other = witness.differing(original, data, orientation, mask)
+    # Where two readers disagree, the one that sees a change is believed.
+    found["samples_changed_outside"] = max(own.kept_changed, other.count if other else 0)
+    found["largest_change_outside"] = max(own.largest, other.largest if other else 0)
+    found["second_reader"] = other is not None
     if blocks is not None:
-        del again  # the blocks need the memory
-        mask = as_stored(result.mask > 0, result.original.orientation)
-        kept = jpeg.blocks_compared(result.original.carried["jpeg"], data, mask)
+        stored = as_stored(mask > 0, original.orientation)
+        kept = jpeg.blocks_compared(original.carried["jpeg"], data, stored)
         found["jpeg_blocks_kept"] = kept.total
         found["jpeg_blocks_changed_outside"] = kept.changed
     return found
@@ -259,7 +261,7 @@ def _check_strict(evidence: Report, report: Any, saving: Saving) -> None:  # noq
         PreservationError: a kept sample changed, or the seam shows.
     """
     in_blocks = "jpeg_blocks_changed_outside" in evidence
-    key = "jpeg_blocks_changed_outside" if in_blocks else "file_samples_changed_outside"
+    key = "jpeg_blocks_changed_outside" if in_blocks else "samples_changed_outside"
     changed = evidence.get(key, 0)
     if changed:
         what = "blocks" if in_blocks else "samples"
@@ -269,5 +271,5 @@ def _check_strict(evidence: Report, report: Any, saving: Saving) -> None:  # noq
     if seam is not None and seam > saving.max_seam:
         raise PreservationError(
             f"strict: the seam score is {seam:.2f}, over the limit of {saving.max_seam:g}; "
-            "try another --seed, more --context or a larger mask"
+            "try another seed, more context or a larger mask"
         )

@@ -3,18 +3,21 @@
 import importlib.metadata
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from numbers import Integral, Real
+from io import IOBase, TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image
 
 from editkit._version import __version__
+from editkit.errors import ImageError, shown
+from editkit.options import python_value
 from editkit.photo import xmp
-from editkit.photo.files import Photo, format_of, write_bytes
+from editkit.photo.files import FORMATS, Photo, check_target, format_of, write_bytes
+from editkit.photo.foreign import system_errors
 from editkit.types import Coverage, Report
 
 if TYPE_CHECKING:
@@ -23,13 +26,18 @@ if TYPE_CHECKING:
     from editkit.ops.output import Encoded, Saving
 
 
+Target = str | os.PathLike[str] | BinaryIO | IOBase
+"""Where a photo can be saved."""
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """An edited photo.
 
     Attributes:
         photo: the photo, with what it carries beside its samples.
-        report: what was done, with what settings, and what it changed.
+        report: what was done, with what settings, and what it changed; once `save` wrote a file,
+            what that file shows to others.
         original: the photo before; None where there was none.
         mask: the composite mask; None where the whole picture was edited.
         record: what is needed to repeat the edit, see `editkit.ops.record`.
@@ -38,7 +46,7 @@ class Result:
     """
 
     photo: Photo
-    report: Mapping[str, Any]
+    report: Report
     original: Photo | None = field(default=None, repr=False)
     mask: Coverage | None = field(default=None, repr=False)
     record: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -77,21 +85,55 @@ class Result:
 
     def save(
         self,
-        path: str | os.PathLike[str],
+        target: Target,
         *,
+        format: str | None = None,  # noqa: A002
         force: bool = False,
         saving: "Saving | None" = None,
-    ) -> Path:
-        """Where the photo was written; the suffix chooses the format.
+    ) -> Any:  # noqa: ANN401 - the open file, whatever it is, or its path
+        """Where the photo was written; from then on `report` holds what the file shows, too.
+
+        Args:
+            target: a path, whose suffix chooses the format, or an open file for bytes.
+            format: Pillow's name of a format, or a suffix; for an open file, it is the original's
+                or PNG unless given.
+            force: replace a file that exists.
+            saving: how it is written.
 
         Raises:
             ImageError: the file exists and `force` is not given, or cannot be written.
             PreservationError: as `encoded`.
         """
-        target = Path(path)
-        data = self.encoded(format_of(target), saving, target.parent).data
-        write_bytes(self.photo, data, target, force=force)
-        return target
+        if isinstance(target, str | os.PathLike):
+            path = Path(target)
+            chosen = format_of(path) if format is None else format
+            check_target(None, path, force=force)
+            encoded = self.encoded(chosen, saving, path.parent)
+            write_bytes(self.photo, encoded.data, path, force=force)
+            self.report.update(encoded.evidence)
+            return path
+        stream = _writable(target)
+        encoded = self.encoded(format or _usual_format(self.photo), saving)
+        with system_errors("the given file cannot be written"):
+            stream.write(encoded.data)
+        self.report.update(encoded.evidence)
+        return stream
+
+
+def _writable(target: object) -> Any:  # noqa: ANN401 - anything that has a `write` will do
+    """The open file.
+
+    Raises:
+        ImageError: it is none, or one for text.
+    """
+    if not callable(getattr(target, "write", None)) or isinstance(target, TextIOBase):
+        raise ImageError(f"{shown(target)} is no place to save; give a path, or a file for bytes")
+    return target
+
+
+def _usual_format(photo: Photo) -> str:
+    name = photo.format or ""
+    return name if name in FORMATS.values() else "PNG"
 
 
 def describe(edit: "Edit", model: "Model") -> Report:
@@ -127,13 +169,13 @@ def _versions() -> Mapping[str, str]:
 
 
 def plain(value: object) -> object:
-    """An option as JSON can hold it: numbers of numpy's as Python's, infinity as text."""
-    if isinstance(value, bool):  # an integral number, to Python
-        return value
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value) if math.isfinite(value) else str(float(value))
-    return value
+    """An option as JSON can hold it: numbers of NumPy's as Python's, infinity as text."""
+    value = python_value(value)
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, Mapping):
+        table = cast("Mapping[object, object]", value)
+        return {str(key): plain(item) for key, item in table.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)

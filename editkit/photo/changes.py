@@ -64,7 +64,7 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
     if not found.any():
         raise MaskError(
             "the edited picture shows nothing else than the original; is it the right file? "
-            "A lower --threshold finds more, MASK names the place"
+            "A lower threshold finds more, a mask names the place"
         )
     if over.exact or usual[0].redrawn:
         return _grown(whole(found), over, grow)

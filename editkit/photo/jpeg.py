@@ -248,7 +248,7 @@ def _planes(difference: NDArray[np.int16], space: str) -> list[NDArray[np.float3
         return [real[..., k] for k in range(3)]
     if space.endswith("YCbCr") and real.shape[2] == 3:
         return [real @ row for row in _YCBCR]
-    raise ImageError(f"a JPEG of {space} keeps no blocks; write it without --jpeg lossless")
+    raise ImageError(f"a JPEG of {space} keeps no blocks; write it with jpeg=auto")
 
 
 def _steps(
@@ -257,7 +257,7 @@ def _steps(
     """The plane at a component's own resolution, each sample the mean of what it stands for."""
     down, across = (int(value) for value in ratio)
     if (factors.max(axis=0) % factors[index]).any():
-        raise ImageError("a JPEG of fractional sampling keeps no blocks; do without --jpeg")
+        raise ImageError("a JPEG of fractional sampling keeps no blocks; write it with jpeg=auto")
     height, width = plane.shape
     rows, columns = -(-height // down), -(-width // across)
     padded = np.pad(plane, ((0, rows * down - height), (0, columns * across - width)), "edge")

@@ -118,6 +118,21 @@ class Photo:
     orientation: int = 1
     """The EXIF orientation of the file, which has been applied to the samples."""
 
+    frame: int = 0
+    """Which picture of the file it is."""
+
+    data: bytes | None = field(default=None, repr=False)
+    """The file itself, where it was given as bytes."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied; a read-only view of a table is neither."""
+        return {**self.__dict__, "carried": dict(self.carried)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__dict__["carried"] = MappingProxyType(state["carried"])
+        self.samples.flags.writeable = False
+
     @property
     def size(self) -> Size:
         """Height and width of the upright photo."""
@@ -183,7 +198,9 @@ def read_photo(
             photo = _from_tiff(file, name, max_pixels, frame)
         else:
             photo = _from_stream(stream, name, max_pixels, frame)
-    return _settled(replace(photo, path=_path_of(source), digest=digest), name)
+    data = source if isinstance(source, bytes) else None
+    known = {"path": _path_of(source), "digest": digest, "frame": frame or 0, "data": data}
+    return _settled(replace(photo, **known), name)
 
 
 def name_of(source: PhotoLike) -> str:
@@ -406,10 +423,10 @@ def _chosen(name: str, frames: int, frame: int | None) -> int:
     """
     if frame is None and frames > 1:
         raise ImageError(
-            f"{name} holds {frames} pictures; choose one with --frame (from 0 to {frames - 1})"
+            f"{name} holds {frames} pictures; choose one with frame= (from 0 to {frames - 1})"
         )
     if frame is not None and not 0 <= frame < frames:
-        raise ImageError(f"{name} has no frame {frame}; give --frame from 0 to {frames - 1}")
+        raise ImageError(f"{name} has no frame {frame}; give frame= from 0 to {frames - 1}")
     return frame or 0
 
 

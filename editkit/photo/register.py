@@ -368,7 +368,7 @@ def _by_features(pair: _Pair, motion: str) -> Registration | None:
         count = 0 if agreeing is None else len(agreeing.photo)
         raise InputError(
             f"the edited picture does not lie on the original: {count} of {len(matches)} matches "
-            "agree; is it an edit of this photo? --no-register lays frame on frame"
+            "agree; is it an edit of this photo? motion=none lays frame on frame"
         )
     return result
 

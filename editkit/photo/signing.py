@@ -40,7 +40,7 @@ class Signer:
         _c2pa()
         for file in (self.certificates, self.key):
             if not file.is_file():
-                raise InputError(f"{file} is not a file; give --sign a PEM file")
+                raise InputError(f"{file} is not a file; give a PEM file")
         self._algorithm()
 
     def check_format(self, name: str) -> None:

@@ -11,7 +11,7 @@ from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
-from editkit.errors import ImageError
+from editkit.errors import ImageError, shown
 from editkit.photo import containers, xmp
 from editkit.photo.foreign import EXTRAS, PILLOW_ERRORS, let_in, reason_of, system_errors
 from editkit.photo.reading import Photo
@@ -294,7 +294,7 @@ def _same_file(source: Path | None, path: Path) -> bool:
 
 
 def _exists(path: Path) -> str:
-    return f"{path} exists; give --force to replace it or -o for another name"
+    return f"{path} exists; give force=True to replace it, or another name"
 
 
 def _write_all(data: bytes, part: Path) -> None:
@@ -361,6 +361,8 @@ def format_name(format_: str) -> str:
     Raises:
         ImageError: it is not written.
     """
+    if not isinstance(format_, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ImageError(f"{shown(format_)} is no format; give one of {' '.join(_HOLDS)}")
     name = FORMATS.get(format_.lower(), FORMATS.get(f".{format_.lower()}", format_.upper()))
     if name not in _HOLDS:
         raise ImageError(f"{format_} is not written; use one of {' '.join(_HOLDS)}")

@@ -159,7 +159,7 @@ def test_objects_of_others_are_not_replaced(stored: Bucket, batch: MakeBatch) ->
     assert stored.get("out/b.jpg") == b"retouched"
     # One that comes while its photo is in work is not replaced either.
     late: Any = url(f"{stored.url}/late.png")
-    with pytest.raises(ImageError, match=r"late\.png exists; give --force"):
+    with pytest.raises(ImageError, match=r"late\.png exists; give force=True"):
         late._put_new(*_between(late, stored))
     assert stored.get("late.png") == b"first"
 

@@ -21,7 +21,7 @@ def test_erase_by_a_classical_method(folder: Path, method: str) -> None:
     report = json.loads(done.out)
     assert report["output"] == "photo.edit.png"
     assert report["method"] == method
-    assert report["file_samples_changed_outside"] == 0
+    assert report["samples_changed_outside"] == 0
     kept = read("mask.png") == 0
     assert np.array_equal(read("photo.edit.png")[kept], read("photo.png")[kept])
     assert shell.call("verify", "photo.png", "photo.edit.png", "mask.png").code == 0
@@ -69,7 +69,7 @@ def test_outpaint(folder: Path, quick: tuple[str, ...]) -> None:
     assert done.code == 0, done.err
     report = json.loads(done.out)
     assert report["frame"] == "80x60"
-    assert report["file_samples_changed_outside"] == 0
+    assert report["samples_changed_outside"] == 0
     # OpenCV and Pillow are not what wrote it.
     assert np.array_equal(read("photo.edit.png")[12:, 16:], read("photo.png"))
     assert json.loads(shell.call("replay", "photo.edit.png", *quick[:2], "--json").out)["same"]

@@ -155,7 +155,7 @@ def test_other_sources_become_jpeg_of_high_quality() -> None:
 def test_targets_are_not_replaced_without_force(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"mine")
-    with pytest.raises(ImageError, match="exists; give --force"):
+    with pytest.raises(ImageError, match="exists; give force=True"):
         write_photo(photo_of("RGB"), path)
     assert path.read_bytes() == b"mine"
     photo = photo_of("RGB")
