@@ -65,7 +65,8 @@ def _fitting(
     width: int,
 ) -> str:
     """As much of a text as fits, in characters that the font has."""
-    text = text.encode("ascii", "replace").decode()
+    text = " ".join(text.split()).encode("ascii", "replace").decode()
+    text = "".join(char if char.isprintable() else "?" for char in text)
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(f"{text}...", font) > width:

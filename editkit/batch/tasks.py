@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -9,6 +10,8 @@ from typing import Any
 
 from editkit.batch.recipe import Bound, Recipe
 from editkit.urls import without_secrets
+
+_ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,21 @@ def seeds_of(recipe: Recipe, bound: Sequence[Bound], photo: str, number: int) ->
 
 
 def printable(path: PurePath | str) -> str:
-    """A path as text that can be stored and shown: names are bytes, and need not be text.
+    r"""A path as text that can be stored and shown: names are bytes, and need not be text.
 
-    Of a URL there is nothing secret in it.
+    Bytes that are no text become `\xff`; where that could be meant as it stands, backslashes are
+    doubled, so that no two paths become one text. Of a URL there is nothing secret in it.
     """
-    return without_secrets(os.fsencode(path).decode("utf-8", "backslashreplace"))
+    name = os.fsencode(path)
+    text = name.decode("utf-8", "backslashreplace")
+    if _ESCAPED.search(text) is None:
+        return without_secrets(text)
+    return without_secrets(name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace"))
+
+
+def storable(text: str) -> str:
+    """A text in which names may stand as Python has them, as one that can be stored and shown."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()

@@ -26,7 +26,7 @@ from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.stats import Stat
-from editkit.batch.tasks import Outcome, Setup, Task
+from editkit.batch.tasks import Outcome, Setup, Task, storable
 from editkit.errors import BatchError, EditkitError, InputError, PreservationError
 from editkit.masks.evaluate import named_files, reading_of
 from editkit.names import PERCEPTUAL
@@ -419,7 +419,7 @@ def _of_system(error: BaseException) -> bool:
 def said(error: BaseException) -> str:
     """An error in one line; a bug of ours with the place where it shows."""
     if isinstance(error, EditkitError):
-        return " ".join(str(error).split())
+        return storable(" ".join(str(error).split()))
     if isinstance(error, MemoryError):
         return "out of memory; give a smaller photo, or fewer workers"
     frames = traceback.extract_tb(error.__traceback__)
