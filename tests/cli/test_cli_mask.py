@@ -161,8 +161,8 @@ def test_later_steps_read_a_painted_copy_by_the_first_photo(folder: Path) -> Non
     Image.fromarray(values).save(folder / "painted.png")
     (folder / "two.yaml").write_text(
         "steps:\n"
-        "  - {erase: '', mask: 'box:2,2,12,12', method: telea}\n"
-        "  - {erase: '', mask: painted.png, method: telea}\n"
+        "  - {erase: null, mask: 'box:2,2,12,12', method: telea}\n"
+        "  - {erase: null, mask: painted.png, method: telea}\n"
     )
     done = shell.call("apply", "two.yaml", "photo.png", "-o", "a.png", "--json")
     assert done.code == 0, done.err
