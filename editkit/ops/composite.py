@@ -40,7 +40,7 @@ _UNSURE = 0.5
 _BLURRED = 2.0
 _EDITED = 24.0
 _SMALL = 512
-_APART = 17
+_APART = 7
 
 
 @dataclass(frozen=True)
