@@ -69,3 +69,14 @@ def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) 
     # Colours as sRGB has them; such a header holds no profile.
     space = struct.pack("<4I4s", *_MASKS, b"BGRs") + bytes(48)
     return file + header + space + body
+
+
+def notes_on(data: bytes) -> list[str]:
+    """What is said of a fourth channel that nothing explains, and that Pillow leaves out."""
+    if data[:2] != b"BM" or len(data) < _FILE + 40 or data[28:34] != b"\x20\0\0\0\0\0":
+        return []
+    (start,) = struct.unpack_from("<I", data, 10)
+    fourth = np.frombuffer(data, np.uint8)[start + 3 :: 4]
+    if not fourth.size or fourth.min() == fourth.max():
+        return []
+    return ["its fourth channel, of which it says nothing, was left out"]

@@ -83,6 +83,7 @@ def _raw_heif(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], lis
 
 def _raw_bmp(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     profile, notes = bmp.profile_in(data)
+    notes = [*notes, *bmp.notes_on(data)]
     return carried | ({} if profile is None else {"icc_profile": profile}), notes
 
 

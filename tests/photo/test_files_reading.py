@@ -129,6 +129,17 @@ def test_the_depth_of_narrow_pngs_is_told(bits: int, kind: int) -> None:
         assert np.array_equal(photo.samples, values * (255 // ((1 << bits) - 1)))
 
 
+def test_a_fourth_channel_of_a_bmp_that_nothing_explains_is_told() -> None:
+    out = BytesIO()
+    picture("RGBA").save(out, "BMP")  # Pillow writes alpha without saying so
+    assert "fourth channel" in read_photo(out.getvalue()).notes[0]
+    out = BytesIO()
+    made = picture("RGBA")
+    made.putalpha(0)
+    made.save(out, "BMP")
+    assert read_photo(out.getvalue()).notes == ()
+
+
 def test_a_long_fill_between_markers_is_passed_at_once() -> None:
     out = BytesIO()
     picture("RGB").save(out, "JPEG")
