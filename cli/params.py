@@ -170,6 +170,11 @@ _FILE = (
         help="Write into the file's metadata what a model made, and how to repeat the edit.",
     ),
     click.option(
+        "--keep-records",
+        is_flag=True,
+        help="Keep the records of earlier edits in the file, too, not the last alone.",
+    ),
+    click.option(
         "--strict", is_flag=True, help="Fail if a kept sample changes, or the seam shows."
     ),
     click.option(

@@ -52,6 +52,7 @@ class Job:
     strict: bool
     max_seam: float
     sign: tuple[str, str] | None
+    keep_records: bool = False
     model: str = ""
     device: str = "auto"
     dtype: str = "auto"
@@ -229,7 +230,9 @@ class Job:
             from editkit.photo.signing import Signer
 
             signer = Signer(*map(Path, self.sign))
-        return Saving(self.jpeg, self.provenance, self.strict, self.max_seam, signer)
+        return Saving(
+            self.jpeg, self.provenance, self.strict, self.max_seam, signer, self.keep_records
+        )
 
     @contextmanager
     def _progress(self) -> "Generator[Progress | None]":

@@ -12,7 +12,7 @@ from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo import app1, containers, exif, jpeg, witness, xmp
+from editkit.photo import app1, containers, exif, jpeg, metadata, witness, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
@@ -42,6 +42,8 @@ class Saving:
         strict: refuse a file in which a kept sample changed, or whose seam is over `max_seam`.
         max_seam: see `editkit.photo.scores.seam_score`.
         signer: signs the file by C2PA, with the original as an ingredient.
+        keep_records: keep the records of the photo's earlier edits, too; else there is that of the
+            last. A file that holds some goes on to hold all. The history has every edit anyway.
     """
 
     jpeg: str = "auto"
@@ -49,6 +51,7 @@ class Saving:
     strict: bool = False
     max_seam: float = 3.0
     signer: "Signer | None" = field(default=None, repr=False)
+    keep_records: bool = False
 
     def __post_init__(self) -> None:
         if self.jpeg not in JPEG_MODES:
@@ -81,6 +84,9 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
     evidence = _evidence(result, data, format_, blocks)
     if reason is not None and result.original is not None and "jpeg" in result.original.carried:
         evidence |= {"jpeg_encoded_again": reason}
+    unkept = metadata.unkept(photo.carried, name)
+    if unkept:
+        evidence |= {"notes": [*result.report.get("notes", ()), unkept]}
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:
@@ -123,7 +129,9 @@ def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
     """The photo with its provenance in its XMP."""
     if result.record is None:
         return result.photo
-    record = with_paths_from(result.record, folder) | {"saving": {"jpeg": saving.jpeg}}
+    how: dict[str, Any] = {"jpeg": saving.jpeg}
+    how |= {"keep_records": True} if saving.keep_records else {}
+    record = with_paths_from(result.record, folder) | {"saving": how}
     event = {
         "action": "edited" if result.original is not None else "created",
         "softwareAgent": f"editkit {__version__}",
@@ -139,6 +147,7 @@ def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
         source=result.source_type,
         event=event,
         record=record,
+        keep=saving.keep_records,
     )
     return replace(result.photo, carried={**result.photo.carried, "xmp": packet})
 

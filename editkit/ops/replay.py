@@ -122,7 +122,8 @@ class Replay:
 
     def _encoded(self, result: Result) -> bytes:
         before = read_photo(self.file)
-        saving = Saving(jpeg=self.record["saving"]["jpeg"])
+        how = self.record["saving"]
+        saving = Saving(jpeg=how["jpeg"], keep_records=how.get("keep_records") is True)
         return result.encoded(str(before.format), saving, self.file.parent).data
 
 

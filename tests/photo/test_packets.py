@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shell
 from lxml import etree
 from PIL import Image, PngImagePlugin
 
 import editkit
 from editkit.ops.output import Saving
+from editkit.ops.replay import find_replay
 from editkit.ops.result import Result
 from editkit.photo import packets, xmp
 from editkit.photo.files import read_photo
@@ -325,3 +327,30 @@ def test_odd_histories_are_read_and_grow() -> None:
         made = stamped(packet(inner).encode())
         assert xmp.history_of(made) == [{"action": "made"}, {"action": "edited"}]
         assert made.count(b"<xmpMM:History") == 1
+
+
+def test_a_format_without_a_place_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with(packet().encode()))
+    result = editkit.erase(tmp_path / "a.jpg", MASK, method="telea")
+    evidence = result.encoded(".bmp").evidence
+    assert (
+        "BMP has no place for XMP data (and the record of the edit): left out"
+        in (evidence["notes"])
+    )
+    assert "notes" not in result.encoded(".jpg").evidence
+
+
+def test_records_that_are_kept_are_made_again(tmp_path: Path) -> None:
+    """Edits in a row, the second asked to keep the first one's record; and replayed as it is."""
+    (tmp_path / "a.jpg").write_bytes(jpeg_with(packet().encode()))
+    Image.fromarray((MASK * 255).astype(np.uint8)).save(tmp_path / "m.png")
+    first = tmp_path / "b.jpg"
+    done = shell.call("erase", tmp_path / "a.jpg", tmp_path / "m.png", "--method", "telea",
+                      "-o", first)  # fmt: skip
+    assert done.code == 0, done.err
+    done = shell.call("erase", first, tmp_path / "m.png", "--method", "ns", "--keep-records",
+                      "-o", tmp_path / "c.jpg")  # fmt: skip
+    assert done.code == 0, done.err
+    records = xmp.records_of(read_photo(tmp_path / "c.jpg").carried["xmp"])
+    assert [record["options"]["method"] for record in records] == ["telea", "ns"]
+    assert find_replay(tmp_path / "c.jpg").run(None)["same"]
