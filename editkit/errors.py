@@ -77,3 +77,17 @@ class PreservationError(EditkitError):
 def shown(value: object) -> str:
     """A value as a message shows it: short, in one line."""
     return " ".join(reprlib.repr(value).split())
+
+
+_NO_MEMORY = (
+    *("out of memory", "allocate memory", "not enough memory", "alloc_failed"),
+    "failed to map segment",  # of a library that is loaded late
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left; on a CPU PyTorch has no class for it."""
+    if isinstance(error, MemoryError):
+        return True
+    told = str(error).lower() if isinstance(error, RuntimeError | ImportError) else ""
+    return any(words in told for words in _NO_MEMORY)

@@ -27,7 +27,13 @@ from editkit.batch.recipe import Bound
 from editkit.batch.remote import Place, Url, place_of, write_place
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task, storable
-from editkit.errors import BatchError, EditkitError, InputError, PreservationError
+from editkit.errors import (
+    BatchError,
+    EditkitError,
+    InputError,
+    PreservationError,
+    is_out_of_memory,
+)
 from editkit.masks.evaluate import named_files, reading_of
 from editkit.names import PERCEPTUAL
 from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
@@ -420,7 +426,7 @@ def said(error: BaseException) -> str:
     """An error in one line; a bug of ours with the place where it shows."""
     if isinstance(error, EditkitError):
         return storable(" ".join(str(error).split()))
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "out of memory; give a smaller photo, or fewer workers"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from editkit.errors import ModelLoadError, UnknownModelError
+from editkit.errors import EditkitError, ModelLoadError, UnknownModelError
 from editkit.models.registry import (
-    HUB_ID,
     Layout,
     device_of,
+    folder_of,
     from_hub,
     load_errors,
     quiet_libraries,
@@ -173,17 +173,21 @@ def find_segmenter(name: str, answers: tuple[str, ...], *, offline: bool | None 
     def check(called: str, folder: Path) -> None:
         _family(called, folder, answers)
 
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if not HUB_ID.fullmatch(name):
-            raise UnknownModelError(
-                f"no model {name!r}: give a folder, or an id such as owner/name"
-            )
+    folder = folder_of(name, "a folder in the layout of transformers, or an id such as owner/name")
+    if folder is None:
         folder = from_hub(name, Layout(_TABLE, _WANTED, check, _is_whole), offline=offline)
     family = _family(name, folder, answers)
     if not any((folder / weights).is_file() for weights in _WEIGHTS):
         raise ModelLoadError(f"{name} has no safetensors; editkit loads nothing else")
     return Located(name, folder, family)
+
+
+def is_here(name: str, answers: tuple[str, ...]) -> bool:
+    """Whether a model can be loaded without a connection."""
+    try:
+        return _is_whole(find_segmenter(name, answers, offline=True).folder)
+    except EditkitError:
+        return False
 
 
 def load_segmenter(

@@ -10,7 +10,7 @@ import torch
 from editkit.diffusion.guides import Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import DeviceError, InputError, shown
+from editkit.errors import DeviceError, InputError, is_out_of_memory, shown
 from editkit.models.settings import Settings
 from editkit.tensors import LatentMask, Latents, Pixels, State
 from editkit.types import Size
@@ -141,6 +141,10 @@ class Model(Protocol):
         """The end of a prompt that is too long for the model to read; empty if all is read."""
         ...
 
+    def unknown(self, prompt: str) -> list[str]:
+        """The words of a prompt that the model has no name for, in whole or in part."""
+        ...
+
 
 @contextmanager
 def device_errors(device: torch.device) -> Generator[None]:
@@ -151,8 +155,11 @@ def device_errors(device: torch.device) -> Generator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        advice = "give a smaller work_size=, or device=cpu"
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        other = "" if device.type == "cpu" else ", or device=cpu"
+        advice = f"give a smaller work_size={other}"
         raise DeviceError(f"{device} is out of memory: {advice}") from error
 
 

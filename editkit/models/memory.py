@@ -9,6 +9,10 @@ from typing import TypeVar
 import psutil
 import torch
 
+from editkit.errors import is_out_of_memory
+
+__all__ = ["free_memory", "give_back", "is_out_of_memory", "taken"]
+
 Answer = TypeVar("Answer")
 
 _GROUP = Path("/sys/fs/cgroup")
@@ -67,13 +71,6 @@ def _high() -> int:
     except ImportError:
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no memory left; on a CPU PyTorch has no class for it."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def give_back(device: torch.device) -> None:

@@ -16,9 +16,11 @@ from editkit.errors import (
     InputError,
     ModelLoadError,
     UnknownModelError,
+    is_out_of_memory,
 )
 from editkit.imports import uncollected
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
+from editkit.models.sizes import check_network, check_scaling, check_scheduler
 from editkit.options import called_by_name
 
 if TYPE_CHECKING:
@@ -37,7 +39,14 @@ _FAMILIES = {
     "StableDiffusionInpaintPipeline": "sd",
     "LatentConsistencyModelPipeline": "sd",
 }
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_DRIVE = re.compile(r"[A-Za-z]:")
+_SUFFIXES = (
+    *(".safetensors", ".ckpt", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".pkl", ".h5", ".msgpack"),
+    *(".npz", ".json", ".yaml", ".yml", ".zip", ".tar", ".gz", ".7z", ".tflite", ".pb", ".git"),
+)
+"""Ends of names that are files', never those of an id."""
+
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _NETWORKS = ("unet", "vae", "text_encoder")
 _SUBFOLDERS = (*_NETWORKS, "tokenizer", "scheduler")
@@ -78,18 +87,60 @@ def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False)
         UnknownModelError: there is none of that name here (or, not `offline`, anywhere).
         ModelLoadError: it is of a kind that editkit does not read.
     """
-    text = os.fspath(name)
-    folder = Path(text).expanduser()
+    text = os.fsdecode(name)
     if text == BUILTIN:
         folder = builtin_folder()
-    elif not text or not folder.is_dir():
-        if not HUB_ID.fullmatch(text):
-            known = f"give {BUILTIN}, a folder in diffusers layout, or an id such as owner/name"
-            raise UnknownModelError(f"no model {text!r}: {known}")
-        folder = from_hub(text, _PIPELINE, offline=offline)
+    else:
+        known = f"{BUILTIN}, a folder in diffusers layout, or an id such as owner/name"
+        folder = folder_of(text, known) or from_hub(text, _PIPELINE, offline=offline)
     family = _family(text, folder)
     _check_parts(text, folder)
     return Found(text, folder, family)
+
+
+def is_id(name: str) -> bool:
+    """Whether a text can be an id of Hugging Face's: owner/name, and no name of a file."""
+    odd = ".." in name or name.lower().endswith(_SUFFIXES)
+    return _HUB_ID.fullmatch(name) is not None and not odd
+
+
+def folder_of(name: str, known: str) -> Path | None:
+    """The folder of a model that was given as one; None for an id.
+
+    What can only be meant as a place on this machine is never asked for on the network.
+
+    Args:
+        name: what was given.
+        known: what could have been, for messages.
+
+    Raises:
+        UnknownModelError: it is neither.
+    """
+    try:
+        folder = Path(name).expanduser()
+        if name and folder.is_dir():
+            return folder
+        is_there = bool(name) and (folder.exists() or folder.is_symlink())
+    except (OSError, ValueError, RuntimeError):  # too long, or a home of nobody
+        is_there = False
+    if is_id(name) and not is_there:
+        return None
+    raise UnknownModelError(_no_model(name, known, is_there=is_there))
+
+
+def _no_model(name: str, known: str, *, is_there: bool) -> str:
+    """Why a name is no model's, and what to give instead."""
+    whole = "a model is a folder in diffusers layout, not a single file or a LoRA"
+    if is_there:
+        return f"no model {name!r}: {whole}; save it as one with diffusers"
+    if "://" in name:  # which may hold a secret
+        return f"no model is read from a URL; give {known}"
+    if name.lower().endswith(_SUFFIXES):
+        return f"no model {name!r}: no such file, and {whole}"
+    is_path = name.startswith((".", "/", "~")) or "\\" in name or name.endswith("/")
+    if is_path or name.count("/") > 1 or _DRIVE.match(name):
+        return f"no model {name!r}: no such folder; give {known}"
+    return f"no model {name!r}: give {known}"
 
 
 def _family(name: str, folder: Path) -> str:
@@ -104,12 +155,17 @@ def _family(name: str, folder: Path) -> str:
 
 def _check_parts(name: str, folder: Path) -> None:
     """Finds what is missing; the libraries would ask the network for it, or make something up."""
-    for part in _NETWORKS:
-        read_table(folder / part / "config.json")
-    read_table(folder / "scheduler" / "scheduler_config.json")
+    configs = {part: read_table(folder / part / "config.json") for part in _NETWORKS}
+    scheduler = read_table(folder / "scheduler" / "scheduler_config.json")
     missing = next(_missing_parts(folder), None)
     if missing:
         raise ModelLoadError(f"{name} has no {missing}; editkit loads nothing else")
+    if folder == builtin_folder():
+        return
+    check_scheduler(name, scheduler)
+    check_scaling(name, configs["vae"])
+    for part, config in configs.items():
+        check_network(name, folder / part, config)
 
 
 def _missing_parts(folder: Path) -> Iterator[str]:
@@ -337,13 +393,16 @@ def _dtype(name: str, device: "torch.device") -> "torch.dtype":
 @contextmanager
 def load_errors(name: str) -> Generator[None]:
     """Turns what loading a damaged model raises into one line."""
-    from safetensors import SafetensorError
-
-    # Damaged configurations make the libraries stumble in every way there is.
-    damage = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
     try:
         yield
-    except (*damage, AssertionError, RuntimeError, SafetensorError) as error:
+    except EditkitError:
+        raise
+    # Damaged configurations make the libraries stumble in every way there is, and raise errors of
+    # their own, of none, and of what is not installed.
+    except Exception as error:
+        if is_out_of_memory(error):
+            told = f"{name} cannot be loaded: out of memory; give a smaller model"
+            raise DeviceError(told) from error
         raise ModelLoadError(f"{name} cannot be loaded: {first_line(error)}") from error
 
 
@@ -368,5 +427,6 @@ def quiet_libraries() -> Generator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return str(error).strip().split("\n")[0]
+    """The first line of what an error says, with the next where it announces that."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])

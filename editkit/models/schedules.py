@@ -63,6 +63,7 @@ _KARRAS = {
 }
 RECIPES: Mapping[str, Recipe] = MappingProxyType({**_PLAIN, **_KARRAS})
 
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _FLOW_SOLVERS: Mapping[str, Solver] = MappingProxyType(
     {name: Heun(sigma_space=False) for name in ("heun", "heun_karras")}
 )
@@ -92,7 +93,8 @@ def build_schedule(
         table = getattr(diffusers, kind).from_config(_for_class(config), **recipe.overrides)
         _set_steps(table, steps, tokens)
         schedule = read_schedule(table)
-    except (ValueError, TypeError, AssertionError, NotImplementedError) as error:
+    # A damaged configuration makes the library stumble in every way there is.
+    except (*_DAMAGE, AssertionError, RuntimeError) as error:
         if steps > int(config.get("num_train_timesteps", 1000)) or solver == "lcm":
             raise InputError(f"{solver} cannot make {steps} steps: {error}") from error
         raise ModelLoadError(f"the scheduler configuration cannot be read: {error}") from error

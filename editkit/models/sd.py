@@ -4,32 +4,39 @@ Serves 4-channel UNets and 9-channel (inpainting) ones, and those distilled to t
 scale as an input.
 """
 
+import re
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from accelerate import init_empty_weights
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import ModelLoadError
+from editkit.errors import InputError, ModelLoadError
 from editkit.models.apart import products_apart
 from editkit.models.base import Capabilities, Hole, Question, Text
+from editkit.models.registry import builtin_folder
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
+from editkit.models.sizes import check_weights
 from editkit.models.weights import weights_digest
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
 # A batch may have a prompt for each photo, and there may be many photos.
 _REMEMBERED = 64
+_LARGEST_MULTIPLE = 1024
+_APART = re.compile(r"[\s!-/:-@\[-`{-~]+")
+"""What is between words: space, and the marks that every keyboard has."""
 
 
 @dataclass
@@ -194,6 +201,17 @@ class StableDiffusion:
         rest = "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
         return str(rest).strip()
 
+    def unknown(self, prompt: str) -> list[str]:
+        """Words for which the tokenizer has nothing but the token of what it does not know."""
+        if self.tokenizer.unk_token is None:
+            return []
+        nothing = self.tokenizer.unk_token_id
+        words = dict.fromkeys(_APART.split(prompt))
+        return [word for word in words if word and nothing in self._ids(word)]
+
+    def _ids(self, word: str) -> list[int]:
+        return self.tokenizer(word, add_special_tokens=False, verbose=False).input_ids
+
     @property
     def _room(self) -> int:
         """Tokens that the text encoder reads; not every tokenizer knows."""
@@ -217,16 +235,39 @@ def load_stable_diffusion(
     _check_channels(name, read_table(folder / "unet" / "config.json"), autoencoder)
     # Some autoencoders overflow in half precision, and say so.
     vae_dtype = torch.float32 if autoencoder.get("force_upcast", True) else dtype
-    return StableDiffusion(
+    scheduler = read_table(folder / "scheduler" / "scheduler_config.json")
+    settings = read_settings(folder)
+    with suppress(InputError):  # of the number of steps, which is told when it is asked for
+        build_schedule(scheduler, settings.solver, settings.steps)
+    if folder != builtin_folder():
+        _check_weights(name, folder)
+    model = StableDiffusion(
         name=name,
         unet=_load(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device),
         vae=_load(AutoencoderKL, folder / "vae", torch_dtype=vae_dtype).to(device),
         text_encoder=_load(CLIPTextModel, folder / "text_encoder", dtype=dtype).to(device),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        scheduler=read_table(folder / "scheduler" / "scheduler_config.json"),
-        settings=read_settings(folder),
+        scheduler=scheduler,
+        settings=settings,
         folder=folder,
     )
+    if model.multiple > _LARGEST_MULTIPLE:
+        raise ModelLoadError(f"{name} wants sides of multiples of {model.multiple} pixels")
+    model.embed("")  # which nearly every edit asks for; what its tokenizer lacks shows now
+    return model
+
+
+def _check_weights(name: str, folder: Path) -> None:
+    """Refuses networks that are larger than their files, before there is memory for them."""
+    kinds: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
+    for part, kind in kinds.items():
+        with init_empty_weights():
+            network = kind.from_config(kind.load_config(folder / part))
+        check_weights(name, folder / part, sum(p.numel() for p in network.parameters()))
+    with init_empty_weights():
+        words = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / "text_encoder"))
+    count = sum(p.numel() for p in words.parameters())
+    check_weights(name, folder / "text_encoder", count)
 
 
 def _check_channels(name: str, unet: Config, autoencoder: Config) -> None:

@@ -109,7 +109,13 @@ def _layout_settings(folder: Path) -> Settings:
     solver = native_solver(read_table(folder / "scheduler" / "scheduler_config.json"))
     if not isinstance(side, int) or not isinstance(blocks, list):
         return Settings(solver=solver)
-    return Settings(native_size=side * 2 ** (len(blocks) - 1), solver=solver)
+    size = side * 2 ** min(len(blocks) - 1, 16)
+    low, high = _RANGES["native_size"]
+    if not low <= size <= high:
+        raise ModelLoadError(
+            f"{folder} is made for {size} pixels; give a model for {low} to {high}"
+        )
+    return Settings(native_size=size, solver=solver)
 
 
 def _check(file: Path, key: str, value: object) -> None:

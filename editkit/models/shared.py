@@ -480,3 +480,6 @@ class _Walker:
 
     def unread(self, prompt: str) -> str:
         return self._model.unread(prompt)
+
+    def unknown(self, prompt: str) -> list[str]:
+        return self._model.unknown(prompt)

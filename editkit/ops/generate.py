@@ -12,7 +12,7 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.canvas import to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, whole
 from editkit.ops.record import record_of
-from editkit.ops.result import Result, describe
+from editkit.ops.result import Result, describe, prompt_notes
 from editkit.photo.files import Photo
 from editkit.tensors import Latents
 from editkit.types import Rgb, Size
@@ -56,7 +56,8 @@ class Generate(Edit):
         whole = Size(*(-(-length // model.multiple) * model.multiple for length in size))
         with device_errors(model.device):
             painted = to_rgb(model.decode(self.latents(model, whole, progress)))
-        report = {**describe(self, model), "size": str(size), "notes": []}
+        report = {**describe(self, model), "size": str(size)}
+        report["notes"] = prompt_notes(self, model)
         report["seconds"] = round(time.perf_counter() - started, 2)
         photo = Photo(_middle(painted, size), "RGB")
         return Result(photo, report, record=record_of(self, model))

@@ -10,7 +10,7 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.canvas import to_pixels, to_rgb
 from editkit.ops.edit import Edit, Progress, open_session, weak, within
 from editkit.ops.record import record_of
-from editkit.ops.result import Result, describe
+from editkit.ops.result import Result, describe, prompt_notes
 from editkit.photo.composite import composite
 from editkit.photo.files import Photo, PhotoLike, read_photo
 from editkit.photo.regions import Region, cut_photo, paste, plan_region
@@ -68,7 +68,11 @@ class Img2Img(Edit):
                 **describe(self, model),
                 "strength": self.strength,
                 "region": {**region.box._asdict(), "worked_at": str(region.working)},
-                "notes": [*photo.notes, *weak(self.steps or model.settings.steps, self.strength)],
+                "notes": [
+                    *photo.notes,
+                    *prompt_notes(self, model),
+                    *weak(self.steps or model.settings.steps, self.strength),
+                ],
                 "seconds": round(time.perf_counter() - started, 2),
             },
             photo,

@@ -29,7 +29,7 @@ from editkit.names import PREFILLS, REGIONS
 from editkit.ops.canvas import Canvas, as_canvas, make_canvas, to_values
 from editkit.ops.edit import Edit, Progress, Session, open_session, weak, within
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.result import Result, describe
+from editkit.ops.result import Result, describe, prompt_notes
 from editkit.ops.work import Meter, Work, seed_for
 from editkit.photo.blend import poisson
 from editkit.photo.composite import compared, composite
@@ -346,7 +346,7 @@ class MaskedEdit(Edit):
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
         near = nearby(bounding_box(mask), before.size)
-        notes = [*before.notes, *advice(mask)]
+        notes = [*before.notes, *advice(mask), *prompt_notes(self, model)]
         notes += weak(self.steps or model.settings.steps, strength)
         if masks.soft and (self.compat or not self.holds(model)):
             notes.append(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Target = str | os.PathLike[str] | BinaryIO | IOBase
 """Where a photo can be saved."""
 
+_WORDS = 10
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -154,6 +156,23 @@ def describe(edit: "Edit", model: "Model") -> Report:
         "device": str(model.device),
         "versions": versions(),
     }
+
+
+def prompt_notes(edit: "Edit", model: "Model") -> list[str]:
+    """What the model does not read of an edit's prompts, a line each."""
+    notes = list[str]()
+    for name, prompt in (("prompt", edit.prompt), ("negative prompt", edit.negative)):
+        rest, unknown = model.unread(prompt), model.unknown(prompt)
+        if rest:
+            notes.append(f"the {name} is too long for the model; not read: {rest!r}")
+        if unknown:
+            words = ", ".join(map(repr, unknown[:_WORDS]))
+            more = f" and {len(unknown) - _WORDS} more" if len(unknown) > _WORDS else ""
+            notes.append(
+                f"the model does not know these words of the {name}, in whole or in part, and "
+                f"paints without them: {words}{more}"
+            )
+    return notes
 
 
 def versions() -> dict[str, str]:
