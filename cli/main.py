@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from editkit._version import __version__
-from editkit.errors import EditkitError, InputError
+from editkit.errors import EditkitError, InputError, is_out_of_memory
 from editkit.urls import without_secrets
 
 from .batch import batch
@@ -28,7 +28,7 @@ from .models import models
 from .outpaint import outpaint
 from .recipe import apply, recipe, report
 from .resample import resample
-from .spelling import as_options
+from .say import harmless_libraries, say, show_bug
 from .streams import lost_output, stand_by
 from .verify import info, replay, verify
 
@@ -60,6 +60,7 @@ for _command in (*_COMMANDS, *_BATCHES):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
+    sys.excepthook = show_bug
     stand_by()
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
     with interruptible() as interrupts:
@@ -86,7 +87,8 @@ def _heeding(interrupts: Interrupts, args: Sequence[str] | None) -> int:
 def _run(args: Sequence[str] | None) -> int:
     """The exit code of a command."""
     try:
-        code = cli.main(args, prog_name="editkit", standalone_mode=False)
+        with harmless_libraries():
+            code = cli.main(args, prog_name="editkit", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
@@ -96,6 +98,10 @@ def _run(args: Sequence[str] | None) -> int:
         code = _said(str(error), 2)
     except EditkitError as error:
         code = _said(str(error), 1)
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not is_out_of_memory(error):
+            raise
+        code = _said("out of memory: give a smaller photo, or a smaller --work-size", 1)
     except BrokenPipeError:
         # Whoever read our output has left; Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,6 +110,5 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _said(message: str, code: int) -> int:
-    line = as_options(without_secrets(" ".join(message.split())))
-    click.echo(f"editkit: {line}", err=True)
+    say(without_secrets(message))
     return code

@@ -1,6 +1,5 @@
 """`editkit mask`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import click
 from .offline import forbid_network
 from .params import mask_options
 from .running import STDIO, given_mask, read_source
+from .say import put, put_json, put_path, say
 
 if TYPE_CHECKING:
     from editkit.masks.evaluate import View
@@ -84,11 +84,13 @@ def _tell(
 
     if flags["as_json"]:
         report = {"expression": str(node), "files": targets, "notes": said}
-        click.echo(json.dumps({**report, "tree": explained(node, view)}))
+        put_json({**report, "tree": explained(node, view)})
     elif flags["explain"]:
-        click.echo("\n".join(lines(explained(node, view))))
+        for line in lines(explained(node, view)):
+            put(line)
     elif not flags["quiet"]:
-        click.echo("\n".join(targets))
+        for target in targets:
+            put_path(target)
     if not flags["quiet"]:
         for line in said:
-            click.echo(f"editkit: {line}", err=True)
+            say(line)

@@ -9,6 +9,7 @@ import click
 from editkit.models.registry import BUILTIN, Found, cached_models, find_model
 
 from .offline import offline_option
+from .say import put, put_json
 
 
 @click.group(invoke_without_command=True)
@@ -25,10 +26,10 @@ def list_models(*, as_json: bool = False) -> None:
     """The built-in model, and those in the local Hugging Face cache that editkit reads."""
     found = [find_model(BUILTIN), *cached_models()]
     if as_json:
-        click.echo(json.dumps([_about(model) for model in found]))
+        put_json([_about(model) for model in found])
         return
     for model in found:
-        click.echo(f"{model.name}\t{_megabytes(model)} MB\t{model.folder}")
+        put(model.name, f"{_megabytes(model)} MB", str(model.folder))
 
 
 @models.command()
@@ -42,10 +43,10 @@ def info(name: str, *, offline: bool, as_json: bool) -> None:
     """
     about = _about(find_model(name, offline=offline))
     if as_json:
-        click.echo(json.dumps(about))
+        put_json(about)
         return
     for key, value in (about | about.pop("settings")).items():
-        click.echo(f"{key:20} {value}")
+        put(f"{key:20} {value}")
 
 
 def _about(model: Found) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`editkit recipe`, `editkit apply` and `editkit report`."""
 
 import dataclasses
-import json
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from .batch import Pair
 from .hush import hush_drivers
 from .offline import go_offline
 from .running import STDIO, Job, read_source
+from .say import put, put_json, put_path, shown_json
 from .single import SINGLE
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def check(file: Path, variables: tuple[tuple[str, str], ...], table: str | None)
 
     found = _read(file, variables, table)
     check_scored(found)
-    click.echo(f"{file}: {len(found.steps)} step{'s' * (len(found.steps) > 1)}, nothing wrong")
+    put(f"{file}: {len(found.steps)} step{'s' * (len(found.steps) > 1)}, nothing wrong")
 
 
 def _read(file: Path, variables: "Sequence[tuple[str, str]]", table: str | None) -> "Recipe":
@@ -72,7 +72,8 @@ def show(file: Path) -> None:
     from editkit.batch.recipe import described, read_recipe
 
     told = shareable(described(read_recipe(file)))
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False, default=str))
+    for line in shown_json(told, indent=2).split("\n"):
+        put(line)
 
 
 @recipe.command()
@@ -80,7 +81,7 @@ def schema() -> None:
     """Print the JSON schema of recipes, for editors that check as one types."""
     from editkit.batch.schema import schema as make
 
-    click.echo(json.dumps(make(known_facts()), indent=2))
+    put_json(make(known_facts()), indent=2)
 
 
 def known_facts() -> dict[str, dict[str, dict[str, Any]]]:
@@ -225,7 +226,7 @@ def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> 
     target = place_of(output) if output is not None else place / "report.html"
     name = place.resolve().name if isinstance(place, Path) else place.name
     write_place(page(rows, printable(name)).encode(), target, force=force or output is None)
-    click.echo(str(target))
+    put_path(str(target))
     if sheet is not None:
         write_photo(contact_sheet([frame_of_row(row) for row in rows]), sheet, force=force)
-        click.echo(str(sheet))
+        put_path(str(sheet))

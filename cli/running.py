@@ -4,8 +4,6 @@ Everything that can be wrong with what was given is found before a model is load
 is imported.
 """
 
-import json
-import os
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from editkit.urls import shareable
 
 from .hush import hushed
 from .offline import forbid_network
-from .spelling import as_options
+from .say import put_json, put_path, say
 from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
@@ -253,18 +251,16 @@ class Job:
     def _tell(self, result: "Result", target: str, evidence: Mapping[str, Any]) -> None:
         report = shareable({"output": target, **result.report, **evidence})
         if self.as_json:
-            click.echo(json.dumps(report))
+            put_json(report)
         elif target != STDIO and not self.quiet:
-            click.echo(os.fsencode(report["output"]))  # a name is bytes, and need not be text
+            put_path(report["output"])
         if not self.quiet:
             for note in _notes(report):
-                click.echo(f"editkit: {as_options(note)}", err=True)
+                say(note)
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
     notes = list(report["notes"])
-    if report.get("unread"):
-        notes.append(f"the prompt is too long for the model; not read: {report['unread']!r}")
     seed = f"seed {report['seed']}, " if "model" in report else ""
     said = f"{seed}{report['seconds']} s"
     if "pixels_kept" in report:

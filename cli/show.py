@@ -1,7 +1,5 @@
 """What a batch shows while it runs: a bar on a terminal, lines elsewhere, or JSON."""
 
-import json
-import os
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -9,11 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
 from editkit.urls import shareable
 
-from .spelling import as_options
+from .say import line_of, put, put_json, put_path, say
 
 
 @dataclass
@@ -29,7 +25,7 @@ class Display:
         """Tells of one event."""
         event = shareable(event)
         if self.as_json:
-            click.echo(json.dumps(event, default=str))
+            put_json(event, default=str)
         elif self.quiet:
             if event["event"] == "failed":
                 self._say(f"{event['photo']}: {event['error']}")
@@ -56,7 +52,7 @@ class Display:
             if note.startswith("the mask"):
                 self._say(f"{event['photo']}: {note}")
         if self.bar is None:
-            click.echo(os.fsencode(event["output"]))  # a name is bytes, and need not be text
+            put_path(event["output"])
         else:
             self.bar.update()
 
@@ -75,7 +71,7 @@ class Display:
     def _would(self, event: Mapping[str, Any]) -> None:
         parts = event.get("changed")
         why = f"the {' and '.join(parts)} changed" if parts else event["why"]
-        click.echo(f"{why:20}  {event['output']}")
+        put(f"{why:20}  {event['output']}")
 
     def _estimate(self, event: Mapping[str, Any]) -> None:
         for note in event["notes"]:
@@ -93,11 +89,10 @@ class Display:
         self._say(f"look at {event['sheet']}{left}")
 
     def _say(self, text: str) -> None:
-        line = f"editkit: {as_options(' '.join(text.split()))}"
         if self.bar is None:
-            click.echo(line, err=True)
+            say(text)
         else:
-            self.bar.write(line, file=sys.stderr)
+            self.bar.write(line_of(text), file=sys.stderr)
 
 
 @contextmanager

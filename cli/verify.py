@@ -1,6 +1,5 @@
 """`editkit verify`, `editkit info` and `editkit replay`: what files show."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +7,13 @@ from typing import Any
 
 import click
 
-from editkit.errors import EditkitError
+from editkit.errors import EditkitError, InputError
 
 from .hush import hushed
 from .offline import forbid_network
 from .params import cache_option, mask_options, model_options
 from .running import given, given_mask, read_pair, read_source
+from .say import put, put_json, say, shown_json
 
 
 @click.command()
@@ -57,7 +57,7 @@ def verify(
         area = None if read is None else read.coverage
         report = measure(photo, after, area, tolerance=tolerance)
     for note in () if read is None else read.notes:
-        click.echo(f"editkit: {note}", err=True)
+        say(note)
     _tell(report, as_json=as_json)
     if not report["kept"]:
         count, largest = report["samples_changed_outside"], report["largest_change_outside"]
@@ -80,6 +80,17 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 @click.option("--original", help="Where the photo before is.  [where FILE says]")
 @click.option("--edited", help="Where the edit made elsewhere is.  [where FILE says]")
 @click.option("--mask", help="Where the mask is.  [where FILE says]")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="A folder that files named by FILE may lie in, and all below it.  [FILE's own]",
+)
+@click.option(
+    "--allow-download",
+    is_flag=True,
+    help="Fetch models that FILE names and that are not on this machine.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
@@ -90,8 +101,10 @@ def replay(
     original: str | None,
     edited: str | None,
     mask: str | None,
+    root: Path | None,
     output: Path | None,
     *,
+    allow_download: bool,
     force: bool,
     as_json: bool,
     model: str,
@@ -99,12 +112,27 @@ def replay(
     dtype: str,
     offline: bool,
 ) -> None:
-    """Repeat the edit (or all steps of the recipe) that FILE tells of; are the bytes the same?"""
+    """Repeat the edit (or all steps of the recipe) that FILE tells of; are the bytes the same?
+
+    FILE may be anybody's. So files that it names are looked for in its own folder and below, or in
+    --root; a model that it names is used if it is on this machine, else with --allow-download.
+    """
     from editkit.ops.replay import find_replay
 
     if offline:  # its mask may want a model
+        if allow_download:
+            raise InputError("--offline and --allow-download contradict each other; give one")
         forbid_network()
-    found = find_replay(file, original=original, edited=edited, mask=mask, device=device)
+    with hushed():
+        found = find_replay(
+            file,
+            original=original,
+            edited=edited,
+            mask=mask,
+            device=device,
+            root=root,
+            allow_download=allow_download,
+        )
     from editkit.models.registry import load_model
     from editkit.photo.files import check_target, write_bytes
 
@@ -112,7 +140,7 @@ def replay(
         check_target(None, output, force=force)
     loaded = None
     if found.needs_model:
-        chosen = model if given("model") else found.record["model"]
+        chosen = model if given("model") else found.model_name(allow_download=allow_download)
         loaded = load_model(chosen, device=device, dtype=dtype, offline=offline)
     made = found.run(loaded)
     if output is not None:
@@ -125,11 +153,9 @@ def replay(
 
 def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(report))
+        put_json(report)
         return
     for key, value in report.items():
         if value not in (None, [], {}, ""):
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            # Names of files are bytes, and need not be text.
-            click.echo(f"{key:24} {shown}".encode("utf-8", "surrogateescape"))
+            put(f"{key:24} {value if isinstance(value, str) else shown_json(value)}")
     sys.stdout.flush()

@@ -1,19 +1,23 @@
 """What a batch made, as one HTML page that needs nothing but a browser."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from editkit._version import __version__
+from editkit.batch.rows import checked
 from editkit.names import SCORES
+from editkit.shown import harmless
 
 
 def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str:
     """The page of rows of a manifest (`editkit.batch.manifest.read_rows`).
 
     Pictures are in the page itself; every name and message is escaped.
+
+    Raises:
+        BatchError: a row holds what no batch writes.
     """
     import jinja2
 
@@ -24,7 +28,7 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
     # What nobody has measured is nothing to sort by.
     known = [name for name in SCORES if any(c["scores"][name] is not None for c in cards)]
     return template.render(
-        title=title,
+        title=harmless(title),
         version=__version__,
         cards=cards,
         scores=known,
@@ -35,16 +39,16 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
 
 
 def _card(row: Mapping[str, Any]) -> dict[str, Any]:
-    report = json.loads(row["report"]) if row["report"] else {}
-    scores = report.get("scores") or {}
+    row = checked(row)
+    report = row["report"]
     kinds = {"before": "jpeg", "after": "jpeg", "overlay": "png"}
     return {
         **{name: row[name] for name in ("photo", "variant", "state", "error", "seconds", "seed")},
         **{name: _data(row[name], kind) for name, kind in kinds.items()},
-        "scores": {name: scores.get(name) for name in SCORES},
-        "prompt": report.get("prompt") or "",
-        "kept": report.get("samples_changed_outside"),
-        "notes": report.get("notes") or [],
+        "scores": report["scores"],
+        "prompt": report["prompt"],
+        "kept": report["samples_changed_outside"],
+        "notes": report["notes"],
     }
 
 

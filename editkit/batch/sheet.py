@@ -1,6 +1,5 @@
 """A contact sheet: many photos before and after, in one picture."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,8 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from editkit.batch.rows import checked
 from editkit.batch.tasks import Outcome
 from editkit.photo.files import Photo
+from editkit.photo.foreign import PILLOW_ERRORS
+from editkit.shown import harmless
 
 _CELL, _GAP, _LINE, _COLUMNS = 200, 8, 16, 3
 _GROUND, _INK, _FAULT = (24, 24, 24), (225, 225, 225), (255, 120, 120)
@@ -42,11 +44,9 @@ def contact_sheet(frames: Sequence[Frame]) -> Photo:
 def _draw(sheet: Image.Image, frame: Frame, corner: tuple[int, int]) -> None:
     left, top = corner
     for place, data in enumerate((frame.before, frame.after)):
-        if data is None:
+        small = None if data is None else _small(data)
+        if small is None:
             continue
-        with Image.open(BytesIO(data)) as image:
-            small = image.convert("RGB")
-        small.thumbnail((_CELL, _CELL))
         shift = ((_CELL - small.width) // 2, (_CELL - small.height) // 2)
         sheet.paste(small, (left + place * (_CELL + 2) + shift[0], top + shift[1]))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
@@ -58,6 +58,17 @@ def _draw(sheet: Image.Image, frame: Frame, corner: tuple[int, int]) -> None:
         draw.text(place, _fitting(text, draw, font, width), ink, font)
 
 
+def _small(data: bytes) -> Image.Image | None:
+    """A preview that fits a cell; None where it is no picture."""
+    try:
+        with Image.open(BytesIO(data), formats=("JPEG",)) as image:
+            small = image.convert("RGB")
+    except PILLOW_ERRORS:
+        return None
+    small.thumbnail((_CELL, _CELL))
+    return small
+
+
 def _fitting(
     text: str,
     draw: ImageDraw.ImageDraw,
@@ -65,8 +76,7 @@ def _fitting(
     width: int,
 ) -> str:
     """As much of a text as fits, in characters that the font has."""
-    text = " ".join(text.split()).encode("ascii", "replace").decode()
-    text = "".join(char if char.isprintable() else "?" for char in text)
+    text = harmless(" ".join(text.split())).encode("ascii", "replace").decode()
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(f"{text}...", font) > width:
@@ -81,9 +91,13 @@ def frame_of(outcome: Outcome) -> Frame:
 
 
 def frame_of_row(row: Mapping[str, Any]) -> Frame:
-    """The frame of a row of the manifest."""
-    report = json.loads(row["report"]) if row["report"] else {}
-    return _frame(row["photo"], {**row, "report": report}, failed=row["state"] != "done")
+    """The frame of a row of the manifest.
+
+    Raises:
+        BatchError: it holds what no batch writes.
+    """
+    row = checked(row)
+    return _frame(row["photo"], row, failed=row["state"] != "done")
 
 
 def _frame(name: str, row: Mapping[str, Any], *, failed: bool) -> Frame:
