@@ -228,6 +228,15 @@ def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[Located]"
                 break
 
 
+def asked_in(node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The names of all segmentation models that a tree may ask, and what each must answer."""
+    for part in walk(node):
+        for number, (name, answers) in enumerate(_models(part) if _is_slow(part) else ()):
+            yield name, answers
+            if number == 0 and _answers(name, answers) == MAPS:  # which needs no second one
+                break
+
+
 def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
     """What is unusual about a mask: a line for each thing, with what to write instead."""
     share = float(np.mean(coverage, dtype=np.float64))
@@ -271,6 +280,14 @@ def _placed(error: EditkitError, node: Node) -> EditkitError:
     if not node.at or not isinstance(error, InputError) or str(error).startswith("mask expr"):
         return error
     return type(error)(f"mask expression, column {node.at}: {error}")
+
+
+def _answers(name: str, answers: tuple[str, ...]) -> str | None:
+    """What a model on this machine answers; None where it is not here."""
+    try:
+        return find_segmenter(name, answers, offline=True).answers
+    except EditkitError:
+        return None
 
 
 def _is_slow(node: Node) -> bool:

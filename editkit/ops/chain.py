@@ -42,7 +42,7 @@ def frame_after(photo: Photo, results: Sequence[Result]) -> Frame | None:
 
 
 def mask_in(
-    mask: str | Path,
+    mask: str | Path | Mask,
     photo: Photo,
     frame: Frame | None = None,
     *,
@@ -52,7 +52,7 @@ def mask_in(
     """A step's mask; where the photo lies in a frame, a file of its own size lies there with it.
 
     Args:
-        mask: a file, or an expression, which may name files.
+        mask: a file, or an expression (as text, or read already), which may name files.
         photo: what the step works on.
         frame: where in it the first photo lies; None if it is of that size.
         device: where models run that an expression asks for.
@@ -63,9 +63,8 @@ def mask_in(
     """
     if frame is None:
         return reading_of(mask, photo, device=device, original=original)
-    text = str(mask)
-    tree = Mask.of(text) if is_file(text) else Mask.parse(text)
-    names = [text] if is_file(text) else list(dict.fromkeys(files_in(tree.node)))
+    tree = mask if isinstance(mask, Mask) else _tree(str(mask))
+    names = dict.fromkeys(files_in(tree.node))
     moved = [(name, found) for name in names for found in _moved(name, frame, original)]
     if not moved:
         return reading_of(mask, photo, device=device, original=original)
@@ -73,6 +72,10 @@ def mask_in(
     read = reading_of(Mask(tree.node, given), photo, device=device)
     notes = (*(note for _, found in moved for note in found.notes), *read.notes)
     return Reading(read.coverage, tuple(dict.fromkeys(notes)))
+
+
+def _tree(text: str) -> Mask:
+    return Mask.of(text) if is_file(text) else Mask.parse(text)
 
 
 def _moved(name: str, frame: Frame, original: Photo | None) -> Iterator[Reading]:

@@ -11,19 +11,19 @@ import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.read import is_file
+from editkit.ops.valid import RECIPE, TAKES, check_options
 from editkit.photo.files import Photo
 from editkit.types import Coverage, Size
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
 
+__all__ = ["RECIPE", "Record", "digest_of", "edit_of", "mask_told", "record_of", "with_paths_from"]
+
 Record = Mapping[str, Any]
 """A table of plain values, as JSON holds it."""
 
 FORMAT = 1
-
-RECIPE = "recipe"
-"""What a record of several edits in a row calls itself."""
 
 _FILES = ("original", "edited", "mask")
 
@@ -102,14 +102,11 @@ def edit_of(record: Record) -> Any:  # noqa: ANN401 - each kind is called with i
     """
     import editkit
 
-    if record.get("format") != FORMAT or record.get("edit") not in editkit.__all__:
+    if record.get("format") != FORMAT or record.get("edit") not in TAKES:
         raise InputError(f"the record {record.get('edit')!r} is of another version of editkit")
     kind = getattr(editkit, record["edit"])
-    options = {key: _restored(key, value) for key, value in record["options"].items()}
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise InputError(f"the record is of another version of editkit: {error}") from error
+    check_options(kind, record["options"])
+    return kind(**{key: _restored(key, value) for key, value in record["options"].items()})
 
 
 def _restored(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON held

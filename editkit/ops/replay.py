@@ -5,14 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from editkit.errors import InputError
+from editkit.errors import InputError, UnknownModelError
+from editkit.masks.value import Mask
 from editkit.models.base import Model
+from editkit.models.registry import BUILTIN, find_model, is_id
 from editkit.ops.chain import chained, frame_after, mask_in
 from editkit.ops.composite import Composite
 from editkit.ops.edit import Progress
 from editkit.ops.output import Saving
 from editkit.ops.record import RECIPE, digest_of, edit_of
 from editkit.ops.result import Result
+from editkit.ops.trust import Trust
+from editkit.ops.valid import check_record
 from editkit.photo import xmp
 from editkit.photo.files import Photo, read_photo
 
@@ -31,7 +35,7 @@ class Part:
     """
 
     record: Mapping[str, Any]
-    mask: str | Path | None
+    mask: Mask | Path | None
     edited: Photo | None
 
 
@@ -59,6 +63,30 @@ class Replay:
     def needs_model(self) -> bool:
         """Whether a model made an edit here."""
         return self.record.get("model") is not None
+
+    def model_name(self, *, allow_download: bool = False) -> str:
+        """The model that the file names: the built-in one, or an id of Hugging Face's.
+
+        Args:
+            allow_download: whether it may be one that is not on this machine.
+
+        Raises:
+            InputError: it may not, or it is a folder, which is not followed from here.
+        """
+        name = str(self.record.get("model"))
+        if name == BUILTIN:
+            return name
+        if not is_id(name) or Path(name).exists():
+            raise InputError(f"{self.file} names the model {name!r}, a folder; give it by -m")
+        if not allow_download:
+            try:
+                find_model(name, offline=True)
+            except UnknownModelError as error:
+                raise InputError(
+                    f"{self.file} names the model {name}, which is not on this machine: give -m "
+                    "another, or --allow-download to fetch it"
+                ) from error
+        return name
 
     def run(
         self, model: Model | None = None, *, progress: Progress | None = None
@@ -106,8 +134,9 @@ class Replay:
         """The record made again, with names and places as the file has them."""
         record = dict(whole.record or {})
         record |= {key: self.record[key] for key in ("model",) if key in self.record}
-        record |= self._seen_from_here(self.record, ("original", *_BESIDE))
-        if "steps" in self.record:
+        several = self.record["edit"] == RECIPE
+        record |= self._seen_from_here(self.record, ("original", *(() if several else _BESIDE)))
+        if several:
             pairs = zip(record["steps"], self.record["steps"], strict=True)
             record["steps"] = [{**new, **self._seen_from_here(old, _BESIDE)} for new, old in pairs]
         return record
@@ -134,8 +163,13 @@ def find_replay(
     edited: str | None = None,
     mask: str | None = None,
     device: str = "auto",
+    root: Path | None = None,
+    allow_download: bool = False,
 ) -> Replay:
     """The edits that a file tells of, what they were applied to looked for where it says.
+
+    Anybody may have written the file. So nothing that it names is looked at outside of `root`, no
+    model is fetched that it names, and all that it says is checked before anything is read.
 
     Args:
         file: an edited file with its provenance.
@@ -143,25 +177,34 @@ def find_replay(
         edited: another place of the picture that an edit made elsewhere came in.
         mask: another place of the mask, where there is one.
         device: where models run that masks ask for.
+        root: the folder that files named by `file` may lie in; its own unless given.
+        allow_download: fetch models that its masks name.
 
     Raises:
-        InputError: the file tells of no edit, or what it was applied to is not found.
+        InputError: the file tells of no edit, or of one that cannot be repeated; or what it was
+            applied to is not found.
     """
     record = xmp.record_of(read_photo(file).carried.get("xmp"))
     if record is None:
         raise InputError(f"{file} tells of no edit; it was written without provenance")
+    check_record(record, str(file))
+    told = record["steps"] if record["edit"] == RECIPE else [record]
+    trust = Trust(file, root, allow_download=allow_download)
+    given = {"original": original, "edited": edited, "mask": mask}
+    for name in _BESIDE:
+        _check_one(file, told, name, given[name])
+    for step in told:
+        trust.check_rules(step["options"])
+        edit_of({**record, **step})  # what cannot be repeated is told before the work
     if "original" not in record:
         return Replay(file, record, None, (Part(record, None, None),), ())
-    photo = read_photo(_found(file, record, "original", original))
+    masks = [trust.mask(step, mask) for step in told]
+    photo = read_photo(trust.place(record, "original", original))
     differences = list[str]()
     if photo.digest != record["original"]["sha256"]:
         differences.append("the original is another file")
-    told = record["steps"] if record.get("edit") == RECIPE else [record]
-    for name, given in (("mask", mask), ("edited", edited)):
-        _check_one(file, told, name, given)
-    parts = tuple(_part(file, step, mask, edited, differences) for step in told)
-    for part in parts:
-        edit_of({**record, **part.record})  # what cannot be repeated is told before the work
+    copies = [_copy(trust, step, edited, differences) for step in told]
+    parts = tuple(Part(*part) for part in zip(told, masks, copies, strict=True))
     return Replay(file, record, photo, parts, tuple(differences), device)
 
 
@@ -176,38 +219,17 @@ def _check_one(file: Path, told: Sequence[Any], name: str, given: str | None) ->
         raise InputError(f"{count} steps of {file} have a {name} of their own; leave --{name} out")
 
 
-def _part(
-    file: Path,
-    told: Mapping[str, Any],
-    mask: str | None,
-    edited: str | None,
-    differences: list[str],
-) -> Part:
-    copy, where = None, None
-    if told.get("edit") == "Composite" and "edited" not in told:  # of recipes, once
-        raise InputError(f"the record of {file} is of another version of editkit")
-    if "edited" in told:
-        copy = read_photo(_found(file, told, "edited", edited))
-        if copy.digest != told["edited"]["sha256"]:
-            differences.append("the edited picture is another file")
-    if "mask" in told:
-        where = told["mask"].get("expression") if mask is None else None
-        where = _found(file, told, "mask", mask) if where is None else where
-    return Part(told, where, copy)
+def _copy(
+    trust: Trust, told: Mapping[str, Any], given: str | None, differences: list[str]
+) -> Photo | None:
+    """The picture that an edit made elsewhere came in; None where there is none."""
+    if "edited" not in told:
+        return None
+    copy = read_photo(trust.place(told, "edited", given))
+    if copy.digest != told["edited"]["sha256"]:
+        differences.append("the edited picture is another file")
+    return copy
 
 
 def _weights(model: Model | None) -> str | None:
     return None if model is None else model.weights
-
-
-def _found(file: Path, record: Mapping[str, Any], part: str, given: str | None) -> Path:
-    if given is not None:
-        return Path(given)
-    told = record[part].get("path")
-    if told is None:
-        raise InputError(f"{file} does not say where its {part} is; give --{part}")
-    for place in (file.parent / told, Path(told), file.parent / Path(told).name):
-        # What a batch makes is called as its photo is.
-        if place.is_file() and not place.samefile(file):
-            return place
-    raise InputError(f"the {part} {told} of {file} is not there; give --{part}")

@@ -4,6 +4,7 @@ How they are parsed stands in `packets.py`; what is not touched stays.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ _MENDED = "its XMP data was no well-formed XML in UTF-8 and was mended"
 _UNREADABLE = (
     "its XMP data cannot be read as XML; with a record of the edit it is kept as a text in that"
 )
+_DEEPEST = 32
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -149,10 +151,28 @@ def _source(root: "_Element") -> str | None:
 
 def _told(text: str | None) -> dict[str, Any] | None:
     try:
-        found = json.loads(text) if text else None
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite) if text else None
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _depth(found) <= _DEEPEST else None
+
+
+def _finite(text: str) -> float:
+    """A number of JSON's, which has none that are infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _depth(value: object) -> int:
+    """How deeply tables and lists are nested, as far as it matters."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        inner = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        depth += 1
+    return depth
 
 
 def _set(home: "_Element", name: str, value: str) -> None:

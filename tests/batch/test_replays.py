@@ -40,7 +40,8 @@ def photos(photos: Path, checkpoints: dict[int, Path]) -> Path:
 
 
 def replay(file: str, model: Path, *more: str | Path) -> dict[str, Any]:
-    done = shell.call("replay", file, "-m", model, "--device", "cpu", "--json", *more)
+    given = ("replay", file, "-m", model, "--device", "cpu", "--root", ".", "--json", *more)
+    done = shell.call(*given)
     assert done.code in (0, 1), done.err
     return json.loads(done.out)
 
@@ -76,7 +77,7 @@ def test_it_may_lie_elsewhere_together_with_what_it_needs(
     whole.mkdir()
     for name in ("photos", "masks", "back", "out"):
         shutil.move(name, whole / name)
-    assert replay("elsewhere/out/a.png", checkpoints[9])["same"]
+    assert replay("elsewhere/out/a.png", checkpoints[9], "--root", "elsewhere")["same"]
     steps = record_of("elsewhere/out/a.png")["steps"]
     paths = [
         step[part]["path"]
@@ -99,11 +100,13 @@ def test_what_differs_is_told_with_its_step(photos: Path, checkpoints: dict[int,
     shell.noise(32, 40, seed=3).save("back/a.png")
     found = replay("out/a.png", checkpoints[9])
     assert "the edited picture is another file" in found["differences"]
+    refused = shell.call("replay", "out/a.png").refused()
+    assert "lies outside of the folder of out/a.png, and is not looked at" in refused
     done = shell.call("replay", "out/a.png", "--mask", "masks/b_mask.png")
     assert "4 steps of out/a.png have a mask of their own; leave --mask out" in done.refused()
     Path("back/a.png").unlink()
     assert "the edited ../back/a.png of out/a.png is not there" in (
-        shell.call("replay", "out/a.png").refused()
+        shell.call("replay", "out/a.png", "--root", ".").refused()
     )
 
 

@@ -131,7 +131,11 @@ def test_paths_through_the_root_are_not_told(here: Path, checkpoints: dict[int, 
     record = asked("info", "deep/e.png")["record"]
     assert record["original"]["path"] == "../p.png"
     assert str(here) not in json.dumps(record)
-    assert asked("replay", "deep/e.png", "-m", checkpoints[9])["same"]
+    # What lies outside of the file's folder is looked at if the user says so.
+    done = shell.call("replay", "deep/e.png", "-m", checkpoints[9])
+    assert "lies outside of the folder" in done.refused()
+    for more in (("--root", "."), ("--original", "p.png", "--mask", "m.png")):
+        assert asked("replay", "deep/e.png", "-m", checkpoints[9], *more)["same"]
 
 
 def test_strict_writes_nothing_that_is_not_kept(here: Path, checkpoints: dict[int, Path]) -> None:
