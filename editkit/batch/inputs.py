@@ -143,6 +143,8 @@ def _straight(name: str) -> Path:
         InputError: it names no file.
     """
     path = Path(str(_listed(name)))
+    if path.root == "//":  # on POSIX the same as one slash, but not for pathlib
+        path = Path("/", *path.parts[1:])
     if path.name in ("", ".."):
         raise InputError(f"the list of photos names {name}, which is no file; give files")
     # Behind a link `..` is another folder than it looks, so the system says which.

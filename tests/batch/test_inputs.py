@@ -1,9 +1,12 @@
 """Which photos are found, and what is refused before anything runs."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
 import shell
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from editkit.batch.inputs import (
     Found,
@@ -76,6 +79,40 @@ def test_a_list_leads_nowhere_out_of_the_results(photos: Path, tmp_path: Path) -
     for line in ("..", "photos/..", "/", "file:///.."):
         with pytest.raises(InputError, match="which is no file"):
             listed_photos(["photos/b.jpg", line])
+
+
+PIECES = (
+    "..",
+    ".",
+    "/",
+    "//",
+    "a.png",
+    "link",
+    "photos",
+    "sub",
+    "\\",
+    " ",
+    "~",
+    "\r",
+    "%2e",
+    "\udcff",
+)
+names_of_files = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(names_of_files, min_size=1, max_size=4), end=st.sampled_from("\n\0"))
+def test_no_list_leads_out_of_the_results(photos: Path, lines: list[str], end: str) -> None:
+    link = photos / "link"
+    if not link.is_symlink():
+        link.symlink_to(photos.parent)
+    out = photos.parent / "there/out"
+    try:
+        made = outputs_of(listed_photos([end.join(lines)]), out, [None, 3])
+    except InputError:
+        return
+    for path in (path for paths in made for path in paths):
+        assert out in Path(os.path.normpath(str(path))).parents
 
 
 @pytest.mark.parametrize(
