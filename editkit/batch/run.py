@@ -181,6 +181,7 @@ class Batch:
             task = ledger.settled(outcome)
             summary.count(outcome, keep=keep)
             self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
+            _check_there(manifest.path, self.out)
             home.push(manifest, due=False)
         ledger.check()
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
@@ -321,6 +322,16 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _check_there(manifest: Path, out: Place) -> None:
+    """Ends a batch whose results nobody will find.
+
+    Raises:
+        BatchError: the folder for results, or what is ours in it, is there no more.
+    """
+    if not manifest.exists():
+        raise BatchError(f"{out} was removed, or replaced, while the batch ran; run it again")
 
 
 def _remember(manifest: Manifest, plan: Plan, digests: Digests) -> None:

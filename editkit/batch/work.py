@@ -39,6 +39,7 @@ from editkit.names import PERCEPTUAL
 from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
 from editkit.ops.record import RECIPE
 from editkit.photo.files import Photo, format_of, read_photo, write_photo
+from editkit.photo.foreign import system_errors
 from editkit.photo.frame import Frame
 
 if TYPE_CHECKING:
@@ -248,7 +249,8 @@ class Bench:
             if fault is None:
                 _write_mask(task, result)
             replaces = task.replaces or fault is not None
-            target.parent.mkdir(parents=True, exist_ok=True)
+            with system_errors(f"{target} cannot be written"):
+                target.parent.mkdir(parents=True, exist_ok=True)
             write_place(encoded.data, target, force=replaces, photo=result.original)
         report = {**result.report, **encoded.evidence}
         times = {**times, "write": time.perf_counter() - started}

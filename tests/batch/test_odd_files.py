@@ -21,7 +21,7 @@ from editkit.batch.operations import Operation
 from editkit.batch.plan import found_photos
 from editkit.batch.recipe import Recipe, made_step
 from editkit.batch.run import Batch
-from editkit.errors import ImageError
+from editkit.errors import BatchError, ImageError
 
 MakeBatch = Callable[..., Batch]
 
@@ -169,3 +169,24 @@ def test_a_folder_that_may_not_be_searched_is_named(
     assert {"event": "failed", "photo": "sub", "why": "closed", "error": found.closed["sub"]} in (
         events
     )
+
+
+@pytest.mark.parametrize("by", ["nothing", "a file"])
+def test_a_folder_for_results_that_goes_ends_the_batch(
+    photos: Path, batch: MakeBatch, telea: Recipe, by: str
+) -> None:
+    for seed in range(9):
+        shell.noise(32, 40, seed=seed).save(photos / f"{seed}.png")
+    made = batch(recipe=telea)
+    done = list[object]()
+
+    def gone(event: object) -> None:
+        done.append(event)
+        if len(done) == 2 and made.out.is_dir():
+            made.out.rename(made.out.with_name("elsewhere"))
+            if by == "a file":
+                made.out.touch()
+
+    with pytest.raises(BatchError, match="out was removed, or replaced, while the batch ran"):
+        dataclasses.replace(made, listen=gone).run(find_photos("photos"))
+    assert len(done) < 5
