@@ -156,15 +156,10 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
 
 def _of_photo(mask: Photo, size: Size, photo: Photo | None, name: str) -> Reading:
     _check_size(mask.samples, size, name)
-    if mask.mode == "I;16" and (photo is None or photo.mode != "I;16"):
-        check_labels(mask.samples, name)
-        return Reading(*settled((mask.samples / np.float32(65535)).astype(np.float32)))
     if depth(mask.mode) == 16 and mask.mode != "I;16":
         mask = replace(mask, samples=rounded_to_8(mask.samples), mode=base(mask.mode))
     painted = None if photo is None else read_painted(mask, photo, name)
-    if painted is not None:
-        return Reading(painted[0], (painted[1],))
-    return _by_brightness(mask, name)
+    return _by_brightness(mask, name) if painted is None else Reading(painted[0], (painted[1],))
 
 
 def _by_brightness(mask: Photo, name: str) -> Reading:

@@ -115,6 +115,10 @@ def test_photos_of_16_bits_and_with_alpha() -> None:
     values = np.asarray(picture())
     deep = read_photo(values.astype(np.uint16) * 257)
     assert agreement(read(painted(picture(), brush()), deep).coverage > 0, brush()) > 0.99
+    grey = picture().convert("L")
+    deep_copy = np.asarray(painted(grey, brush(), (255, 255, 255)).convert("L"))
+    found = read(deep_copy.astype(np.uint16) * 257, grey)
+    assert agreement(found.coverage > 0, brush()) > 0.99
     alpha = np.full(values.shape[:2], 255, np.uint8)
     alpha[:, :40] = 0
     layered = Image.fromarray(np.dstack([values, alpha]))
