@@ -53,6 +53,7 @@ class _Saving(TypedDict):
     """How the file was written."""
 
     jpeg: Literal["auto", "lossless", "encode"]
+    keep_records: NotRequired[bool]
 
 
 class _Step(TypedDict):
