@@ -1,4 +1,4 @@
-"""The terminal without what libjpeg writes on it by itself."""
+"""The terminal without what libjpeg and libtiff write on it by themselves."""
 
 import os
 import tempfile
@@ -15,12 +15,13 @@ _WARNINGS = (
     b"Inconsistent progression",
     b"Application transferred",
     b"Must upgrade",
+    *(b"TIFF", b"_TIFF", b"Fax", b"LZW", b"ZIP", b"PackBits", b"JPEG", b"OJPEG", b"ZSTD", b"LZMA"),
 )
 
 
 @contextmanager
-def libjpeg_silenced() -> Generator[None]:
-    """Keeps the standard error stream of the process clean of libjpeg.
+def libraries_silenced() -> Generator[None]:
+    """Keeps the standard error stream of the process clean of libjpeg and libtiff.
 
     Whatever else is written there meanwhile appears afterwards.
     """

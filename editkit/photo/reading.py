@@ -39,6 +39,7 @@ from editkit.photo import (
 from editkit.photo.colour import Samples
 from editkit.photo.foreign import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
 from editkit.photo.kinds import OfAnotherKind
+from editkit.photo.quiet import libraries_silenced
 from editkit.types import Box, Rgb, Size, Stream
 
 MAX_PIXELS = 178_956_970
@@ -301,7 +302,7 @@ def _from_tiff(file: directories.File, name: str, max_pixels: int, frame: int | 
         kind = kinds.kind_of(file, entries)
         own = containers.own_blocks(file.stream, "TIFF", number)
         if kind.pillow and (image := _by_pillow(file.stream, number)) is not None:
-            with image:
+            with image, libraries_silenced():
                 photo = _as_pillow_reads(image, name, max_pixels, own)
         else:
             photo = _by_tifffile(file, number, entries, kind, own)

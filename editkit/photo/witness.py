@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from editkit.photo.quiet import libraries_silenced
 from editkit.photo.reading import Photo, upright
 from editkit.types import Coverage
 
@@ -103,7 +104,8 @@ def _opened_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any
 def _opened(data: bytes) -> NDArray[Any] | None:
     """(H, W, C) as stored, not turned; None where OpenCV does not read it."""
     try:
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with libraries_silenced():
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError):
         return None
     if found is None:
