@@ -135,7 +135,8 @@ _RECORD = b"""{"format": 1, "edit": "Erase", "options": {"method": "telea", "see
  "saving": {"jpeg": "auto"}}"""
 _STEPS = b"""{"format": 1, "edit": "recipe", "steps": [{"edit": "Inpaint",
  "options": {"prompt": "x", "guidance_interval": [0, "inf"], "steps": 3},
- "mask": { "sha256": "0", "path": "p.png"}}], "model": "builtin", "weights": "0", "original": {"sha256": "0", "path": "p.png"},
+ "mask": { "sha256": "0", "path": "p.png"}}],
+ "model": "builtin", "weights": "0", "original": {"sha256": "0", "path": "p.png"},
  "saving": {"jpeg": "auto"}, "versions": {}}"""
 _RECIPE = b"""\0steps:
   - inpaint: {prompt: "a {colour} door", steps: 3, mask: "box:1,1,9,9 ~grow:2"}
