@@ -233,8 +233,11 @@ def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
     return tag.code not in _LAYOUT and tag.code not in _WRITTEN
 
 
-def _raw(tag: Any) -> tuple[int, int, int, bytes, bool]:  # noqa: ANN401 - tifffile's own
+def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
     """The tag with its bytes as they lie in the file, in whatever letters its texts are."""
+    if int(tag.dtype) in (5, 10):
+        # Of the bytes of fractions tifffile would count each as two.
+        return (tag.code, int(tag.dtype), tag.count, tag.value, True)
     file = tag.parent.filehandle
     file.seek(tag.valueoffset)
     data = file.read(tag.valuebytecount)
