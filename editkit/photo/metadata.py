@@ -235,7 +235,9 @@ def _avif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str,
 
 
 def _heif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"quality": 95, "chroma": 444}
+    # At this quality slower presets make no closer pictures, in six times the time.
+    fast = {"preset": "ultrafast"}
+    chosen: dict[str, Any] = {"quality": 95, "chroma": 444, "enc_params": fast}
     if "cicp" in carried:
         chosen["color_primaries"] = carried["cicp"].primaries
         chosen["transfer_characteristics"] = carried["cicp"].transfer

@@ -553,7 +553,7 @@ def _stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (chec
         raise ImageError(f"{type(source).__name__} is not a photo; give a path, bytes or an array")
 
 
-def drained(stream: BinaryIO, name: str) -> bytes:
+def drained(stream: BinaryIO | IOBase, name: str) -> bytes:
     """All that comes from a pipe.
 
     Raises:
