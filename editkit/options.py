@@ -83,7 +83,7 @@ class Options:
             InputError: a keyword is no field.
         """
         check_names(cls.__name__, given, [f.name for f in fields(cls)])  # pyright: ignore[reportArgumentType]
-        return super().__new__(cls)
+        return object.__new__(cls)
 
     def settle(self) -> None:
         """Makes numbers of NumPy's Python's, and draws a seed where None was given.

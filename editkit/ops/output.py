@@ -252,7 +252,7 @@ def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks |
     del again  # others need the memory
     other = witness.differing(original, data, orientation, mask)
     # Where two readers disagree, the one that sees a change is believed.
-    found["samples_changed_outside"] = max(own.kept_changed, other.count if other else 0)
+    found["samples_changed_outside"] = max(own.kept_changed, other.samples if other else 0)
     found["largest_change_outside"] = max(own.largest, other.largest if other else 0)
     found["second_reader"] = other is not None
     if blocks is not None:

@@ -25,7 +25,7 @@ _ROWS = 256
 class Difference(NamedTuple):
     """Samples outside of a mask that differ between two files: how many, and by how much."""
 
-    count: int
+    samples: int
     largest: int
 
 

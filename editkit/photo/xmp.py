@@ -167,7 +167,8 @@ def _finite(text: str) -> float:
 
 def _depth(value: object) -> int:
     """How deeply tables and lists are nested, as far as it matters."""
-    level, depth = [value], 0
+    level: list[Any] = [value]
+    depth = 0
     while level and depth <= _DEEPEST:
         inner = (v.values() if isinstance(v, dict) else v for v in level)
         level = [item for items in inner for item in items if isinstance(item, dict | list)]

@@ -7,6 +7,7 @@ down, once for each place it comes from, with the input that made it, and the se
 """
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from typing import Any
 
 SLOW = 20
 """Seconds after which one input counts as a finding."""
+
+_ROOMS = ("batch.recipe", "batch.table", "masks.evaluate", "ops.replay", "photo.evidence")
 
 Target = Callable[[bytes, Path], object]
 
@@ -152,7 +155,7 @@ colour = "red"
 prompt = "a {colour} door"
 mask = "box:1,1,9,9"
 """
-_MASKS = (
+_MASKS: tuple[bytes, ...] = (
     b"box:1,1,9,9 | ellipse:50%,50%,20%,20% - color:red,10 ~grow:3",
     b"!(sky & luma:0,50) ~feather:2 ~invert",
     b"stroke:1,1;5,5;9,2,width=3 | polygon:1,1,5,5,9,2",
@@ -164,14 +167,15 @@ _MASKS = (
 def _seeds(name: str) -> list[bytes]:
     packet_ = _RECORD_PACKET % _escaped(_RECORD)
     tables = [b"\0photo,colour\na.jpg,red\n", b'\1{"photo": "a.jpg", "colour": "red"}\n']
-    return {
+    makers: dict[str, Callable[[], list[bytes]]] = {
         "photo": _photos,
         "packet": lambda: [packet_, packet_.decode().encode("utf-16")],
         "record": lambda: [_RECORD, _STEPS],
         "recipe": lambda: [_RECIPE, _TOML],
         "table": lambda: tables,
         "mask": lambda: list(_MASKS),
-    }[name]()
+    }
+    return makers[name]()
 
 
 class _Hunt:
@@ -209,14 +213,10 @@ def _place(error: BaseException) -> str:
 
 def _hunt(name: str, seconds: int, seeds: Path, found: Path) -> None:
     """Fuzzes in this process, which atheris ends."""
-    import atheris
-
+    atheris: Any = importlib.import_module("atheris")  # which has no types, and is not for CI
     with atheris.instrument_imports(include=["editkit"]):
-        import editkit.batch.recipe
-        import editkit.batch.table
-        import editkit.masks.evaluate
-        import editkit.ops.replay
-        import editkit.photo.evidence  # noqa: F401
+        for room in _ROOMS:
+            importlib.import_module(f"editkit.{room}")
     settings = [f"-max_total_time={seconds}", f"-timeout={SLOW}", "-rss_limit_mb=4096"]
     settings += ["-max_len=65536", f"-artifact_prefix={found}/", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *settings, str(seeds)], _Hunt(TARGETS[name], found))
