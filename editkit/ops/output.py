@@ -86,7 +86,7 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
         evidence |= {"jpeg_encoded_again": reason}
     unkept = metadata.unkept(photo.carried, name)
     if unkept:
-        evidence |= {"notes": [*result.report.get("notes", ()), unkept]}
+        evidence |= {"notes": [*result.made.get("notes", ()), unkept]}
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:

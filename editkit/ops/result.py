@@ -53,6 +53,11 @@ class Result:
     mask: Coverage | None = field(default=None, repr=False)
     record: Mapping[str, Any] | None = field(default=None, repr=False)
     source: str | None = None
+    made: Report = field(init=False, repr=False)
+    """The report before any file was written."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made", dict(self.report))
 
     @property
     def source_type(self) -> str:
@@ -112,14 +117,19 @@ class Result:
             check_target(None, path, force=force)
             encoded = self.encoded(chosen, saving, path.parent)
             write_bytes(self.photo, encoded.data, path, force=force)
-            self.report.update(encoded.evidence)
+            self._shows(encoded)
             return path
         stream = _writable(target)
         encoded = self.encoded(format or _usual_format(self.photo), saving)
         with system_errors("the given file cannot be written"):
             stream.write(encoded.data)
-        self.report.update(encoded.evidence)
+        self._shows(encoded)
         return stream
+
+    def _shows(self, encoded: "Encoded") -> None:
+        """Makes `report` tell of the file that was written last, and of no other."""
+        self.report.clear()
+        self.report.update(self.made | encoded.evidence)
 
 
 def _writable(target: object) -> Any:  # noqa: ANN401 - anything that has a `write` will do

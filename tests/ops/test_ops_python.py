@@ -238,3 +238,19 @@ def test_a_strength_below_one_step_is_said(tiny4: Model, tiny9: Model) -> None:
     assert not enough.report["notes"]
     masked = editkit.inpaint(PHOTO, MASK, "x", model=tiny9, steps=4, strength=0.2)
     assert any("less than one of 4 steps" in note for note in masked.report["notes"])
+
+
+def test_the_report_tells_of_the_file_written_last(tmp_path: Path) -> None:
+    photo = shell.noise(40, 48, "RGB")
+    photo.save(tmp_path / "p.png", dpi=(72, 72))
+    result = editkit.erase(tmp_path / "p.png", MASK, method="telea")
+    before = dict(result.report)
+    result.save(tmp_path / "a.bmp")
+    assert len(result.report["notes"]) > len(before["notes"])  # a BMP has no place for a record
+    result.save(tmp_path / "a.jpg")
+    assert result.report["samples_changed_outside"] > 0
+    result.save(tmp_path / "a.png")
+    assert (result.report["samples_changed_outside"], result.report["notes"]) == (
+        0,
+        before["notes"],
+    )
