@@ -139,8 +139,8 @@ def apply(
     found = _read(recipe, variables, table)
     check_scored(found)
     check_offline(found, [image, options["output"] or ""])
-    names = ("model", "device", "dtype", "offline", "jpeg", "provenance", "strict", "max_seam")
-    given = {name: getattr(found, name) for name in (*names, "sign", "seed", "num")}
+    names = ("model", "device", "dtype", "offline", "jpeg", "provenance", "keep_records", "strict")
+    given = {name: getattr(found, name) for name in (*names, "max_seam", "sign", "seed", "num")}
     job = Job(**options, **given)
     if found.offline:
         go_offline()

@@ -9,8 +9,6 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from editkit.errors import InputError, shown
 
 P = ParamSpec("P")
@@ -141,6 +139,8 @@ def called_by_name(function: Callable[P, R]) -> Callable[P, R]:
 
 def python_value(value: Any) -> Any:  # noqa: ANN401 - whatever was given
     """NumPy's truth values, numbers and texts as Python's; lists as tuples; else the value."""
+    import numpy as np  # not at the top: commands begin without it
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and value.ndim == 0:

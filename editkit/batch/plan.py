@@ -420,6 +420,8 @@ class Planner:
         """Fingerprints of all that a picture depends on, beside the photo's bytes, by kind."""
         recipe = self.recipe
         saving = {n: getattr(recipe, n) for n in ("jpeg", "provenance", "strict", "max_seam")}
+        # Results of batches before there was this option stay what they are.
+        saving |= {"keep_records": True} if recipe.keep_records else {}
         texts = [_mask_texts(step, mask) for step, mask in zip(steps, masks, strict=True)]
         asked = [self._asked(text) for some in texts for text in some if text is not None]
         pairs = zip(steps, masks, strict=True)

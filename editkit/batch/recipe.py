@@ -113,7 +113,8 @@ class Recipe:
         batch_size: photos that share a call of the network, at most; None for as many as memory
             and time make worth while. No picture depends on it.
         fixed_batch: fill every call up to that size; then pictures depend on it.
-        jpeg: how a JPEG is written, as `Saving`; so are `provenance`, `strict`, `max_seam`.
+        jpeg: how a JPEG is written, as `Saving`; so are `provenance`, `keep_records`,
+            `strict`, `max_seam`.
         sign: certificates and key, to sign by C2PA.
         variables: defaults of variables.
         table: variables of each photo.
@@ -137,6 +138,7 @@ class Recipe:
     fixed_batch: bool = False
     jpeg: str = "auto"
     provenance: bool = True
+    keep_records: bool = False
     strict: bool = False
     max_seam: float = 3.0
     sign: tuple[str, str] | None = None

@@ -107,6 +107,7 @@ def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "fixed_batch": {"type": "boolean"},
         "jpeg": {"enum": list(JPEG_MODES), **_said(facts, "jpeg")},
         "provenance": {"type": "boolean", **_said(facts, "provenance")},
+        "keep_records": {"type": "boolean", **_said(facts, "keep_records")},
         "strict": {"type": "boolean", **_said(facts, "strict")},
         "max_seam": number("max_seam", "number"),
         "sign": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},

@@ -48,7 +48,7 @@ class Setup:
     @classmethod
     def of(cls, recipe: Recipe, *, previews: bool = True) -> "Setup":
         """What a recipe says of all photos."""
-        names = ("jpeg", "provenance", "strict", "max_seam")
+        names = ("jpeg", "provenance", "strict", "max_seam", "keep_records")
         return cls(
             model=recipe.model,
             device=recipe.device,

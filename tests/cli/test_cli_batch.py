@@ -160,7 +160,7 @@ def test_one_recipe_for_one_photo_and_for_many(photos: Path, checkpoints: dict[i
     assert shell.call("apply", "r.yaml", "photos/a.png", "-q").code == 0
     one, many = Path("photos/a.edit.png"), Path("out/a.png")
     assert same(one, many)
-    assert shell.call("replay", many, "-m", checkpoints[9]).code == 0
+    assert shell.call("replay", many, "-m", checkpoints[9], "--root", ".").code == 0
     piped = shell.call("apply", "r.yaml", "-", stdin=Path("photos/a.png").read_bytes())
     assert piped.code == 0
     assert piped.out.startswith(b"\x89PNG")

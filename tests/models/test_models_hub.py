@@ -101,7 +101,7 @@ finally:
     done = shell.python(code, *args, env=environment(tmp_path))
     assert done.code == 2
     assert done.out == b"[] False\n"
-    advice = "run once without offline=True, or give a folder"
+    advice = "run once without --offline, or give a folder"
     assert done.err == f"editkit: owner/name is not in the local cache: {advice}\n"
 
 
