@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from numbers import Integral, Real
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from editkit.errors import InputError, shown
 
@@ -91,6 +91,8 @@ class Options:
         """
         for f in fields(self):  # pyright: ignore[reportArgumentType]
             value = python_value(getattr(self, f.name))
+            if isinstance(f.default, tuple) and isinstance(value, list):
+                value = python_value(tuple(cast("list[object]", value)))
             if f.name == "seed" and value is None:
                 value = secrets.randbelow(SEEDS)
             if value is None and f.default is not None:
@@ -138,14 +140,14 @@ def called_by_name(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def python_value(value: Any) -> Any:  # noqa: ANN401 - whatever was given
-    """NumPy's truth values, numbers and texts as Python's; lists as tuples; else the value."""
+    """NumPy's truth values, numbers and texts as Python's, in a tuple, too; else the value."""
     import numpy as np  # not at the top: commands begin without it
 
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
-    if type(value) in (list, tuple):
+    if type(value) is tuple:
         return tuple(python_value(item) for item in value)
     if isinstance(value, bool | int | float):
         return value

@@ -419,8 +419,8 @@ def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> N
     )
     assert distance(made(tiny4, 0.1)) < distance(made(tiny4, 0.9))
     said = " ".join(made(tiny9, 0.5).report["notes"])
-    assert "--blend" in said
-    assert "--blend" not in " ".join(made(tiny9, 0.5, blend=True).report["notes"])
+    assert "blend=True" in said
+    assert "blend=True" not in " ".join(made(tiny9, 0.5, blend=True).report["notes"])
 
 
 @pytest.mark.parametrize("method", ["guided", "grabcut"])

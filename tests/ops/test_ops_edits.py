@@ -476,7 +476,7 @@ for edit in (Inpaint, Resample, Img2Img, Generate):
                 print("taken:", edit.__name__, name, repr(value))
     try:
         edit(stepps=3)
-    except TypeError as error:
+    except InputError as error:
         assert "stepps" in str(error)
     else:
         print("taken: stepps")
@@ -493,7 +493,7 @@ def test_options_of_the_wrong_kind_are_named() -> None:
 )
 def test_unknown_options_are_refused_before_anything_is_read(form: Any) -> None:
     given = {editkit.generate: ["x"], editkit.img2img: ["nowhere.png"]}
-    with pytest.raises(TypeError, match="stepps"):
+    with pytest.raises(InputError, match="'stepps'; use steps"):
         form(*given.get(form, ["nowhere.png", "nowhere.png"]), stepps=3)
 
 

@@ -212,8 +212,8 @@ def test_of_several_pictures_one_must_be_named(tmp_path: Path, suffix: str) -> N
     first, second, path = picture("RGB"), picture("RGB"), tmp_path / f"a{suffix}"
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
     first.save(path, save_all=True, append_images=[second], **options)
-    assert "holds 2 pictures; choose one with --frame (from 0 to 1)" in refused(path)
-    assert "no frame 2; give --frame from 0 to 1" in refused(path, frame=2)
+    assert "holds 2 pictures; choose one with frame= (from 0 to 1)" in refused(path)
+    assert "no frame 2; give frame= from 0 to 1" in refused(path, frame=2)
     for frame in (0, 1):
         with Image.open(path) as opened:
             opened.seek(frame)

@@ -112,7 +112,12 @@ def entry_point() -> Callable[[list[str]], None]:
 
 
 def call(*args: str | Path, stdin: bytes = b"") -> Done:
-    """The entry point of the installed command, called in this process."""
+    """The entry point of the installed command, called in this process.
+
+    With `--offline` in one of its own: this one would never again come to a network.
+    """
+    if "--offline" in args:
+        return process(*args, input=stdin)
     raw, err = io.BytesIO(), io.StringIO()
     out = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     code: object = None
