@@ -87,7 +87,8 @@ _NO_MEMORY = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is no memory left; on a CPU PyTorch has no class for it."""
-    if isinstance(error, MemoryError):
+    # PyTorch's own class is known by its name, as nothing here imports PyTorch.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     told = str(error).lower() if isinstance(error, RuntimeError | ImportError) else ""
     return any(words in told for words in _NO_MEMORY)

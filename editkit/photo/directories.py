@@ -52,6 +52,16 @@ class File:
         data = self.data(entry) if entry is not None and code else b""
         return struct.unpack(self.order + code * (len(data) // struct.calcsize(code or "B")), data)
 
+    def _go_to(self, place: int) -> None:
+        """Goes to a place that the file names.
+
+        Raises:
+            ValueError: no file goes so far.
+        """
+        if place >= 2**63:
+            raise ValueError(f"a place beyond any file: {place}")
+        self.stream.seek(place)
+
     def data(self, entry: Entry) -> bytes:
         """A tag's bytes, as they lie in the file.
 
@@ -61,7 +71,7 @@ class File:
         length = entry.values * self._size(entry.kind)
         if length > _LONGEST:
             raise ValueError(f"a tag of {length} bytes")
-        self.stream.seek(entry.place)
+        self._go_to(entry.place)
         data = self.stream.read(length)
         if len(data) < length:
             raise ValueError("a tag beyond the end of the file")
@@ -74,7 +84,7 @@ class File:
             ValueError: the file ends before.
         """
         head, row, after = ("Q", "HHQQ", "Q") if self.big else ("H", "HHII", "I")
-        self.stream.seek(place)
+        self._go_to(place)
         (count,) = self._read(head)
         if count > MOST:
             raise ValueError(f"a directory of {count} tags")

@@ -376,3 +376,13 @@ def test_smaller_copies_before_the_picture_do_not_count(tmp_path: Path) -> None:
     photo = read_photo(tmp_path / "a.tif")
     assert np.array_equal(photo.samples, pixels)
     assert np.array_equal(written(photo, tmp_path).asarray(), pixels)
+
+
+@pytest.mark.parametrize("place", [2**63, 2**64 - 1, 2**63 - 1])
+def test_places_that_no_file_has_are_refused(place: int) -> None:
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, place)
+    with pytest.raises(ImageError):
+        read_photo(head + bytes(64))
+    tag = struct.pack("<QHHQQQ", 1, 270, 2, 99, place, 0)
+    with pytest.raises(ImageError):
+        read_photo(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + tag + bytes(64))
