@@ -140,3 +140,12 @@ def test_depths_that_differ_are_not_compared() -> None:
     photo = read_photo(deep.getvalue())
     flat = shell.as_bytes(Image.new("L", (WIDTH, HEIGHT)), "TIFF")
     assert witness.differing(photo, flat, 1, np.zeros(photo.size, np.float32)) is None
+
+
+@pytest.mark.parametrize("bits", [4, 12])
+def test_samples_that_each_reader_scales_are_no_evidence(tmp_path: Path, bits: int) -> None:
+    file = tmp_path / "a.tif"
+    stored = np.random.default_rng(0).integers(0, 2**bits, (HEIGHT, WIDTH)).astype(np.uint16)
+    tifffile.imwrite(file, stored.astype(np.uint8) if bits < 8 else stored, bitspersample=bits)
+    evidence = erased(file).encoded("tif").evidence
+    assert (evidence["samples_changed_outside"], evidence["second_reader"]) == (0, False)
