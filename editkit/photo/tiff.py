@@ -155,8 +155,9 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     # Nor does it say that samples are without a sign, which is the rule.
     tags = [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
     out, options = BytesIO(), _options(samples, layout, carried)
-    unit = int(options.get("resolutionunit", 0))
-    if "resolutionunit" in options and unit not in _UNITS:
+    # A file without a resolution is given one of 1 to 1, which has no unit.
+    unit = int(options.setdefault("resolutionunit", 1))
+    if unit not in _UNITS:
         options["resolutionunit"] = 1
     with _quiet():
         tifffile.imwrite(

@@ -20,6 +20,7 @@ from editkit.types import Coverage
 
 _SAME = ("photometric", "bitspersample", "sampleformat", "extrasamples", "samplesperpixel")
 _ROWS = 256
+_PNG = b"\x89PNG"
 
 
 class Difference(NamedTuple):
@@ -70,6 +71,8 @@ def file_of(photo: Photo) -> bytes | None:
 
 def _is_plain(data: bytes) -> bool:
     """Whether all readers give the same number for a sample: those of odd depths, each scales."""
+    if data.startswith(b"GIF") or (data.startswith(_PNG) and b"acTL" in data[:4096]):
+        return False  # pictures of animations are put together by rules of each reader's own
     if data[:2] == b"BM":
         return len(data) > 34 and data[28] in (8, 24) and not any(data[30:34])
     if data[:2] not in (b"II", b"MM"):

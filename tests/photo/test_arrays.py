@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
@@ -141,3 +142,10 @@ def test_what_is_no_picture_is_refused_as_photo_and_as_mask(array: np.ndarray) -
 def test_photos_of_other_whole_numbers_are_refused(kind: type) -> None:
     with pytest.raises(ImageError, match="give uint8, uint16 or float"):
         read_photo(np.ones(SIZE, kind))
+
+
+def test_a_tiff_of_an_array_is_one_that_others_read_without_a_word(tmp_path: Path) -> None:
+    photo = read_photo(np.zeros((9, 7, 3), np.uint8))
+    write_photo(photo, tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert cast("Any", file.pages[0]).resolutionunit == 1
