@@ -1,7 +1,7 @@
 """TIFF files through tifffile: samples of 8 and 16 bits, layout and private tags kept."""
 
 import struct
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
@@ -134,26 +134,14 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     """A TIFF of the samples with what is carried: profile, EXIF, XMP, resolution, layout, tags."""
     import tifffile
 
-    layout = carried.get("tiff", {})
     written_as, tree = transfer.tree_of(carried.get("exif"))
     # Of a new file the order is that of its EXIF data, so that maker notes fit.
-    layout = {"byteorder": written_as, **layout}
+    layout = {"byteorder": written_as, **carried.get("tiff", {})}
     order, big = layout["byteorder"], _is_big(samples, layout)
     tree = {key: transfer.swapped(tags, written_as, order) for key, tags in tree.items()}
-    known = {tag[0] for tag in layout.get("tags", ())}
-    plain = [tag for tag in tree.pop(transfer.FIRST, ()) if _is_new(tag.code, known)]
-    tags: list[Any] = [
-        *layout.get("tags", ()),
-        *((t.code, t.kind, t.number, t.data, True) for t in plain),
-    ]
-    if "xmp" in carried:
-        tags.append((_XMP, 1, len(carried["xmp"]), carried["xmp"], True))
-    if "iptc" in carried and not known & {33723, _PHOTOSHOP}:
-        tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
+    tags = _tags(tree.pop(transfer.FIRST, ()), layout, carried)
     # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
     tags += [(code - 1, 16 if big else 4, 1, 0, True) for code in (_EXIF, _GPS) if tree.get(code)]
-    # Nor does it say that samples are without a sign, which is the rule.
-    tags = [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
     out, options = BytesIO(), _options(samples, layout, carried)
     # A file without a resolution is given one of 1 to 1, which has no unit.
     unit = int(options.setdefault("resolutionunit", 1))
@@ -173,6 +161,22 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
         )
         _amend(out, unit, order)
         return _with_directories(out, tree, order, big=big)
+
+
+def _tags(first: Iterable[Any], layout: dict[str, Any], carried: dict[str, Any]) -> list[Any]:
+    """Tags of the picture's own directory: its own, then EXIF, XMP and IPTC."""
+    known = {tag[0] for tag in layout.get("tags", ())}
+    plain = [tag for tag in first if _is_new(tag.code, known)]
+    tags: list[Any] = [
+        *layout.get("tags", ()),
+        *((t.code, t.kind, t.number, t.data, True) for t in plain),
+    ]
+    if "xmp" in carried:
+        tags.append((_XMP, 1, len(carried["xmp"]), carried["xmp"], True))
+    if "iptc" in carried and not known & {33723, _PHOTOSHOP}:
+        tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
+    # tifffile does not say that samples are without a sign, which is the rule.
+    return [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
 
 
 def _photometric(mode: str, layout: dict[str, Any]) -> str:
