@@ -95,6 +95,7 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
     if table is not None and extra:
         raise OfAnotherKind("has a palette of 16 bits with alpha; save it as RGBA")
     mode = _mode(photometric, alpha=extra > 0, deep=bits > 8 or table is not None)
+    unnamed = extra > 0 and meaning is None
     return Kind(
         mode,
         bits,
@@ -102,7 +103,7 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
         photometric == _WHITE,
         meaning == _MULTIPLIED,
         table,
-        tuple(_notes(bits, photometric, method, unnamed=extra > 0 and meaning is None)),
+        tuple(_notes(bits, photometric, method, unnamed=unnamed, deep=table is not None)),
     )
 
 
@@ -245,10 +246,12 @@ def _is_pillows(
     return bits in known.get(photometric, (1, 2, 4, 8))
 
 
-def _notes(bits: int, photometric: int, method: int, *, unnamed: bool) -> list[str]:
+def _notes(bits: int, photometric: int, method: int, *, unnamed: bool, deep: bool) -> list[str]:
     notes = list[str]()
     if bits == 32:
         notes.append("mode I was read as I;16")
+    elif photometric == _PALETTE and deep:
+        notes.append("its palette of 16 bits was read as colours of 16 bits")
     elif bits == 1 and photometric != _PALETTE:
         notes.append("mode 1 was read as L")
     elif bits not in (8, 16) and photometric != _PALETTE:

@@ -187,6 +187,7 @@ def test_a_palette_of_16_bits_is_not_rounded(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"{name}.tif", index, photometric="palette", colormap=colours)
     deep = read_photo(tmp_path / "a.tif")
     assert deep.mode == "RGB;16"
+    assert "palette" in " ".join(deep.notes)
     assert np.array_equal(deep.samples, table.T[index])
     # Writers that know 8 bits put them into the upper half, or into the lower.
     assert np.array_equal(read_photo(tmp_path / "b.tif").samples, (table >> 8).T[index])
