@@ -133,6 +133,7 @@ def apply(
     such as s3://bucket/photo.jpg (with `editkit[remote]`).
     """
     from editkit.batch.near import Near
+    from editkit.batch.operations import outcome_of
     from editkit.batch.plan import check_offline
     from editkit.batch.run import check_scored
 
@@ -148,7 +149,8 @@ def apply(
     near = Near()
     with near.telling():
         photo = read_source(near.task(_task(found, image, 0, image)).source, found.frame)
-        targets = job.targets(image, photo, job.saving())
+        size, whole = outcome_of(_task(found, image, 0, image).steps, photo.size)
+        targets = job.targets(image, photo, job.saving(), size, whole=whole)
         _apply(found, job, image, photo, list(targets.values()), near)
 
 

@@ -69,6 +69,8 @@ class Job:
         photo: "Photo | None",
         saving: "Saving",
         size: "Size | None" = None,
+        *,
+        whole: bool = False,
     ) -> Mapping[int, str]:
         """Where each seed's picture goes, checked to be writable.
 
@@ -77,6 +79,7 @@ class Job:
             photo: the photo, if there is one.
             saving: how the picture is going to be written.
             size: the picture's size, where it is known and not the photo's.
+            whole: whether the edit is of the whole photo.
 
         Raises:
             InputError: a target exists, or cannot be written.
@@ -85,19 +88,20 @@ class Job:
         from editkit.ops.output import check_saving
         from editkit.photo.files import check_place, format_of
 
-        whole = _default_output(source) if self.output is None else self.output
-        if whole == STDIO:
+        named_as = _default_output(source) if self.output is None else self.output
+        if named_as == STDIO:
             self._check_stdout()
-            check_saving(photo, _kind_of(photo), saving, size)
+            check_saving(photo, _kind_of(photo), saving, size, whole=whole)
             return {self.seed: STDIO}
         # What has a suffix has a name, too.
-        check_saving(photo, format_of(Path(place_of(whole).name)), saving, size)
+        kind = format_of(Path(place_of(named_as).name))
+        check_saving(photo, kind, saving, size, whole=whole)
         if self.offline:
-            check_here([whole])
+            check_here([named_as])
         if self.seed + self.num > _SEEDS:
             raise InputError(f"-n {self.num} from --seed {self.seed} goes beyond the last seed")
         seeds = range(self.seed, self.seed + self.num)
-        named = {seed: whole if self.num == 1 else _with_seed(whole, seed) for seed in seeds}
+        named = {seed: named_as if self.num == 1 else _with_seed(named_as, seed) for seed in seeds}
         for target in map(place_of, named.values()):
             if isinstance(target, Url):
                 target.check_free(force=self.force)
@@ -137,7 +141,9 @@ class Job:
             size: the picture's size, where it is known and not the photo's.
         """
         saving = self.saving()
-        targets = self.targets(source, cast("Photo", inputs[0]) if inputs else None, saving, size)
+        photo = cast("Photo", inputs[0]) if inputs else None
+        whole = len(inputs) == 1 and size is None
+        targets = self.targets(source, photo, saving, size, whole=whole)
         if self.offline:
             forbid_network()
         from editkit.models.registry import load_model

@@ -142,7 +142,8 @@ def replay(
     if found.needs_model:
         chosen = model if given("model") else found.model_name(allow_download=allow_download)
         loaded = load_model(chosen, device=device, dtype=dtype, offline=offline)
-    made = found.run(loaded)
+    with hushed():
+        made = found.run(loaded)
     if output is not None:
         write_bytes(found.original, made["data"], output, force=force)
     report = {"file": str(file), "same": made["same"], "differences": made["differences"]}

@@ -10,7 +10,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from typing import Any
 import editkit
 from editkit.batch.texts import shown
 from editkit.errors import InputError, MaskError
+from editkit.types import Size
 
 _EDITS: Mapping[str, str] = MappingProxyType(
     {
@@ -123,6 +124,22 @@ class Operation:
 def operations() -> Mapping[str, Operation]:
     """All operations by name."""
     return {name: Operation(name) for name in _EDITS}
+
+
+def outcome_of(steps: Sequence[Any], photo: Size) -> tuple[Size, bool]:
+    """The size of what steps make of a photo, and whether one of them edits the whole of it.
+
+    Args:
+        steps: each a `Bound`, of a module above this one.
+        photo: its size.
+
+    Raises:
+        InputError: a frame cannot be.
+    """
+    for step in steps:
+        if isinstance(step.edit, editkit.Outpaint):
+            photo = step.edit.frame(photo).size
+    return photo, any(isinstance(step.edit, editkit.Img2Img) for step in steps)
 
 
 def is_by_model(step: Any) -> bool:  # noqa: ANN401 - a `Bound`, of a module above this one

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from editkit.batch.near import Near
-from editkit.batch.operations import is_by_model, operations
+from editkit.batch.operations import is_by_model, operations, outcome_of
 from editkit.batch.patience import check_answers, sha256_of
 from editkit.batch.previews import previews
 from editkit.batch.recipe import Bound
@@ -270,7 +270,9 @@ class Bench:
     def _check_saving(self, task: Task, photo: Photo) -> None:
         from editkit.ops.output import check_saving
 
-        check_saving(photo, format_of(Path(place_of(task.output).name)), self._saving)
+        size, whole = outcome_of(task.steps, photo.size)
+        kind = format_of(Path(place_of(task.output).name))
+        check_saving(photo, kind, self._saving, size, whole=whole)
 
     @cached_property
     def _saving(self) -> Any:  # noqa: ANN401

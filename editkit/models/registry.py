@@ -20,7 +20,7 @@ from editkit.errors import (
 )
 from editkit.imports import uncollected
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
-from editkit.models.sizes import check_network, check_scaling, check_scheduler
+from editkit.models.sizes import check_files, check_network, check_scaling, check_scheduler
 from editkit.options import called_by_name
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ def _family(name: str, folder: Path) -> str:
 
 def _check_parts(name: str, folder: Path) -> None:
     """Finds what is missing; the libraries would ask the network for it, or make something up."""
+    if folder != builtin_folder():
+        check_files(name, folder, _SUBFOLDERS)
     configs = {part: read_table(folder / part / "config.json") for part in _NETWORKS}
     scheduler = read_table(folder / "scheduler" / "scheduler_config.json")
     missing = next(_missing_parts(folder), None)

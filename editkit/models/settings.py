@@ -12,6 +12,7 @@ from editkit.errors import ModelLoadError
 from editkit.names import PREFILLS, SOLVERS
 
 SETTINGS_FILE = "editkit.json"
+_LARGEST_TABLE = 16 << 20
 
 _NATIVE: Mapping[str, str] = MappingProxyType(
     {
@@ -92,6 +93,10 @@ def read_table(file: Path) -> dict[str, Any]:
         ModelLoadError: the file is missing, is not JSON, or holds no table.
     """
     try:
+        if not file.is_file() and file.exists():  # a pipe, a device: never read to its end
+            raise ModelLoadError(f"{file} cannot be read: it is no ordinary file")
+        if file.stat().st_size > _LARGEST_TABLE:
+            raise ModelLoadError(f"{file} is larger than any configuration")
         table = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelLoadError(f"{file} cannot be read: {error.strerror}") from error

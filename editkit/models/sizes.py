@@ -19,6 +19,29 @@ _LARGEST = 1 << 20
 _SPARE = 5_000_000
 _LONGEST = 1000
 _MOST_TIMES = 100_000
+_LARGEST_TEXT = 64 << 20
+_TEXTS = (".json", ".txt", ".model")
+
+
+def check_files(name: str, folder: Path, parts: Sequence[str]) -> None:
+    """Refuses a model with what would be read without an end, or for long: pipes, devices, texts.
+
+    Args:
+        name: the model's.
+        folder: where it is.
+        parts: the folders in it of which all is read.
+
+    Raises:
+        ModelLoadError: there is such a file.
+    """
+    files = [file for part in parts for file in sorted((folder / part).glob("*"))]
+    for file in (*files, *sorted(folder.rglob("*.safetensors"))):
+        where = f"{name} cannot be loaded: {file.relative_to(folder)}"
+        there = file.exists() or file.suffix == ".safetensors"  # else a link to nowhere
+        if there and not file.is_file() and (file.suffix or not file.is_dir()):
+            raise ModelLoadError(f"{where} is no ordinary file")
+        if file.suffix in _TEXTS and file.is_file() and file.stat().st_size > _LARGEST_TEXT:
+            raise ModelLoadError(f"{where} has over {_LARGEST_TEXT >> 20} MiB")
 
 
 def stored(name: str, part: Path) -> Mapping[str, Sequence[int]]:

@@ -5,6 +5,8 @@ from typing import cast
 
 from editkit.errors import InputError, shown
 
+_LONGEST = 100_000
+
 
 def readable(name: str, value: object) -> None:
     """Checks a text that was given.
@@ -14,6 +16,8 @@ def readable(name: str, value: object) -> None:
     """
     if not isinstance(value, str):
         raise InputError(f"{name} is {shown(value)}; give text")
+    if len(value) > _LONGEST:  # no model reads as much, and tokenizers take minutes for it
+        raise InputError(f"{name} has {len(value)} characters; give at most {_LONGEST}")
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -97,7 +97,12 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
 
 
 def check_saving(
-    photo: Photo | None, format_: str, saving: Saving, size: Size | None = None
+    photo: Photo | None,
+    format_: str,
+    saving: Saving,
+    size: Size | None = None,
+    *,
+    whole: bool = False,
 ) -> None:
     """Finds before the work what would keep an edit of the photo from being encoded.
 
@@ -106,6 +111,7 @@ def check_saving(
         format_: Pillow's name of a format, or a suffix.
         saving: how it is going to be written.
         size: of the edited photo, where it is another one.
+        whole: whether the edit is of the whole photo, without a mask.
 
     Raises:
         ImageError: the format cannot hold it, or `saving` asks for what cannot be done.
@@ -113,8 +119,8 @@ def check_saving(
     """
     check_encoding(photo, format_, size)
     name = format_name(format_)
-    if saving.jpeg == "lossless" and name == "JPEG" and photo is not None:
-        reason = _obstacle_in(photo)
+    if saving.jpeg == "lossless" and name == "JPEG":
+        reason = _obstacle_before(photo, size, whole=whole)
         if reason is not None:
             raise _not_lossless(reason)
     if saving.signer is not None:
@@ -208,6 +214,15 @@ def _obstacle(result: "Result") -> str | None:
     if original.samples.shape != result.photo.samples.shape:
         return "the size changed"
     return _obstacle_in(original)
+
+
+def _obstacle_before(photo: Photo | None, size: Size | None, *, whole: bool) -> str | None:
+    """The same, as far as it is known before the work."""
+    if photo is None or "jpeg" not in photo.carried:
+        return "the original is no JPEG"
+    if whole:
+        return "the whole picture is edited"
+    return "the size changes" if size not in (None, photo.size) else _obstacle_in(photo)
 
 
 def _obstacle_in(original: Photo) -> str | None:

@@ -98,11 +98,11 @@ def check_record(record: Mapping[str, Any], name: str) -> None:
         InputError: a part is missing or of another kind, or the edit does not take it.
     """
     several = record.get("edit") == RECIPE
+    steps = record.get("steps")
+    if several and isinstance(steps, list) and not 2 <= len(steps) <= _MOST_STEPS:
+        raise InputError(f"the record in {name} cannot be used: it has {len(steps)} steps")
     for fault in _faults(record, _Recipe if several else _Single, ""):
         raise InputError(f"the record in {name} cannot be used: {fault}")
-    if several and not 2 <= len(record["steps"]) <= _MOST_STEPS:
-        count = len(record["steps"])
-        raise InputError(f"the record in {name} cannot be used: it has {count} steps")
     for step in record["steps"] if several else [record]:
         _check_step(record, step, name)
 

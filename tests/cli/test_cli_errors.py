@@ -17,6 +17,12 @@ from editkit.models.registry import BUILTIN
 
 QUIET_MODEL = ("-m", "no model of this name")
 
+RECIPES = {
+    "wide.yaml": "steps: [{outpaint: x, right: 9000}, {outpaint: x, left: 9000}]",
+    "whole.yaml": "jpeg: lossless\nsteps: [{erase: , method: telea, mask: all}, {img2img: x}]",
+    "grown.yaml": "jpeg: lossless\nsteps: [{outpaint: x, right: 9}]",
+}
+
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG whose header claims more than its 60 bytes can hold."""
@@ -40,6 +46,9 @@ def bad(folder: Path) -> Path:
     (folder / "empty.png").write_bytes(b"")
     (folder / "bomb.png").write_bytes(bomb(60000, 60000))
     (folder / "a folder.png").mkdir()
+    shell.noise(48, 64).save(folder / "photo.jpg")
+    for name, steps in RECIPES.items():
+        (folder / name).write_text(f"model: {QUIET_MODEL[1]}\n{steps}\n", encoding="utf-8")
     shell.block(40, 64).save(folder / "small.png")
     shell.block(64, 48).save(folder / "turned.png")
     Image.new("L", (64, 48)).save(folder / "black.png")
@@ -78,10 +87,28 @@ CASES: dict[str, tuple[list[str], str]] = {
         ["inpaint", "photo.png", "mask.png", *QUIET_MODEL, "--jpeg", "lossless", "-o", "x.jpg"],
         "the original is no JPEG",
     ),
+    "no JPEG before": (
+        ["generate", "x", *QUIET_MODEL, "--jpeg", "lossless", "-o", "x.jpg"],
+        "the original is no JPEG",
+    ),
+    "all of a JPEG": (
+        ["img2img", "photo.jpg", *QUIET_MODEL, "--jpeg", "lossless", "-o", "x.jpg"],
+        "the whole picture is edited",
+    ),
+    "around a JPEG": (
+        ["outpaint", "photo.jpg", "--left", "8", *QUIET_MODEL, "--jpeg", "lossless", "-o", "x.jpg"],
+        "the size changes",
+    ),
     "long": (
         ["outpaint", "photo.png", "--right", "17000", *QUIET_MODEL, "-o", "x.webp"],
         "WEBP has at most 16383 pixels a side",
     ),
+    "long by steps": (
+        ["apply", "wide.yaml", "photo.png", "-o", "x.webp"],
+        "WEBP has at most 16383",
+    ),
+    "all by steps": (["apply", "whole.yaml", "photo.jpg"], "the whole picture is edited"),
+    "around by steps": (["apply", "grown.yaml", "photo.jpg"], "the size changes"),
     "alpha": (["img2img", "clear.png", "-o", "x.jpg"], "JPEG cannot hold a photo of mode RGBA"),
     "variant there": (["img2img", "photo.png", "-o", "there.png", "-n", "2", "--seed", "0"], ""),
     "both -": (["inpaint", "-", "-"], "cannot both be -"),

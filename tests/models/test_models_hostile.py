@@ -1,6 +1,7 @@
 """Model folders from anybody: one line, at once, and without the memory that they ask for."""
 
 import json
+import os
 import shutil
 import struct
 import time
@@ -265,3 +266,59 @@ def test_the_command_says_which_words(tmp_path: Path) -> None:
     assert done.code == 0
     assert "paints without them: '🐕'" in done.err
     assert "does not know" not in shell.call("inpaint", tmp_path / "p.png", *more, "-q").err
+
+
+def _pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _device(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def _round(file: Path) -> None:
+    file.symlink_to(file.name)
+
+
+def _folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _long(file: Path) -> None:
+    with file.open("wb") as stream:
+        stream.truncate(3 << 30)
+
+
+READ = [
+    "model_index.json",
+    "editkit.json",
+    UNET,
+    SCHEDULER,
+    "tokenizer/tokenizer.json",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/merges.txt",
+    "text_encoder/generation_config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/more.safetensors",
+    "safety_checker/model.safetensors",
+]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_no_file_of_a_model_is_not_waited_for(copy: Path, name: str) -> None:
+    file, weights = copy / name, name.endswith("safetensors")
+    file.parent.mkdir(exist_ok=True)
+    for make in (_pipe, _device, _round, _folder, *(() if weights else (_long,))):
+        file.unlink(missing_ok=True)
+        make(file)
+        started = time.monotonic()
+        try:
+            model = load_model(copy)
+        except EditkitError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 - a link to itself may be none
+        else:
+            assert make is _round
+            assert model.weights
+        assert time.monotonic() - started < 5
+        if make is _folder:
+            file.rmdir()

@@ -1,6 +1,7 @@
 """Records in photos that come from anybody: refused in a line before any work, or repeated."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import editkit
 from editkit.errors import EditkitError, InputError
 from editkit.ops.replay import Replay, find_replay
-from editkit.ops.valid import TAKES
+from editkit.ops.valid import TAKES, check_record
 from editkit.photo import xmp
 from editkit.photo.files import read_photo
 
@@ -253,6 +254,18 @@ def test_a_folder_that_a_photo_names_is_no_model(there: Path, checkpoints: dict[
     asks = {"sha256": "0", "expression": f"text:dog,model='{checkpoints[9]}'"}
     with pytest.raises(InputError, match="not in its folder"):
         found(there, base(there, mask=asks), allow_download=True)
+
+
+def test_what_would_take_minutes_is_refused_at_once(there: Path) -> None:
+    begun = time.monotonic()
+    for name in ("prompt", "negative"):
+        options = {**inpainted(there)["options"], name: "x" * 10**6}
+        with pytest.raises(InputError, match=f"{name} has 1000000 characters; give at most 100000"):
+            found(there, {**inpainted(there), "options": options})
+    record = chained(there)
+    with pytest.raises(InputError, match="it has 20000 steps"):
+        check_record({**record, "steps": record["steps"] * 10_000}, "e.png")
+    assert time.monotonic() - begun < 5
 
 
 # Histories and packets.
