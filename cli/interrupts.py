@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from .early import full_interrupts
+
 _GRACE = 1.5
 """Seconds in which what was interrupted may end by itself."""
 
@@ -33,19 +35,23 @@ class Interrupts:
 
 
 @contextmanager
-def interruptible() -> Generator[Interrupts]:
+def interruptible(heard: Interrupts | None = None) -> Generator[Interrupts]:
     """SIGINT raises KeyboardInterrupt, SIGTERM `Terminated`; what does not heed them is ended.
 
     Python hears a signal only between two steps of its own. A thread that hears it at once gives
     the command a moment, then ends the process, and the workers that it started.
+
+    Args:
+        heard: is told of what comes, also while this begins and ends.
     """
-    heard = Interrupts()
+    heard = Interrupts() if heard is None else heard
     if threading.current_thread() is not threading.main_thread() or os.name != "posix":
         yield heard
         return
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     before = signal.signal(signal.SIGTERM, _terminate), signal.set_wakeup_fd(theirs)
+    early = full_interrupts()
     unraisable, sys.unraisablehook = sys.unraisablehook, _quiet(sys.unraisablehook)
     watcher = threading.Thread(target=_watch, args=(ours, heard), daemon=True)
     watcher.start()
@@ -57,6 +63,7 @@ def interruptible() -> Generator[Interrupts]:
             sys.unraisablehook = unraisable
             signal.set_wakeup_fd(before[1])
             signal.signal(signal.SIGTERM, before[0])
+            signal.signal(signal.SIGINT, early)
             os.close(theirs)
             watcher.join()
             os.close(ours)
@@ -81,9 +88,10 @@ def _watch(pipe: int, heard: Interrupts) -> None:
 
 
 def _end_at_second(pipe: int, heard: Interrupts) -> None:
-    while told := os.read(pipe, 1):
-        if told[0] in (signal.SIGINT, signal.SIGTERM):
-            _end(heard)
+    with suppress(OSError):  # it is closed: nobody is interrupted any more
+        while told := os.read(pipe, 1):
+            if told[0] in (signal.SIGINT, signal.SIGTERM):
+                _end(heard)
 
 
 def _end(heard: Interrupts) -> None:

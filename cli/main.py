@@ -18,6 +18,7 @@ from editkit.urls import without_secrets
 
 from .batch import batch
 from .composite import composite
+from .early import leave_with
 from .erase import erase
 from .generate import generate
 from .img2img import img2img
@@ -63,15 +64,18 @@ def main(args: Sequence[str] | None = None) -> None:
     sys.excepthook = show_bug
     stand_by()
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
-    with interruptible() as interrupts:
-        code = _heeding(interrupts, args)
+    interrupts = Interrupts()
+    code = _heeding(interrupts, args)
+    if interrupts.heard is not None:
+        leave_with(code)
     sys.exit(code)
 
 
 def _heeding(interrupts: Interrupts, args: Sequence[str] | None) -> int:
     """The exit code of a command that may be interrupted."""
     try:
-        code = _run(args)
+        with interruptible(interrupts):
+            code = _run(args)
     except (click.Abort, KeyboardInterrupt):
         return _said("interrupted", 130)
     except Terminated:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from editkit.batch.letters import names_on
 from editkit.batch.patience import check_file
 from editkit.batch.remote import Place, Url, has_magic, place_of
 from editkit.batch.tasks import printable
@@ -91,7 +92,7 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         check_file(path)
         return Photos([Found(path, PurePosixPath(path.name))])
     elif has_magic(source):
-        found, others = _globbed(str(path), left_out)
+        found, others = _globbed(str(path), left_out, closed)
     else:
         raise InputError(f"there is no {source}; give a folder of photos, a pattern or a file")
     notes = [
@@ -213,12 +214,7 @@ def _walk(
     Folders with others' results are told in `others`, if given, and those that cannot be searched
     in `closed`.
     """
-
-    def failed(error: OSError) -> None:
-        if closed is not None:
-            name = printable(os.path.relpath(str(error.filename), folder))
-            closed[name] = f"the folder cannot be searched: {error.strerror}"
-
+    failed = None if closed is None else _telling(folder, closed)
     for here, folders, files in os.walk(folder, onerror=failed):
         base = Path(here)
         if others is not None and base != folder and OWN in folders:
@@ -233,11 +229,23 @@ def _walk(
         yield from (p for name in files if _is_photo(p := base / name) and _real(p) not in without)
 
 
+def _telling(base: Path, closed: dict[str, str]) -> Callable[[OSError], None]:
+    """Puts a folder that cannot be searched into `closed`, by its path below another."""
+
+    def failed(error: OSError) -> None:
+        name = printable(os.path.relpath(str(error.filename), base))
+        closed[name] = f"the folder cannot be searched: {error.strerror}"
+
+    return failed
+
+
 def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]]:
+def _globbed(
+    pattern: str, without: set[Path], closed: dict[str, str]
+) -> tuple[list[Found], list[Place]]:
     import glob
 
     fixed = Path(pattern).parts
@@ -245,6 +253,7 @@ def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]
     if ".." in fixed[first:]:
         raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()
+    _look_into(base, fixed[first:-1], _telling(base, closed))
     names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
     paths = [p for p in names if _is_photo(p) and not p.is_dir() and not _within(p, without)]
     above = {folder for p in paths for folder in p.parents if base in folder.parents}
@@ -253,6 +262,23 @@ def _globbed(pattern: str, without: set[Path]) -> tuple[list[Found], list[Place]
         Found(p, PurePosixPath(p.relative_to(base))) for p in paths if not others & set(p.parents)
     ]
     return found, list[Place](others)
+
+
+def _look_into(base: Path, parts: Sequence[str], failed: Callable[[OSError], None]) -> None:
+    """Tells of folders that a pattern leads into and that cannot be searched: `glob` does not."""
+    import glob
+
+    walk = os.walk(base, onerror=failed)
+    if parts and parts[0] == "**":
+        for _, folders, _ in walk:
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        return
+    next(walk, None)
+    if parts:
+        inner = Path(glob.escape(str(base))) / parts[0]
+        for folder in map(Path, glob.glob(str(inner))):  # noqa: PTH207
+            if folder.is_dir():
+                _look_into(folder, parts[1:], failed)
 
 
 def _within(path: Path, folders: set[Path]) -> bool:
@@ -276,13 +302,13 @@ def outputs_of(
         numbers: what tells variants apart; None where there is but one.
 
     Raises:
-        InputError: two would be the same file, also on disks that do not tell case.
+        InputError: two would be the same file, also on a disk that does not tell case.
     """
     targets = [[_output(photo, out, number) for number in numbers] for photo in photos]
-    taken = dict[str, Found]()
+    taken, called = dict[str, Found](), names_on(out)
     for photo, paths in zip(photos, targets, strict=True):
         for path in paths:
-            other = taken.setdefault(str(path).casefold(), photo)
+            other = taken.setdefault(called(path), photo)
             if other is not photo:
                 raise InputError(
                     f"{other.path} and {photo.path} would both become {path}; "
@@ -335,6 +361,7 @@ class MaskFolder:
     masks: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
     ends: tuple[str, ...] = _ENDS
     what: str = "masks"
+    closed: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def read(
@@ -350,12 +377,12 @@ class MaskFolder:
         Raises:
             InputError: there is none.
         """
-        masks = dict[str, list[Place]]()
-        for path, relative in _files_in(folder):
+        masks, closed = dict[str, list[Place]](), dict[str, str]()
+        for path, relative in _files_in(folder, closed):
             masks.setdefault(str(relative.with_suffix("")), []).append(path)
         if not masks:
-            raise InputError(f"the folder {folder} holds no {what}")
-        return cls(folder, masks, ends, what)
+            raise InputError(f"the folder {folder} holds no {what}{_told(closed)}")
+        return cls(folder, masks, ends, what, closed)
 
     def mask_for(self, photo: Found) -> Place | None:
         """The photo's mask; None where there is none.
@@ -380,16 +407,22 @@ class MaskFolder:
         """What is wrong where a photo has none."""
         stem = photo.relative.stem
         wanted = f"there is no {self.what.removesuffix('s')} {stem} or {stem}{self.ends[0]}"
-        return f"{wanted} in {self.folder}; add one"
+        return f"{wanted} in {self.folder}; add one{_told(self.closed)}"
 
 
-def _files_in(folder: Place) -> Iterator[tuple[Place, PurePosixPath]]:
+def _told(closed: Mapping[str, str]) -> str:
+    """What to add of folders that could not be searched."""
+    name, said = next(iter(closed.items()), ("", ""))
+    return f" ({name}: {said})" if closed else ""
+
+
+def _files_in(folder: Place, closed: dict[str, str]) -> Iterator[tuple[Place, PurePosixPath]]:
     """The pictures in a folder of masks, with their paths below it."""
     if isinstance(folder, Url):
         found, _ = _in_store(folder, True, ())  # noqa: FBT003
         yield from ((photo.path, photo.relative) for photo in found)
         return
-    for path in _walk(folder, True, set()):  # noqa: FBT003
+    for path in _walk(folder, True, set(), closed=closed):  # noqa: FBT003
         yield path, PurePosixPath(path.relative_to(folder))
 
 

@@ -285,7 +285,9 @@ def _opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
             raise _DamagedError("it is no regular file")
         if not new and not path.exists():
             raise _DamagedError("it is gone")
-        db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        name = str(path.absolute()) if new else _readable(path)
+        uri = name.startswith("file:")
+        db = sqlite3.connect(name, timeout=PATIENCE, isolation_level=None, uri=uri)
         try:
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             db.execute("pragma trusted_schema = off")
@@ -294,6 +296,15 @@ def _opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
             db.close()
             raise
         return db
+
+
+def _readable(path: Path) -> str:
+    """How SQLite is to open a file to read it: where nothing can be written, without a journal."""
+    if os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        return str(path.absolute())
+    journal = path.with_name(f"{path.name}-wal")
+    whole = not journal.exists() or not journal.stat().st_size
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if whole else ''}"
 
 
 def _check_schema(db: sqlite3.Connection, path: Path) -> None:

@@ -26,6 +26,7 @@ from editkit.batch.inputs import (
     without_edits,
     without_masks,
 )
+from editkit.batch.letters import names_on
 from editkit.batch.manifest import Row
 from editkit.batch.operations import is_by_model
 from editkit.batch.patience import sha256_of
@@ -391,12 +392,13 @@ class Planner:
         Raises:
             InputError: they would.
         """
-        taken = {str(path.absolute()).casefold(): path for path in outputs}
+        results, areas = names_on(self.out), names_on(self.masks_out or self.out)
+        taken = {results(path.absolute()): path for path in outputs}
         for path in outputs:
             mask = self._mask_output(path)
             if mask is None:
                 return
-            other = taken.setdefault(str(Path(mask).absolute()).casefold(), path)
+            other = taken.setdefault(areas(Path(mask).absolute()), path)
             if other is not path or path == Path(mask):
                 raise InputError(
                     f"the masks of {path} and {other} would both become {mask}, or take its place; "

@@ -347,6 +347,8 @@ def made_step(
     places, options = places or {}, dict(given)
     prompt = options.pop(operation.name, None)
     bare = Step(operation, places=places)
+    if prompt == "" and "prompt" not in operation.parameters:  # TOML knows no empty value but this
+        prompt = None
     with bare.at("prompt"):
         if prompt is not None and "prompt" not in operation.parameters:
             raise InputError(f"{operation.name} takes no prompt; leave the value empty")

@@ -39,6 +39,8 @@ def read_text(path: Path, what: str, most: int) -> str:
         data = _bytes(path, what, most)
     except OSError as error:
         raise InputError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    except InputError:
+        raise
     except ValueError as error:  # a name with a NUL in it
         raise InputError(f"the {what} {str(path)!r:.200} cannot be read: {error}") from error
     coding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from editkit.batch.inputs import Found
+from editkit.batch.inputs import Found, Photos
 from editkit.batch.remote import Place
 from editkit.batch.stats import Stat
 from editkit.errors import InputError
@@ -14,8 +14,8 @@ def settled_photos(
     *,
     pause: float = 1.0,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[list[Found]]:
-    """The photos that are there, each time that they have changed.
+) -> Iterator[Photos]:
+    """The photos that are there, each time that they, or the folders that are closed, have changed.
 
     A photo counts when its size and time of change were the same a moment before, so that one
     which is still being written is left for the next time.
@@ -26,17 +26,18 @@ def settled_photos(
         sleep: waits.
     """
     before = dict[Place, Stat | None]()
-    given: dict[Place, Stat | None] | None = None
+    given: tuple[object, ...] = ({}, {})
     while True:
         try:
-            photos = list(find())
+            found = find()
         except InputError:
-            photos = []
+            found = []
+        photos = found if isinstance(found, Photos) else Photos(found)
         now = {photo.path: Stat.of(photo.path) for photo in photos}
         settled = [p for p in photos if now[p.path] and before.get(p.path) == now[p.path]]
-        state = {photo.path: now[photo.path] for photo in settled}
-        if settled and state != given:
+        state = ({photo.path: now[photo.path] for photo in settled}, photos.closed)
+        if (settled or photos.closed) and state != given:
             given = state
-            yield settled
+            yield photos.only(settled)
         before = now
         sleep(pause)

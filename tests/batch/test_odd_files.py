@@ -9,19 +9,21 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import shell
 
 from editkit.batch import patience
 from editkit.batch.engines import here
-from editkit.batch.inputs import find_photos
+from editkit.batch.inputs import Found, MaskFolder, find_photos
+from editkit.batch.manifest import Manifest, read_rows
 from editkit.batch.operations import Operation
 from editkit.batch.plan import found_photos
 from editkit.batch.recipe import Recipe, made_step
 from editkit.batch.run import Batch
-from editkit.errors import BatchError, ImageError
+from editkit.batch.watch import settled_photos
+from editkit.errors import BatchError, ImageError, InputError
 
 MakeBatch = Callable[..., Batch]
 
@@ -169,6 +171,44 @@ def test_a_folder_that_may_not_be_searched_is_named(
     assert {"event": "failed", "photo": "sub", "why": "closed", "error": found.closed["sub"]} in (
         events
     )
+
+
+def test_closed_folders_are_named_of_patterns_and_masks_and_while_watching(closed: Path) -> None:
+    told = {"sub": "the folder cannot be searched: Permission denied"}
+    for pattern in ("**/*.png", "s*/*.png", "*/**/*.png"):
+        assert find_photos(f"{closed}/{pattern}").closed == told, pattern
+    assert find_photos(f"{closed}/*.png").closed == {}
+    masks = MaskFolder.read(closed)
+    assert "(sub: the folder cannot be searched: Permission denied)" in masks.lacking(
+        Found(closed / "c.png", PurePosixPath("c.png"))
+    )
+    with pytest.raises(InputError, match=r"holds no masks \(\.: the folder cannot be searched"):
+        MaskFolder.read(closed / "sub")
+    looked = settled_photos(lambda: find_photos(str(closed)), sleep=lambda _: None)
+    first, second = next(looked), next(looked)
+    assert ([f.relative.name for f in first], first.closed) == ([], told)
+    assert ([f.relative.name for f in second], second.closed) == (["a.png"], told)
+
+
+def test_results_that_may_only_be_read_are_reported(tmp_path: Path) -> None:
+    del tmp_path
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        own = Path(made) / "out" / ".editkit"
+        own.mkdir(parents=True)
+        with Manifest(own / "manifest.sqlite") as manifest:
+            row = {"photo": "a.png", "variant": 0, "source": "a", "output": "b"}
+            manifest.write({**row, "settings": "{}", "state": "done"})
+        for place, mode in ((Path(made), 0o755), (own.parent, 0o555), (own, 0o555)):
+            place.chmod(mode)
+        me = os.geteuid()
+        if me == 0:
+            os.seteuid(65534)
+        try:
+            assert [row["photo"] for row in read_rows(own)] == ["a.png"]
+        finally:
+            if me == 0:
+                os.seteuid(0)
+            own.chmod(0o755)
 
 
 @pytest.mark.parametrize("by", ["nothing", "a file"])

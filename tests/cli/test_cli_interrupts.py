@@ -25,6 +25,16 @@ with interruptible():
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
 
+EARLY = """
+import sys
+sys.argv = ["editkit", "batch"]
+import editkit_cli, time
+
+print("begun", flush=True)
+time.sleep(60)
+"""
+"""A command that has begun to import what it needs."""
+
 
 def heard() -> None:
     """What a shell runs in the background is born deaf to interrupts."""
@@ -58,7 +68,17 @@ def test_a_library_that_computes_is_not_waited_for(number: signal.Signals) -> No
     with started(sys.executable, "-c", DEAF) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"begun\n"
+        time.sleep(0.3)  # the library computes now, and Python hears nothing
         assert ended(running, number, group=False).endswith("editkit: interrupted\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_moments_are_interrupted_with_a_line(number: signal.Signals) -> None:
+    with started(sys.executable, "-c", EARLY) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"begun\n"
+        said = ended(running, number, group=False)
+    assert said in ("editkit: interrupted\n", "editkit: terminated\n")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
