@@ -12,7 +12,7 @@ from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo import app1, containers, exif, jpeg, metadata, witness, xmp
+from editkit.photo import app1, containers, exif, jpeg, witness, xmp
 from editkit.photo.composite import compared
 from editkit.photo.files import (
     Photo,
@@ -23,6 +23,7 @@ from editkit.photo.files import (
     is_lossy,
     read_photo,
 )
+from editkit.photo.unkept import unkept
 from editkit.types import Report, Size
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
     evidence = _evidence(result, data, format_, blocks)
     if reason is not None and result.original is not None and "jpeg" in result.original.carried:
         evidence |= {"jpeg_encoded_again": reason}
-    unkept = metadata.unkept(photo.carried, name)
-    if unkept:
-        evidence |= {"notes": [*result.made.get("notes", ()), unkept]}
+    lost = unkept(photo.carried, name)
+    if lost:
+        evidence |= {"notes": [*result.made.get("notes", ()), *lost]}
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:

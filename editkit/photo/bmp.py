@@ -15,6 +15,59 @@ _PROFILED, _SPACE, _PROFILE = 124, 56, 112
 _EMBEDDED, _LINKED = b"DEBM", b"KNIL"
 
 
+_OS2, _OS2_SHORT, _WITH_ALPHA, _ALPHA_FIELDS = 64, range(16, 64), 56, 6
+_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+_ODD = "a BMP with its colours in unusual bits"
+_OS2_PACKED = {3: "a BMP packed as OS/2 does (Huffman)", 4: "a BMP packed as OS/2 does (RLE24)"}
+_PACKED = {4: "a JPEG in a BMP", 5: "a PNG in a BMP", _ALPHA_FIELDS: _ODD}
+_PACKED |= dict.fromkeys((11, 12, 13), "CMYK in a BMP")
+_FIELDS = {
+    16: ((0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)),
+    24: ((0xFF0000, 0xFF00, 0xFF),),
+    32: (
+        (0xFF0000, 0xFF00, 0xFF, 0),
+        (0xFF000000, 0xFF0000, 0xFF00, 0),
+        (0xFF000000, 0xFF00, 0xFF, 0),
+        (0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+        (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+        (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+        (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+        (0, 0, 0, 0),
+    ),
+}
+"""Which bits are red, green, blue and alpha in what Pillow reads."""
+
+
+def unread_kind(head: bytes) -> str | None:
+    """What a BMP is that Pillow does not read, though it may be whole; None of all others.
+
+    Args:
+        head: its first bytes, 70 or more of them.
+    """
+    if head[:2] != b"BM" or len(head) < _FILE + 56:
+        return None
+    (length,) = struct.unpack_from("<I", head, _FILE)
+    if length not in _HEADERS:
+        return "a BMP with a short header of OS/2" if length in _OS2_SHORT else None
+    if length == 12:  # the oldest header has one kind of samples only
+        return None
+    bits, method = struct.unpack_from("<HI", head, _FILE + 14)
+    if length == _OS2 and method in _OS2_PACKED:
+        return _OS2_PACKED[method]
+    if bits in (2, 64) and method == 0:
+        return f"a BMP of {bits} bits a pixel"
+    odd = method == _BITFIELDS and bits in _FIELDS
+    return _odd_fields(head, length, bits) if odd else _PACKED.get(method)
+
+
+def _odd_fields(head: bytes, length: int, bits: int) -> str | None:
+    *colours, alpha = struct.unpack_from("<4I", head, _FILE + 40)
+    fields = (*colours, alpha if length >= _WITH_ALPHA else 0)
+    if fields[: len(_FIELDS[bits][0])] in _FIELDS[bits]:
+        return None
+    return f"{_ODD} ({' '.join(f'{field:x}' for field in fields)})"
+
+
 def profile_in(data: bytes) -> tuple[bytes | None, list[str]]:
     """The colour profile of a BMP file, and a note on colour that is told in another way."""
     header = data[_FILE:]
@@ -72,7 +125,9 @@ def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) 
 
 
 def notes_on(data: bytes) -> list[str]:
-    """What is said of a fourth channel that nothing explains, and that Pillow leaves out."""
+    """What is said of alpha and of a fourth channel that nothing explains: Pillow reads neither."""
+    if len(data) >= _FILE + _WITH_ALPHA and _alpha_of_16(data):
+        return ["its alpha channel (BMP of 16 bits) was left out"]
     if data[:2] != b"BM" or len(data) < _FILE + 40 or data[28:34] != b"\x20\0\0\0\0\0":
         return []
     (start,) = struct.unpack_from("<I", data, 10)
@@ -80,3 +135,11 @@ def notes_on(data: bytes) -> list[str]:
     if not fourth.size or fourth.min() == fourth.max():
         return []
     return ["its fourth channel, of which it says nothing, was left out"]
+
+
+def _alpha_of_16(data: bytes) -> bool:
+    (length,), (bits, method) = (
+        struct.unpack_from(code, data, _FILE + at) for code, at in (("<I", 0), ("<HI", 14))
+    )
+    known = data[:2] == b"BM" and length >= _WITH_ALPHA and (bits, method) == (16, _BITFIELDS)
+    return known and struct.unpack_from("<I", data, _FILE + 52)[0] > 0

@@ -36,6 +36,7 @@ _LOSSY = {
     **dict.fromkeys((50002, 52546), "JPEG XL"),
     **dict.fromkeys((34927, 50001), "WebP"),
 }
+_SIGNED = "its samples have a sign (SampleFormat); none is below 0, they are written without one"
 _PILLOW_METHODS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 _SCALE = 257
 
@@ -84,13 +85,15 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
     channels = _one(file, entries, tags.CHANNELS, 3 if method == 6 else 1)
     bits = _bits(file, entries, channels)
     _check_colours(photometric, file, entries)
-    _check_numbers(file.numbers(entries.get(tags.FORMATS)), bits, photometric, channels)
+    formats = file.numbers(entries.get(tags.FORMATS))
+    _check_numbers(formats, bits, photometric, channels)
     extra = channels - _COLOURS[photometric]
     if extra < 0:
         raise ValueError(f"{channels} channels are too few for its colours")
     meaning = _extra_meaning(file, entries, extra, photometric)
     if photometric == _YCBCR and (method not in _JPEGS or bits != 8 or extra):
         raise OfAnotherKind("holds colours in YCbCr; convert it to RGB")
+    signed = (_SIGNED,) if 2 in formats else ()
     table = _palette(file, entries) if photometric == _PALETTE else None
     if table is not None and extra:
         raise OfAnotherKind("has a palette of 16 bits with alpha; save it as RGBA")
@@ -103,7 +106,7 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
         photometric == _WHITE,
         meaning == _MULTIPLIED,
         table,
-        tuple(_notes(bits, photometric, method, unnamed=unnamed, deep=table is not None)),
+        (*_notes(bits, photometric, method, unnamed=unnamed, deep=table is not None), *signed),
     )
 
 

@@ -100,12 +100,6 @@ def sized_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
     return packet
 
 
-def unkept(carried: Mapping[str, Any], format: str) -> str | None:  # noqa: A002
-    """A note on metadata that a format has no place for; None where it keeps all there is."""
-    lost = [name for key, name in _NAMED.items() if carried.get(key) and format in _WITHOUT[key]]
-    return f"{format} has no place for {' and '.join(lost)}: left out" if lost else None
-
-
 def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # noqa: A002
     """Keyword arguments of Pillow's `save` for one format.
 
@@ -257,19 +251,4 @@ _WRITERS = {
     "AVIF": _avif_options,
     "HEIF": _heif_options,
     "JXL": _jxl_options,
-}
-
-_NAMED = {
-    "exif": "EXIF data",
-    "xmp": "XMP data (and the record of the edit)",
-    "iptc": "IPTC data",
-    "text": "texts of a PNG",
-    "comment": "a comment",
-}
-_WITHOUT = {
-    "exif": ("BMP",),
-    "xmp": ("BMP",),
-    "iptc": ("WEBP", "BMP", "AVIF", "HEIF", "JXL"),
-    "text": ("JPEG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "JXL"),
-    "comment": ("PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "JXL"),
 }

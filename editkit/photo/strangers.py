@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from editkit.errors import ImageError
-from editkit.photo import directories
+from editkit.photo import bmp, directories
 from editkit.types import Stream
 
 _HEAD = 4096
@@ -14,6 +14,7 @@ _FRAME = "export a frame as PNG"
 _DRAWN = "export a PNG of the size you need"
 _PAGE = "export its picture as PNG or TIFF"
 _TONES = "map its tones and export a 16-bit TIFF or PNG"
+_PLAIN = "save it as PNG, or as a BMP of 24 bits"
 _UNPACK = "unpack it and give a photo from it"
 
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
@@ -133,6 +134,11 @@ def _boxes(head: bytes) -> _Found:
     return f"a video ({'QuickTime' if major == b'qt  ' else 'MP4'})", _FRAME
 
 
+def _bitmap(head: bytes) -> _Found:
+    kind = bmp.unread_kind(head)
+    return None if kind is None else (kind, _PLAIN)
+
+
 def _zipped(head: bytes) -> _Found:
     if head[:4] not in (b"PK\x03\x04", b"PK\x05\x06"):
         return None
@@ -205,6 +211,7 @@ _JUDGES: tuple[Callable[[bytes], _Found], ...] = (
     _by_start,
     _riff,
     _boxes,
+    _bitmap,
     _zipped,
     _texts,
     _others,

@@ -25,7 +25,12 @@ _ELSEWHERE = {
 }
 """Tags that point to a directory elsewhere in the file, which is not carried along."""
 
-_STATISTICS = {280: "MinSampleValue", 281: "MaxSampleValue", 340: "SMin", 341: "SMax"}
+_STATISTICS = {
+    280: "MinSampleValue",
+    281: "MaxSampleValue",
+    340: "SMinSampleValue",
+    341: "SMaxSampleValue",
+}
 _FIGURES = {
     290: "GrayResponseUnit",
     291: "GrayResponseCurve",

@@ -60,6 +60,11 @@ def read_tree(stream: Stream, order: str, start: int, *, big: bool = False) -> d
     return {key: [t for t in tags if t.code not in _POINTERS] for key, tags in found.items()}
 
 
+def is_describing(code: int) -> bool:
+    """Whether a tag of a first directory tells of the photo, and goes into every EXIF block."""
+    return code in _DESCRIBING
+
+
 def tree_of(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
     """Byte order and directories of an EXIF block; none of one that cannot be read."""
     tiff = (block or b"").removeprefix(MARK)

@@ -39,7 +39,33 @@ def array() -> bytes:
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>'
+
+
+def bitmap(length: int, bits: int, method: int, *fields: int) -> bytes:
+    """The head of a BMP of 4x4 pixels, and room for its samples."""
+    header = struct.pack("<IiiHHIIiiII", length, 4, 4, 1, bits, method, 0, 0, 0, 0, 0)
+    header += struct.pack(f"<{len(fields)}I", *fields)
+    header = header.ljust(length, b"\0")[: max(length, 40 + 4 * len(fields))]
+    start = 14 + len(header) + 1024 * (bits <= 8)
+    return struct.pack("<2sIHHI", b"BM", start + 256, 0, 0, start) + header + bytes(1280)
+
+
 KNOWN = {
+    "bmp, OS/2": (bitmap(16, 8, 0), "a short header of OS/2", "PNG"),
+    "bmp, RLE24": (bitmap(64, 24, 4), "(RLE24)", "PNG"),
+    "bmp, Huffman": (bitmap(64, 1, 3), "(Huffman)", "PNG"),
+    "bmp, 2 bits": (bitmap(40, 2, 0), "of 2 bits a pixel", "PNG"),
+    "bmp, 64 bits": (bitmap(40, 64, 0), "of 64 bits a pixel", "PNG"),
+    "bmp, JPEG": (bitmap(40, 0, 4), "a JPEG in a BMP", "PNG"),
+    "bmp, PNG": (bitmap(124, 0, 5), "a PNG in a BMP", "PNG"),
+    "bmp, CMYK": (bitmap(40, 32, 11), "CMYK", "PNG"),
+    "bmp, 4444": (
+        bitmap(56, 16, 3, 0xF00, 0xF0, 0xF, 0xF000),
+        "unusual bits (f00 f0 f f000)",
+        "PNG",
+    ),
+    "bmp, 10 bits": (bitmap(40, 32, 3, 0x3FF00000, 0xFFC00, 0x3FF), "unusual bits", "PNG"),
+    "bmp, alpha": (bitmap(40, 32, 6, 0xFF0000, 0xFF00, 0xFF, 0xFF000000), "unusual bits", "PNG"),
     "psd": (b"8BPS\0\x01" + bytes(40), "Photoshop document (PSD)", "export"),
     "psb": (b"8BPS\0\x02" + bytes(40), "(PSB)", "export"),
     "xcf": (b"gimp xcf v011\0" + bytes(40), "GIMP", "export"),
@@ -98,6 +124,19 @@ def test_what_is_no_photo_is_named_with_what_to_do(name: str, tmp_path: Path) ->
         assert what in message
         assert advice in message
         assert "\n" not in message
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_bmp_files_in_usual_bits_are_read(bits: int) -> None:
+    fields = (0xF800, 0x7E0, 0x1F) if bits == 16 else (0xFF0000, 0xFF00, 0xFF)
+    assert read_photo(bitmap(40, bits, 3, *fields)).size == (4, 4)
+    assert read_photo(bitmap(56, bits, 3, *fields, 0)).size == (4, 4)
+
+
+def test_alpha_of_one_bit_in_a_bmp_is_left_out_with_a_word() -> None:
+    photo = read_photo(bitmap(56, 16, 3, 0x7C00, 0x3E0, 0x1F, 0x8000))
+    assert photo.mode == "RGB"
+    assert any("alpha channel" in note for note in photo.notes)
 
 
 def test_real_files_of_other_programs_are_named(tmp_path: Path) -> None:

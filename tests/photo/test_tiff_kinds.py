@@ -291,6 +291,14 @@ def test_other_kinds_are_named(changes: dict[int, Any], says: str) -> None:
         assert says in refused(built(order, kept, bytes(HIGH * WIDE * 16)))
 
 
+def test_a_sign_that_no_sample_uses_is_told() -> None:
+    values = noise(1, top=2**15 - 1)
+    kept: dict[int, Sequence[int] | int] = {256: WIDE, 257: HIGH, 258: 16, 259: 1, 262: 1, 277: 1}
+    photo = read_photo(built("<", kept | {278: HIGH, 339: 2}, values.tobytes()))
+    assert np.array_equal(photo.samples, values.reshape(HIGH, WIDE))
+    assert any("(SampleFormat)" in note for note in photo.notes)
+
+
 def test_jpeg_within_a_tiff_is_right_and_told(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:64, :80]
     smooth = np.dstack([rows * 3, columns * 3, 255 - rows * 2]).astype(np.uint8)
