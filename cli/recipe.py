@@ -184,8 +184,13 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
 
     name = "stdin.png" if image == STDIO else Path(image).name
     photo = Found(place_of(image), PurePosixPath(name))
-    variables = {**photo.variables, **found.table.row(photo.relative)}
-    pairs = [with_files(found, step, photo, {}) for step in found.bound(variables)]
+    source = Path(image).absolute() if isinstance(photo.path, Path) else None
+    variables = {**photo.variables, **found.table.row(photo.relative, source)}
+    try:
+        steps = found.bound(variables)
+    except InputError as error:
+        raise type(error)(f"{error}{found.table.lacking(photo.relative, source)}") from error
+    pairs = [with_files(found, step, photo, {}) for step in steps]
     bound, masks = tuple(step for step, _ in pairs), list[str | None]()
     problems = [problem for _, problem in pairs]
     for step, folder in zip(bound, mask_folders(found), strict=True):

@@ -328,7 +328,8 @@ class Planner:
                 self.digests.read_ahead(mask for masks in folder.masks.values() for mask in masks)
 
     def _note_table(self, photos: Sequence[Found], plan: Plan) -> None:
-        unused = self.recipe.table.unused([photo.relative for photo in photos])
+        files = [_file_of(photo) for photo in photos]
+        unused = self.recipe.table.unused([photo.relative for photo in photos], files)
         if unused:
             names = ", ".join(unused[:3]) + (" ..." if len(unused) > 3 else "")
             plan.notes.append(
@@ -340,7 +341,7 @@ class Planner:
         self, photo: Found, paths: Sequence[Place], folders: Sequence[MaskFolder | None]
     ) -> Iterator[Task]:
         recipe, name = self.recipe, printable(photo.relative)
-        variables = {**photo.variables, **recipe.table.row(photo.relative)}
+        variables = {**photo.variables, **recipe.table.row(photo.relative, _file_of(photo))}
         try:
             steps = recipe.bound(variables)
         except InputError as error:
@@ -407,10 +408,10 @@ class Planner:
 
     def _row_place(self, photo: Found) -> str:
         table = self.recipe.table
-        for name in (str(photo.relative), photo.relative.name, photo.relative.stem):
-            if name in table.lines:
-                return f", {table.name}:{table.lines[name]}"
-        return ""
+        key = table.key_of(photo.relative, _file_of(photo))
+        if key is not None:
+            return f", {table.name}:{table.lines[key]}"
+        return table.lacking(photo.relative, _file_of(photo))
 
     def _settings(
         self,
@@ -587,6 +588,11 @@ class Planner:
             # What failed left nothing; what was interrupted may have left what we wrote.
             return row.state == "failed"
         return self.digests.of(target) != row.output_sha256
+
+
+def _file_of(photo: Found) -> Path | None:
+    """A photo's whole path, if it lies on a disk."""
+    return photo.path.absolute() if isinstance(photo.path, Path) else None
 
 
 def _below(path: Place, folder: Place) -> PurePosixPath:

@@ -3,10 +3,10 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from editkit.batch.texts import read_text, shown, whole
@@ -21,6 +21,10 @@ _TOLD = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """The line by which Excel tells the delimiter."""
 
 _LINES = (".jsonl", ".ndjson")
+_OTHERS = {
+    ".json": "JSON; give a .jsonl file, with one object a line",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "a spreadsheet; export it as CSV"),
+}
 
 Row = Mapping[str, str]
 
@@ -34,27 +38,56 @@ class Table:
         rows: by what the row calls the photo: its path below the folder, its name, or its stem.
         columns: the variables of a row.
         lines: where each row stands.
+        spaced: rows that call a photo with spaces around its name, by that name without.
     """
 
     name: str = ""
     rows: Mapping[str, Row] = field(default_factory=dict[str, Row])
     columns: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    spaced: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def key_of(self, photo: PurePosixPath) -> str | None:
-        """What the row of a photo calls it; None where there is none."""
-        names = (str(photo), str(photo).replace("/", "\\"), photo.name, photo.stem)
-        return next((name for name in names if name in self.rows), None)
+    def key_of(self, photo: PurePosixPath, source: PurePath | None = None) -> str | None:
+        """What the row of a photo calls it; None where there is none.
 
-    def row(self, photo: PurePosixPath) -> Row:
+        Args:
+            photo: the photo's path below its folder.
+            source: its file: rows may tell more of its path than lies below the folder.
+        """
+        names = [str(photo), *_longer(photo, source)]
+        names += [name.replace("/", "\\") for name in names]
+        names += [photo.name, photo.stem]
+        found = next((name for name in names if name in self.rows), None)
+        if found is None and self.spaced:
+            return next((self.spaced[name] for name in names if name in self.spaced), None)
+        return found
+
+    def row(self, photo: PurePosixPath, source: PurePath | None = None) -> Row:
         """The row of a photo; empty where there is none."""
-        key = self.key_of(photo)
+        key = self.key_of(photo, source)
         return {} if key is None else self.rows[key]
 
-    def unused(self, photos: list[PurePosixPath]) -> list[str]:
+    def lacking(self, photo: PurePosixPath, source: PurePath | None = None) -> str:
+        """What to say where a photo has no row; empty where it has one, or there is no table."""
+        if not self.rows or self.key_of(photo, source) is not None:
+            return ""
+        return f"; {self.name} has no row for it"
+
+    def unused(
+        self, photos: Sequence[PurePosixPath], sources: Sequence[PurePath | None] = ()
+    ) -> list[str]:
         """What the table calls photos that are not there, or have a row that says more exactly."""
-        used = {self.key_of(photo) for photo in photos}
+        files = sources or [None] * len(photos)
+        used = {self.key_of(*pair) for pair in zip(photos, files, strict=True)}
         return [name for name in self.rows if name not in used]
+
+
+def _longer(photo: PurePosixPath, source: PurePath | None) -> list[str]:
+    """What a file may be called that say more than its path below its folder, the longest first."""
+    if source is None:
+        return []
+    parts = source.parts
+    return [str(PurePosixPath(*parts[k:])) for k in range(len(parts) - len(photo.parts) + 1)]
 
 
 def read_table(path: Path) -> Table:
@@ -64,12 +97,14 @@ def read_table(path: Path) -> Table:
         InputError: it cannot be read, is too large, has no rows, a column is missing or given
             twice, or a photo has two rows.
     """
+    if path.suffix.lower() in _OTHERS:
+        raise InputError(f"the table {path} is {_OTHERS[path.suffix.lower()]}")
     text = read_text(path, "table", _LARGEST)
     lines = _jsonl(path, text) if path.suffix.lower() in _LINES else _csv(path, text)
     rows, places = dict[str, Row](), dict[str, int]()
     columns = dict[str, None]()
     for line, row in lines:
-        key = next((name for name in KEYS if row.get(name)), None)
+        key = next((name for name in KEYS if row.get(name)), None) or _key(row)
         if key is None:
             raise InputError(f"{path}:{line}: no photo is named; give a column {KEYS[0]!r}")
         photo = str(PurePosixPath(row[key]))
@@ -80,7 +115,14 @@ def read_table(path: Path) -> Table:
         columns |= dict.fromkeys(row)
     if not rows:
         raise InputError(f"the table {path} has no rows; give one for each photo")
-    return Table(str(path), rows, tuple(columns), places)
+    spaced = {bare: name for name in rows if (bare := name.strip()) != name}
+    return Table(str(path), rows, tuple(columns), places, spaced)
+
+
+def _key(row: Row) -> str | None:
+    """The column that names the photo, however large its letters are."""
+    names = {name.strip().casefold(): name for name in row}
+    return next((names[name] for name in KEYS if name in names and row[names[name]]), None)
 
 
 def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -110,7 +152,7 @@ def _delimiter(text: str) -> str:
             names = next(csv.reader(StringIO(head, newline=""), delimiter=delimiter), [])
         except csv.Error:
             return False, 0
-        return any(name.strip() in KEYS for name in names), len(names)
+        return any(name.strip().casefold() in KEYS for name in names), len(names)
 
     return max(_DELIMITERS, key=score)
 
@@ -119,11 +161,13 @@ def _header(place: str, cells: list[str]) -> list[str]:
     names = [_whole(place, cell.strip()) for cell in cells]
     while not names[-1]:  # a delimiter at the end of the line
         names.pop()
+    seen = set[str]()
     for number, name in enumerate(names, 1):
         if not name:
             raise InputError(f"{place}: column {number} has no name; give it one")
-        if name in names[: number - 1]:
+        if name in seen:
             raise InputError(f"{place}: the column {shown(name)} is given twice; keep one")
+        seen.add(name)
     return names
 
 

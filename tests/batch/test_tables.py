@@ -30,6 +30,43 @@ def table_of(folder: Path, data: str | bytes, name: str = "t.csv") -> Path:
     return file
 
 
+def test_rows_may_tell_more_of_a_path_and_letters_and_spaces_are_no_matter(tmp_path: Path) -> None:
+    whole = tmp_path / "in/sub/b.png"
+    text = f"Filename;m\n{whole};1\nin/a.png ;2\nsub/c.png;3\nother/sub/c.png;4\n"
+    table = read_table(table_of(tmp_path, text))
+
+    def row(name: str) -> str | None:
+        return table.row(PurePosixPath(name), tmp_path / "in" / name).get("m")
+
+    assert [row(n) for n in ("sub/b.png", "a.png", "sub/c.png", "other/sub/c.png")] == list("1234")
+    # What lies below the folder is told as a whole: in another folder there is another photo.
+    assert row("x/sub/c.png") is None
+    # A single photo has no folder: the row counts that says most of its path.
+    assert table.row(PurePosixPath("c.png"), tmp_path / "other/sub/c.png")["m"] == "4"
+    assert table.row(PurePosixPath("c.png"), tmp_path / "sub/c.png")["m"] == "3"
+    assert "has no row for it" in table.lacking(PurePosixPath("z.png"), tmp_path / "z.png")
+
+
+def test_a_single_photo_has_the_row_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    shell.noise(24, 24).save(tmp_path / "sub/b.png")
+    recipe = table_of(tmp_path, "steps: [{erase: , mask: 'box:{m}', method: telea}]\n", "r.yaml")
+    rows = table_of(tmp_path, "photo;m\nsub/b.png;4,4,9,9\nz/b.png;none\n")
+    done = shell.call("apply", recipe, tmp_path / "sub/b.png", "--table", rows)
+    assert done.code == 0, done
+    rows = table_of(tmp_path, "photo;m\nz/b.png;4,4,9,9\n")
+    said = shell.call("apply", recipe, tmp_path / "sub/b.png", "--table", rows).refused()
+    assert "t.csv has no row for it" in said
+
+
+def test_many_columns_take_no_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    file = table_of(tmp_path, "photo;" + ";".join(f"c{k}" for k in range(200_000)) + "\n")
+    with pytest.raises(InputError, match="has no rows"):
+        read_table(file)
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize(
     "data",
     [
