@@ -19,8 +19,12 @@ _OS2, _OS2_SHORT, _WITH_ALPHA, _ALPHA_FIELDS = 64, range(16, 64), 56, 6
 _HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _ODD = "a BMP with its colours in unusual bits"
 _OS2_PACKED = {3: "a BMP packed as OS/2 does (Huffman)", 4: "a BMP packed as OS/2 does (RLE24)"}
-_PACKED = {4: "a JPEG in a BMP", 5: "a PNG in a BMP", _ALPHA_FIELDS: _ODD}
-_PACKED |= dict.fromkeys((11, 12, 13), "CMYK in a BMP")
+_PACKED = {
+    4: "a JPEG in a BMP",
+    5: "a PNG in a BMP",
+    _ALPHA_FIELDS: _ODD,
+    **dict.fromkeys((11, 12, 13), "CMYK in a BMP"),
+}
 _FIELDS = {
     16: ((0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)),
     24: ((0xFF0000, 0xFF00, 0xFF),),
