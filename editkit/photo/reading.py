@@ -438,12 +438,22 @@ def _before_loading(image: Image.Image) -> list[str]:
     few = any("BGR;1" in mode or "BGRA;1" in mode for mode in raw)
     deep = any(";16" in mode for mode in raw) and not few
     kept = image.format in ("PNG", "TIFF") or image.mode.startswith("I")
+    if image.format == "PPM":
+        return _scaled(image)
     bits = int(image.info.get("bit_depth", 8))
     if bits > 8:
         return [f"{bits}-bit colour was read as 8-bit"]
     notes = ["16-bit colour was read as 8-bit"] if deep and not kept else []
     notes += [f"samples of {bits} bits were read as 8-bit" for bits in narrow]
     return [*notes, "colours of 5 or 6 bits were read as 8-bit"] if few else notes
+
+
+def _scaled(image: Image.Image) -> list[str]:
+    """A note on samples of a PPM or PGM whose white is another number than 255."""
+    found = [tile[3] for tile in _tiles(image)]
+    tops = [part for args in found if isinstance(args, tuple) for part in args[1:2]]
+    known = tops and isinstance(tops[0], int) and not image.mode.startswith("I")
+    return [f"samples from 0 to {tops[0]} were read as 8-bit"] if known else []
 
 
 def _from_container(photo: Photo, stream: Stream, frame: int) -> Photo:

@@ -450,3 +450,14 @@ def test_what_pillow_warns_about_becomes_a_note(tmp_path: Path) -> None:
     photo = read_photo(tmp_path / "a.jpg")
     assert photo.notes
     assert "exif" not in photo.carried
+
+
+@pytest.mark.parametrize(
+    ("kind", "top"), [(b"P6", 65535), (b"P6", 1023), (b"P5", 100), (b"P6", 255)]
+)
+def test_a_ppm_that_is_brought_to_8_bits_says_so(kind: bytes, top: int) -> None:
+    count = 8 * 8 * (3 if kind == b"P6" else 1)
+    values = (np.arange(count) % (top + 1)).astype(">u2" if top > 255 else "u1")
+    data = kind + f"\n8 8\n{top}\n".encode() + values.tobytes()
+    told = () if top == 255 else (f"samples from 0 to {top} were read as 8-bit",)
+    assert read_photo(data).notes == told
