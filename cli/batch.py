@@ -214,12 +214,12 @@ class Wanted:
     @property
     def out(self) -> "Place":
         """The folder for results."""
-        from editkit.batch.remote import place_of
+        from editkit.batch.remote import is_folder, place_of
 
         if self.output is not None:
             return place_of(self.output)
         source = place_of(self.source)
-        if not source.is_dir():
+        if not is_folder(source):
             raise InputError(f"{self.source} is no folder; give -o a folder for the results")
         whole = source.resolve() if isinstance(source, Path) else source
         if not isinstance(whole, Path) and "/" not in whole.key:  # a bucket
@@ -234,10 +234,10 @@ class Wanted:
         """
         from editkit.batch.engines import Spare
         from editkit.batch.inputs import OWN
-        from editkit.batch.remote import is_url
+        from editkit.batch.remote import is_folder, is_url
 
         local = self.engine == "local" and self.workers != 0 and not self.watch
-        if not local or is_url(self.output or self.source) or (self.out / OWN).exists():
+        if not local or is_url(self.output or self.source) or is_folder(self.out / OWN):
             yield None
             return
         with closing(Spare(offline=offline)) as spare:
@@ -514,6 +514,8 @@ def _watched(made: "Batch", recipe: "Recipe", wanted: Wanted) -> int:
     """Runs again and again, with what has come and is not being written any more."""
     from editkit.batch.watch import settled_photos
 
+    if wanted.source == "-":
+        raise InputError("--watch looks into a folder again and again; give one, not a list")
     summary: Summary | None = None
     try:
         for photos in settled_photos(lambda: _found(recipe, wanted)):

@@ -92,7 +92,7 @@ def _run(args: Sequence[str] | None) -> int:
     """The exit code of a command."""
     try:
         with harmless_libraries():
-            code = cli.main(args, prog_name="editkit", standalone_mode=False)
+            code = _called(args)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
@@ -111,6 +111,23 @@ def _run(args: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _called(args: Sequence[str] | None) -> object:
+    """What a command returns.
+
+    Raises:
+        EditkitError: for what the system refuses, which no code can mend.
+    """
+    try:
+        return cli.main(args, prog_name="editkit", standalone_mode=False)
+    except (EditkitError, BrokenPipeError):
+        raise
+    except OSError as error:
+        if error.errno is None:  # made by Python, or a library: a bug
+            raise
+        name = "" if error.filename is None else f"{error.filename!s:.300}: "
+        raise EditkitError(f"{name}{error.strerror}") from error
 
 
 def _said(message: str, code: int) -> int:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from editkit.batch.letters import names_on
 from editkit.batch.patience import check_file
-from editkit.batch.remote import Place, Url, has_magic, place_of
+from editkit.batch.remote import Place, Url, has_magic, is_folder, place_of
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
 from editkit.photo.files import FORMATS
@@ -84,7 +84,7 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
     closed = dict[str, str]()
     if isinstance(path, Url):
         found, others = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
-    elif path.is_dir():
+    elif is_folder(path):
         others = list[Place]()
         files = _walk(path, recursive, left_out, others, closed)
         found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
@@ -255,9 +255,9 @@ def _globbed(
     base = Path(*fixed[:first]) if first else Path()
     _look_into(base, fixed[first:-1], _telling(base, closed))
     names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-    paths = [p for p in names if _is_photo(p) and not p.is_dir() and not _within(p, without)]
+    paths = [p for p in names if _is_photo(p) and not is_folder(p) and not _within(p, without)]
     above = {folder for p in paths for folder in p.parents if base in folder.parents}
-    others = {folder for folder in above if (folder / OWN).is_dir()}
+    others = {folder for folder in above if is_folder(folder / OWN)}
     found = [
         Found(p, PurePosixPath(p.relative_to(base))) for p in paths if not others & set(p.parents)
     ]
@@ -277,7 +277,7 @@ def _look_into(base: Path, parts: Sequence[str], failed: Callable[[OSError], Non
     if parts:
         inner = Path(glob.escape(str(base))) / parts[0]
         for folder in map(Path, glob.glob(str(inner))):  # noqa: PTH207
-            if folder.is_dir():
+            if is_folder(folder):
                 _look_into(folder, parts[1:], failed)
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from editkit.batch.remote import Place
+from editkit.batch.remote import Place, is_folder
 
 _ENOUGH = 200
 """Names that are looked at."""
@@ -26,7 +26,7 @@ def tells_case(folder: Place) -> bool:
     """
     if not isinstance(folder, Path):  # a store has keys, not names
         return True
-    here = next((f for f in (folder, *folder.absolute().parents) if f.is_dir()), Path("/"))
+    here = next((f for f in (folder, *folder.absolute().parents) if is_folder(f)), Path("/"))
     try:
         with os.scandir(here) as entries:
             names = [e.name for e in itertools.islice(entries, _ENOUGH)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -116,6 +116,7 @@ class Manifest:
         except BaseException:
             self._lock.close()
             raise
+        self._file = path.stat()
         try:
             with _reading(path):
                 self._db.execute("pragma journal_mode = wal")
@@ -125,6 +126,13 @@ class Manifest:
         except BaseException:
             self.close()
             raise
+
+    def is_there(self) -> bool:
+        """Whether the file is still where it was, and no other in its place."""
+        try:
+            return os.path.samestat(self.path.stat(), self._file)
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Closes the file; nothing is lost without it."""
@@ -156,10 +164,12 @@ class Manifest:
         """
         with _reading(self.path):
             found = _rows(self._db)
+        out = self.path.parent.parent
         for other in sorted(self.path.parent.glob("*.sqlite")):
             if other.name != self.path.name:
                 with closing(_opened(other)) as beside, _reading(other):
-                    found |= {k: r for k, r in _rows(beside).items() if _newer(r, found.get(k))}
+                    rows = _rows(beside).items()
+                found |= {k: r for k, r in rows if _newer(r, found.get(k), out)}
         return found
 
     def known_files(self) -> dict[str, tuple[Stat, str]]:
@@ -246,9 +256,16 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
         with closing(_opened(file)) as db, _reading(file):
             for row in _photos(db, "*"):
                 key = (row["photo"], row["variant"])
-                if key not in found or (row["finished"] or 0) > (found[key]["finished"] or 0):
+                if key not in found or _rank(row, folder.parent) > _rank(found[key], folder.parent):
                     found[key] = dict(row)
     return [found[key] for key in sorted(found)]
+
+
+def _rank(row: Any, out: Path) -> tuple[bool, float]:  # noqa: ANN401 - a row, or a copy of it
+    """What makes a row the one that counts, of several manifests: see `_newer`."""
+    size, mtime = row["output_size"], row["output_mtime"]
+    told = None if size is None or mtime is None else Stat(size, mtime)
+    return _is_as_told(row["photo"], row["output"], told, out), row["finished"] or 0
 
 
 class _DamagedError(Exception):
@@ -407,8 +424,23 @@ def _row(r: tuple[Any, ...]) -> Row:
     return Row(*known, stat, r[10], output, r[13], r[14], r[15])
 
 
-def _newer(row: Row, other: Row | None) -> bool:
-    return other is None or (row.touched or 0) > (other.touched or 0)
+def _newer(row: Row, other: Row | None, out: Path) -> bool:
+    """Whether a row tells more of a photo than another one: clocks may have been set back.
+
+    So what its file is like tells first, and the time only where that does not.
+    """
+    if other is None or row == other:
+        return other is None
+    ours, theirs = (_is_as_told(r.photo, r.output, r.output_stat, out) for r in (row, other))
+    return (ours, row.touched or 0) > (theirs, other.touched or 0)
+
+
+def _is_as_told(photo: str, output: str, told: Stat | None, out: Path) -> bool:
+    """Whether a result in a folder is the file that a row tells of."""
+    if told is None:
+        return False
+    below = PurePath(output).parts[-len(PurePosixPath(photo).parts) :]
+    return Stat.of(out.joinpath(*below)) == told
 
 
 def _put(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:

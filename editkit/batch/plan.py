@@ -32,7 +32,16 @@ from editkit.batch.operations import is_by_model
 from editkit.batch.patience import sha256_of
 from editkit.batch.recipe import Bound, Recipe, asked_scores
 from editkit.batch.records import Expected, record_in
-from editkit.batch.remote import Place, Url, address, check_here, is_folder, is_url, place_of
+from editkit.batch.remote import (
+    Place,
+    Url,
+    address,
+    check_here,
+    is_folder,
+    is_plain,
+    is_url,
+    place_of,
+)
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
@@ -42,6 +51,9 @@ from editkit.names import PERCEPTUAL
 
 _AT_A_TIME = 8
 """Objects of a store that are read at the same time."""
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name."""
 
 AREAS = "areas"
 
@@ -371,7 +383,7 @@ class Planner:
                 variables=variables,
                 masks=tuple(masks),
                 mask_output=self._mask_output(path),
-                problem=problem,
+                problem=problem or _too_long(path),
             )
 
     def _mask_output(self, path: Place) -> str | None:
@@ -467,7 +479,7 @@ class Planner:
             return self.digests.of(place_of(text))
         # Of a folder, in which there is none for the photo, nothing.
         if os.path.exists(text):  # noqa: PTH110 - as in `Recipe.path`
-            return self.digests.of(Path(text)) if Path(text).is_file() else None
+            return self.digests.of(Path(text)) if is_plain(Path(text)) else None
         names = dict.fromkeys(_here(files_in(parse(text, rule=True))))
         files = {name: self.digests.of(Path(name)) for name in names}
         for name in sorted(files, key=len, reverse=True):  # however it is spelled, it is the same
@@ -527,7 +539,7 @@ class Planner:
 
     def _known_again(self, task: Task, target: Place, plan: Plan) -> Row | None:
         """The row of a result that no manifest knows, by the record in it; None for another's."""
-        if not isinstance(target, Path) or not target.is_file() or task.problem is not None:
+        if not isinstance(target, Path) or not is_plain(target) or task.problem is not None:
             return None
         record = record_in(target)
         versions = versions_of(model=self._by_model(task.steps), segmenters=False, outlines=False)
@@ -588,6 +600,15 @@ class Planner:
             # What failed left nothing; what was interrupted may have left what we wrote.
             return row.state == "failed"
         return self.digests.of(target) != row.output_sha256
+
+
+def _too_long(path: Place) -> str | None:
+    """What is wrong with a result's name that no disk takes; None where it is good."""
+    if isinstance(path, Path) and len(os.fsencode(path.name)) > _LONGEST_NAME:
+        return (
+            f"the result's name has more than {_LONGEST_NAME} bytes; give the photo a shorter one"
+        )
+    return None
 
 
 def _file_of(photo: Found) -> Path | None:

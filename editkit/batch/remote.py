@@ -425,6 +425,16 @@ def is_folder(place: Place) -> bool:
     return os.path.isdir(place)  # noqa: PTH112 - pathlib's raises where a name is too long
 
 
+def is_plain(place: Place) -> bool:
+    """Whether a place is a file; one whose name is too long, or that nobody may see, is not."""
+    return place.is_file() if isinstance(place, Url) else os.path.isfile(place)  # noqa: PTH113
+
+
+def is_there(place: Place) -> bool:
+    """Whether anything is at a place, as far as can be seen."""
+    return place.exists() if isinstance(place, Url) else os.path.exists(place)  # noqa: PTH110
+
+
 def write_place(
     data: bytes, target: Place, *, force: bool = False, photo: "Photo | None" = None
 ) -> None:

@@ -15,7 +15,7 @@ from editkit.batch.inputs import OWN, Found, Photos
 from editkit.batch.manifest import Manifest, Row
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipe import Recipe, Step, asked_scores, described
-from editkit.batch.remote import Place, Url, place_of
+from editkit.batch.remote import Place, Url, is_folder, is_plain, is_there, place_of
 from editkit.batch.stats import Stat
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
@@ -100,7 +100,7 @@ class Batch:
         home.pull()
         with ExitStack() as stack:
             manifest = None
-            if home.folder.is_dir():
+            if is_folder(home.folder):
                 manifest = stack.enter_context(Manifest(home.manifest, self.out))
             return self._planned(photos, manifest)[0]
 
@@ -133,7 +133,7 @@ class Batch:
         started = time.monotonic()  # clocks may be set back
         self._check(photos)
         home = self._home()
-        if not home.folder.is_dir():
+        if not is_folder(home.folder):
             self.plan(photos)  # what is wrong is said before a folder is made
         _make_folder(home.folder)
         home.pull()
@@ -181,7 +181,7 @@ class Batch:
             task = ledger.settled(outcome)
             summary.count(outcome, keep=keep)
             self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
-            _check_there(manifest.path, self.out)
+            _check_there(manifest, self.out)
             home.push(manifest, due=False)
         ledger.check()
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
@@ -324,13 +324,13 @@ def _make_folder(folder: Path) -> None:
         raise ImageError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _check_there(manifest: Path, out: Place) -> None:
+def _check_there(manifest: Manifest, out: Place) -> None:
     """Ends a batch whose results nobody will find.
 
     Raises:
         BatchError: the folder for results, or what is ours in it, is there no more.
     """
-    if not manifest.exists():
+    if not manifest.is_there():
         raise BatchError(f"{out} was removed, or replaced, while the batch ran; run it again")
 
 
@@ -385,7 +385,7 @@ def _first_row(task: Task) -> dict[str, Any]:
 def _put_away(task: Task, out: Place) -> None:
     """Moves the result of an earlier run, which is not what was asked for now, out of the way."""
     target = place_of(task.output)
-    if not task.replaces or not target.exists():
+    if not task.replaces or not is_there(target):
         return
     aside = out / OWN / "stale"
     if isinstance(target, Url) and isinstance(out, Url) and isinstance(aside, Url):
@@ -394,7 +394,7 @@ def _put_away(task: Task, out: Place) -> None:
         aside /= target.relative_to(out)
         aside.parent.mkdir(parents=True, exist_ok=True)
         target.replace(aside)
-    if task.mask_output is not None and (area := Path(task.mask_output)).exists():
+    if task.mask_output is not None and is_there(area := Path(task.mask_output)):
         name = f"{target.name}.mask.png"
         stale = aside.with_name(name) if isinstance(aside, Path) else area.with_suffix(".stale.png")
         shutil.move(area, stale)
@@ -461,5 +461,5 @@ def check_out(out: Place) -> None:
     Raises:
         InputError: it is.
     """
-    if out.is_file() or (isinstance(out, Path) and out.exists() and not out.is_dir()):
+    if is_plain(out) or (isinstance(out, Path) and is_there(out) and not is_folder(out)):
         raise InputError(f"{out} is a file; give a folder for the results")

@@ -254,3 +254,23 @@ def test_names_that_are_no_text_are_stored_as_text(tmp_path: Path) -> None:
     shell.noise(8, 8).save(tmp_path / name)
     (found,) = find_photos(str(tmp_path))
     assert printable(found.relative) == "\\xff\\xfe.png"
+
+
+def test_names_that_no_disk_takes_fail_alone(photos: Path) -> None:
+    del photos
+    long = ["a" * 300 + ".png", "b" * 100_000, "x/" * 3000 + "c.png"]
+    done = shell.call(
+        *("batch", "erase", "-", "--mask", "box:4,4,12,12", "--method", "telea", "-o", "out"),
+        *("--workers", "0"),
+        stdin="\n".join(["photos/a.png", *long]).encode(),
+    )
+    assert (done.code, done.out) == (3, b"out/photos/a.png\n"), done
+    assert done.err.count("failed: ") == 3
+    assert shell.call("batch", "erase", "x" * 5000, "--mask", "all", "-o", "o").code == 2
+    assert shell.call("batch", "erase", "photos", "--mask", "all", "-o", "o" * 5000).code in (1, 2)
+
+
+def test_a_list_is_not_watched(photos: Path) -> None:
+    del photos
+    done = shell.call("batch", "erase", "-", "--mask", "all", "-o", "out", "--watch", stdin=b"a\n")
+    assert "--watch looks into a folder" in done.refused()

@@ -287,3 +287,37 @@ def test_records_of_strangers_are_read_as_such(done: Path) -> None:
 def test_a_manifest_that_is_open_can_be_read(done: Path) -> None:
     with Manifest(done / ".editkit/manifest.sqlite"):
         assert len(read_rows(done / ".editkit")) == 3
+
+
+def test_a_clock_that_was_set_back_does_not_make_old_rows_new(photos: Path, batch: Any) -> None:
+    old, new = erasing("box:4,4,12,12"), erasing("box:6,6,12,12")
+    assert batch("out", recipe=old).run(find_photos("photos")).done == 3
+    with closing(sqlite3.connect("out/.editkit/manifest.sqlite")) as db:
+        db.execute("update photos set started = started + 1e9, finished = finished + 1e9")
+        db.commit()
+    for shard in ((1, 2), (2, 2)):
+        assert batch("out", recipe=new, choice=Choice(shard=shard)).run(find_photos("photos"))
+    again = batch("out", recipe=new).run(find_photos("photos"))
+    assert (again.done, again.kept, again.failed) == (0, 3, {})
+    told = [json.loads(row["settings"])["mask"] for row in read_rows(Path("out/.editkit"))]
+    with closing(sqlite3.connect("out/.editkit/manifest.sqlite")) as db:
+        before = {json.loads(s)["mask"] for (s,) in db.execute("select settings from photos")}
+    assert not before & set(told)
+
+
+def test_another_batch_in_the_place_of_the_results_ends_the_batch(photos: Path, batch: Any) -> None:
+    assert batch("other", recipe=erasing("box:4,4,12,12")).run(find_photos("photos")).done == 3
+    made = batch("out", recipe=erasing("box:6,6,12,12"))
+
+    def swapped(event: Mapping[str, Any]) -> None:
+        if event["event"] == "done" and Path("other").exists():
+            Path("out").rename("away")
+            Path("other").rename("out")
+
+    before = shell.listing(Path("other"))
+    with pytest.raises(BatchError, match="was removed, or replaced, while the batch ran"):
+        dataclasses.replace(made, listen=swapped).run(find_photos("photos"))
+    after = shell.listing(Path("out"))
+    assert {k: v for k, v in after.items() if ".editkit" not in k} == {
+        k: v for k, v in before.items() if ".editkit" not in k
+    }
