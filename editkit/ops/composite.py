@@ -40,7 +40,25 @@ _UNSURE = 0.5
 _BLURRED = 2.0
 _EDITED = 24.0
 _SMALL = 512
-_APART = 7
+_APART = 3
+_CUT_OFF = 2.5
+_DULL = 12.0
+_DULLED = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class _Brought:
+    """A photo with a part of the edit in it.
+
+    Attributes:
+        photo: the photo.
+        beyond: where in the part the copy does not reach.
+        dulled: how many pixels were cut off at white or black, and are not any more.
+    """
+
+    photo: Photo
+    beyond: Bits
+    dulled: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,26 +163,28 @@ class Composite(Options):
 
     def _brought(self, over: Overlay, coverage: Coverage) -> tuple[Photo, Coverage, list[str]]:
         """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
-        after, reached, cut = over.photo, coverage, 0
+        after, reached, cut, dulled = over.photo, coverage, 0, 0
         for part in split(coverage, "auto", _TOGETHER):
-            after, beyond = self._part_brought(over, after, part, coverage)
-            if not beyond.any():
+            made = self._part_brought(over, after, part, coverage)
+            after, dulled = made.photo, dulled + made.dulled
+            if not made.beyond.any():
                 continue
             reached = coverage.copy() if reached is coverage else reached
-            reached[part.box.slices][beyond] = 0
-            cut += int(np.count_nonzero(beyond))
+            reached[part.box.slices][made.beyond] = 0
+            cut += int(np.count_nonzero(made.beyond))
         if not reached.any():
             raise MaskError(
                 "the edited picture does not reach to where the mask is; was it cropped? "
                 "Give another mask"
             )
         notes = [f"{cut} pixels of the area lie outside of the edited picture and were kept"]
-        return after, reached, notes if cut else []
+        told = _dulled_told(dulled, int(np.count_nonzero(reached)))
+        return after, reached, [*(notes if cut else []), *told]
 
     def _part_brought(
         self, over: Overlay, photo: Photo, part: Part, coverage: Coverage
-    ) -> tuple[Photo, Bits]:
-        """The photo with a part of the area in it, and where in the part the copy does not reach.
+    ) -> _Brought:
+        """The photo with a part of the area in it.
 
         What surrounds it is the original, other parts of the area included, so that none depends
         on another.
@@ -177,17 +197,19 @@ class Composite(Options):
         beyond = (asked > 0) & ~covered
         asked[beyond] = 0
         if not asked.any():
-            return photo, beyond[inner]
+            return _Brought(photo, beyond[inner])
         before = over.photo
         kept = colour.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
-        patch = over.drift.undone(patch)
+        patch, flat = _undone(over, patch, kept)
+        dulled = int(np.count_nonzero(flat & (asked > 0)))
         seen = covered & ((asked > 0) | ((coverage[box.slices] == 0) & ~_other(patch, kept)))
         patch = np.where(seen[..., None], patch, kept)
         if not over.exact:
             patch = harmonised(patch, kept, asked > 0, self._harmony(), self.seed)
         # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
         dither = colour.depth(over.copy.mode) == 8
-        return composite(photo, patch, box, asked, seed=self.seed, dither=dither), beyond[inner]
+        after = composite(photo, patch, box, asked, seed=self.seed, dither=dither)
+        return _Brought(after, beyond[inner], dulled)
 
     def _harmony(self) -> Harmony:
         blend, feather = blend_of(self.seam, self.feather)
@@ -258,6 +280,33 @@ def _other(patch: Values, kept: Values) -> Bits:
     """Where a patch shows something else than the photo; what is off there is an edit, no cast."""
     off = np.asarray(cv2.GaussianBlur(patch - kept, (0, 0), _BLURRED), np.float32)
     return np.abs(off).max(axis=2) > _EDITED
+
+
+def _undone(over: Overlay, came: Values, kept: Values) -> tuple[Values, Bits]:
+    """A patch with the photo's colours, and where it was cut off so that they are flat and dull.
+
+    What was cut off in the photo, too, if it went the same way, is the photo's own.
+    """
+    patch = over.drift.undone(came)
+    if over.drift.nothing:
+        return patch, np.zeros(patch.shape[:2], np.bool_)
+    same = over.same_cut_off(kept, came)
+    white = (came > 255 - _CUT_OFF) & (patch < 255 - _DULL)
+    black = (came < _CUT_OFF) & (patch > _DULL)
+    # Of a grey, one channel that is not cut off tells the others.
+    lost = over.grade is not None and over.grade.lost
+    flat = (white | black).all(axis=2) if lost else (white | black).any(axis=2)
+    return np.where(same[..., None], kept, patch), flat & ~same
+
+
+def _dulled_told(dulled: int, area: int) -> list[str]:
+    """A note of what was cut off."""
+    if dulled < _DULLED * area:
+        return []
+    return [
+        f"{dulled / area:.0%} of the area is cut off at white or black in the edited picture; "
+        "that comes home flat and dull"
+    ]
 
 
 def _found_told(over: Overlay, found: Found) -> list[str]:

@@ -7,8 +7,10 @@ the colours away is a plain function, so that what it did can be told from what 
 inverse brings colours back, as far as the grade left them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,7 @@ _FEWEST = 500
 _EVENLY = 1 / 255
 _LOST = 0.08
 _NOISE = 1.5 / 255
+_ENDS = 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,17 +126,28 @@ class Inverse:
         """
         grade = self.grade
         first, last = _tables(grade.first), _tables(grade.last)
-        mixed = _looked_down(values / np.float32(255), last)
-        own = (mixed - grade.mix @ grade.middle) @ self._back.T + grade.middle
+        mixed = _looked_down(values / np.float32(255), last) - grade.mix @ grade.middle
+        own = mixed @ self._back().T
+        if grade.lost:
+            self._without_cut_off(values, mixed, own)
+        own += grade.middle
         return (255 * _looked_down(own, first)).astype(np.float32)
 
-    @cached_property
-    def _back(self) -> Numbers:
+    def _back(self, cut: Sequence[bool] = (False,) * 3) -> Numbers:
+        """(3, 3), from mixed colours to those before; lost ones by how they go together."""
         grade = self.grade
         if not grade.lost:
             return np.asarray(np.linalg.inv(grade.mix), np.float64)
         seen = grade.spread @ grade.mix.T
-        return seen @ np.linalg.inv(grade.mix @ seen + _NOISE**2 * np.eye(3))
+        noise = np.where(cut, 1.0, _NOISE) ** 2
+        return seen @ np.linalg.inv(grade.mix @ seen + np.diag(noise))
+
+    def _without_cut_off(self, values: Values, mixed: Numbers, own: Numbers) -> None:
+        """Colours again where some channels are cut off: by the others alone, which know more."""
+        off = (values < _ENDS) | (values > 255 - _ENDS)
+        for cut in list(product((False, True), repeat=3))[1:-1]:
+            where = (off == cut).all(axis=-1)
+            own[where] = mixed[where] @ self._back(cut).T
 
 
 def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade | None:

@@ -35,7 +35,11 @@ _NOISELESS = 0.5
 _SPARED = 6.0
 _ALIKE = 1.1
 _SQUARE = 32
-_UNEVEN = 2.5
+_LEAST = 8
+_ACROSS = 10
+_UNEVEN = 1.2
+_UNTOUCHED = 0.35
+_MUCH = 0.02
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -93,6 +97,12 @@ class Overlay:
             return graded, _sparing_cut_off(graded, copy)
         return photo, corrected(self.drift, copy, photo)
 
+    def same_cut_off(self, photo: Values, copy: Values) -> Bits:
+        """Where the copy is cut off and shows what it would show of the photo without an edit."""
+        cut = ((copy > 255 - _CLIPPED) | (copy < _CLIPPED)).any(axis=-1)
+        apart = np.abs(np.clip(self.tone.undone(photo), 0, 255) - copy).max(axis=-1)
+        return cut & (apart < _SPARED)
+
     @property
     def foreseen(self) -> Foreseen:
         """The copy without an edit."""
@@ -135,15 +145,19 @@ def lay(
 
 
 def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """Whether half of the squares are off in the mean, by what no change of colours explains."""
+    """Whether most squares are off in the mean, by what no change of colours explains.
+
+    An edit may take up two fifths of them; no more than the rest tells.
+    """
     off = list[float]()
+    side = max(_LEAST, min(_SQUARE, min(over.grid) // _ACROSS))
     for one, other, usable in probes:
         ours, theirs = over.compared(one, other)
-        cut = [side // _SQUARE * _SQUARE for side in usable.shape]
+        cut = [length // side * side for length in usable.shape]
         step = np.where(usable[..., None], ours - theirs, 0)[: cut[0], : cut[1]]
-        means = _squares(step, _SQUARE).mean(axis=(1, 3))
+        means = _squares(step, side).mean(axis=(1, 3))
         off += np.abs(means).max(axis=-1).ravel().tolist()
-    return bool(off) and float(np.median(off)) > _UNEVEN
+    return bool(off) and float(np.quantile(off, _UNTOUCHED)) > _UNEVEN
 
 
 def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
@@ -163,8 +177,9 @@ def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Val
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
     """Whether a grade explains a copy clearly better than a drift, there or back.
 
-    Of a copy without noise no more than better is asked; of one whose colours are lost, which no
-    drift brings back, no more than as good.
+    Of a copy without noise no more than better is asked, nor of one in which much was cut off,
+    which a drift takes for an edit; of one whose colours are lost, which no drift brings back, no
+    more than as good.
     """
     one, other, usable = seen
     alike = shades_alike(one)
@@ -175,16 +190,25 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
         ]
         for over in (graded, drifted)
     )
+    fits = not drifted.tone.nothing and grade_there < drift_there
     if drift_there < _NOISELESS:
-        return not drifted.tone.nothing and grade_there < drift_there
+        return fits
     if grade_there > _ALIKE * drift_there:
         return False
     lost = graded.grade is not None and graded.grade.lost
     return (
         lost
+        or (fits and _much_cut_off(one, other))
         or grade_there < _CLEARLY * drift_there - _BARELY
         or grade_back < _CLEARLY * drift_back - _BARELY
     )
+
+
+def _much_cut_off(photo: Values, copy: Values) -> bool:
+    """Whether much of a copy is white or black that is not in its photo."""
+    white = (copy > 255 - _CLIPPED) & (photo < 255 - _CLIPPED)
+    black = (copy < _CLIPPED) & (photo > _CLIPPED)
+    return bool((white | black).any(axis=1).mean() > _MUCH)
 
 
 def with_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:

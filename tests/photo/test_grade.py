@@ -1,18 +1,23 @@
 """Grades: found in spite of an edit, undone, and told from it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from away import Journey, iou
-from grades import GRADES, vignette
+from grades import GRADES, Grade, vignette
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 import editkit
 from editkit.photo.files import read_photo
 from editkit.photo.grade import fit_grade
 from editkit.photo.overlay import lay
+from editkit.photo.register import register
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 Array = NDArray[np.uint8]
@@ -80,13 +85,79 @@ def test_a_grade_is_found_and_undone_though_a_third_changed(name: str) -> None:
     assert fit_grade(ours[:50], theirs[:50], np.ones((50, 3), np.bool_)) is None
 
 
-def test_what_no_grade_explains_is_said() -> None:
+@pytest.mark.parametrize(("strength", "quality"), [(0.12, None), (0.2, 85), (0.4, None)])
+def test_what_no_grade_explains_is_said(strength: float, quality: int | None) -> None:
     before = picture()
-    graded = vignette(pasted(before))
-    result = editkit.composite(before, graded, motion="none")
-    assert any("vignette" in note and "MASK" in note for note in result.report["notes"])
-    plain = editkit.composite(before, GRADES["S-curve"](pasted(before)), motion="none")
-    assert plain.report["notes"] == []
+    came = Journey(quality=quality).file(vignette(pasted(before), strength))
+    result = editkit.composite(before, came, motion="none")
+    assert any("MASK" in note for note in result.report["notes"])
+
+
+@pytest.mark.parametrize("journey", [Journey(), Journey(scale=0.8, quality=85)])
+def test_what_a_grade_explains_is_no_vignette_though_two_fifths_changed(journey: Journey) -> None:
+    before = picture()
+    after = before.copy()
+    after[20:164, 60:226] = picture("chelsea.jpg")[20:164, 60:226]
+    photo, copy = read_photo(before), read_photo(journey.file(GRADES["S-curve"](after)))
+    over = lay(photo, copy, register(photo, copy, motion="none").matrix, drift=True)
+    assert not over.uneven
+    assert over.grade is not None
+
+
+@settings(max_examples=3, derandomize=True, deadline=None)
+@given(
+    name=st.sampled_from(["coffee.jpg", "chelsea.jpg", "rocket.jpg"]),
+    grade=st.sampled_from([*GRADES.values(), vignette]),
+    quality=st.sampled_from([None, 95, 80]),
+    scale=st.sampled_from([1.0, 0.6]),
+)
+def test_nothing_far_from_the_edit_comes_home_without_a_note(
+    name: str, grade: Grade, quality: int | None, scale: float
+) -> None:
+    before = picture(name)
+    after = np.where(disc(before)[..., None], 255 - before, before)
+    came = Journey(scale=scale, quality=quality).file(grade(after))
+    result = editkit.composite(before, came, motion="none")
+    assert result.mask is not None
+    near = np.asarray(ndimage.binary_dilation(disc(before), iterations=8))
+    labelled: Any = ndimage.label(result.mask > 0)
+    labels, count = labelled
+    far = count - len(np.unique(labels[near & (labels > 0)]))
+    assert not far or any("MASK" in note for note in result.report["notes"])
+
+
+def test_what_came_cut_off_is_said() -> None:
+    before = picture()
+    lit = np.where(disc(before)[..., None], 255 - picture("chelsea.jpg") // 3, before)
+    for name, said in (("exposure +2/3", True), ("faded", False)):
+        result = editkit.composite(before, GRADES[name](lit), motion="none")
+        assert any("cut off" in note for note in result.report["notes"]) == said
+
+
+def test_what_was_cut_off_beside_the_edit_stays_as_it_is() -> None:
+    """The mask is a little larger than the edit: there the photo's own lights are not lost."""
+    before = 255 - picture() // 2
+    came = GRADES["exposure +2/3"](pasted(before))
+    result = editkit.composite(before, came, motion="none")
+    assert result.mask is not None
+    cut = (came == 255).all(axis=2) & (result.mask > 0) & ~disc(before)
+    assert cut.sum() > 50
+    off = np.asarray(result.image, np.float32)[cut] - before[cut]
+    assert np.abs(off).mean() < 2
+
+
+def test_sepia_that_is_cut_off_comes_home_with_the_hue_of_the_rest() -> None:
+    before = picture("chelsea.jpg")
+    flat = [
+        values.reshape(-1, 3).astype(np.float32) for values in (before, GRADES["sepia"](before))
+    ]
+    grade = fit_grade(*flat, (flat[1] > 2.5) & (flat[1] < 252.5))
+    assert grade is not None
+    assert grade.lost
+    greys = np.repeat(np.arange(150, 250, 10, np.uint8), 3).reshape(-1, 1, 3)
+    back = grade.inverse.undone(GRADES["sepia"](greys).astype(np.float32)).reshape(-1, 3)
+    assert np.ptp(back[:, 2] - back[:, 1]) < 4
+    assert (np.diff(back.mean(axis=1)) > 0).all()
 
 
 def test_places_far_apart_are_counted() -> None:

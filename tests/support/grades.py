@@ -69,11 +69,11 @@ def black_and_white(photo: Array) -> Array:
     return np.asarray(Image.fromarray(photo).convert("L").convert("RGB"))
 
 
-def vignette(photo: Array) -> Array:
+def vignette(photo: Array, strength: float = 0.25) -> Array:
     """Darker towards the corners, which no change of colours explains."""
     height, width = photo.shape[:2]
     rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return _rounded(photo * (1 - 0.25 * (rows**2 + columns**2))[..., None])
+    return _rounded(photo * (1 - strength * (rows**2 + columns**2))[..., None])
 
 
 GRADES: Mapping[str, Grade] = {
