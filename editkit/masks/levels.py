@@ -78,8 +78,8 @@ def _is_doubtful(coverage: Coverage) -> bool:
 
 
 def _is_of_fewer_bits(values: Values, brightest: int, full: int) -> bool:
-    """Whether 16 bits hold a black and a white of 10, 12 or 14."""
-    few = full == 65535 and brightest in (1023, 4095, 16383)
+    """Whether 16 bits hold a black and a white of fewer."""
+    few = full == 65535 and brightest & (brightest + 1) == 0 and brightest < full
     return few and bool(((values == 0) | (values == brightest)).all())
 
 

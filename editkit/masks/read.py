@@ -83,7 +83,9 @@ def reading_of_part(
     """
     name = _called(source, source_name)
     try:
-        array = array_of(source)
+        if isinstance(source, Photo):
+            return _of_photo(source, size, photo, name)
+        array = _numbers_of(source)
         if array is None:
             return _of_photo(read_photo(source), size, photo, name)
         known = labels(array)
@@ -134,6 +136,12 @@ def _called(source: PhotoLike, source_name: str | None) -> str:
     """How messages call a mask: by its file's name, or by what it was given as."""
     name = source_name or name_of(source)
     return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
+
+
+def _numbers_of(source: PhotoLike) -> NDArray[Any] | None:
+    """The array that a mask was given as, or that Pillow holds as numbers of no known range."""
+    made = isinstance(source, Image.Image) and source.format is None and source.mode in ("I", "F")
+    return array_of(np.asarray(source) if made else source)
 
 
 def _plain(array: NDArray[Any], name: str) -> Coverage | None:

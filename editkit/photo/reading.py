@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO, IOBase
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,23 +53,6 @@ _NARROW = re.compile(r"\bL;([24])")
 _DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
 
-@runtime_checkable
-class TensorLike(Protocol):
-    """A tensor of torch, known by its methods so that torch need not be imported here."""
-
-    def detach(self) -> "TensorLike":
-        """The tensor without its gradient."""
-        ...
-
-    def cpu(self) -> "TensorLike":
-        """The tensor in main memory."""
-        ...
-
-    def numpy(self) -> NDArray[Any]:
-        """The tensor as an array."""
-        ...
-
-
 PhotoLike = (
     str
     | os.PathLike[str]
@@ -78,13 +61,13 @@ PhotoLike = (
     | IOBase  # what open files are while running; BinaryIO is known to type checkers only
     | Image.Image
     | NDArray[Any]
-    | TensorLike
+    | arrays.TensorLike
 )
 """A path, the bytes of a file, an open file, a Pillow image, or samples.
 
-Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of uint8, uint16 or floating point in [0, 1],
-in any order of bytes.
-Tensors are (C, H, W) or (1, C, H, W) with C of 1, 3 or 4, in [0, 1].
+Arrays are (H, W) or (H, W, C) with C of 1, 3 or 4, of uint8, uint16 or floating point in [0, 1], in
+any order of bytes; tensors are (H, W) or (C, H, W). The other order of the axes is read where only
+that one has channels, and so is a batch of one.
 """
 
 
@@ -223,20 +206,12 @@ def array_of(source: PhotoLike) -> NDArray[Any] | None:
         ImageError: masked values, a tensor that numpy cannot hold, or one with more than one image.
     """
     if isinstance(source, np.ndarray):
-        return arrays.plain(source)
+        return arrays.channels_last(arrays.plain(source), tensor=False)
     if isinstance(source, (str, bytes, os.PathLike, Image.Image)):
         return None
-    if not isinstance(source, TensorLike):
+    if not isinstance(source, arrays.TensorLike):
         return None
-    try:
-        array = np.asarray(source.detach().cpu().numpy())
-    except (TypeError, RuntimeError) as error:
-        raise ImageError(f"the given tensor cannot be read: {reason_of(error)}") from error
-    if array.ndim == 4 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim != 3:
-        raise ImageError(f"a tensor of shape {array.shape} is not a photo; give (C, H, W)")
-    return np.moveaxis(array, 0, -1)
+    return arrays.channels_last(arrays.of_tensor(source), tensor=True)
 
 
 def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
@@ -556,6 +531,9 @@ def _stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (chec
     elif hasattr(source, "read"):
         with system_errors(f"{name} cannot be read"):
             data = source.read()
+            if not data and hasattr(source, "seek"):  # just written, and left at its end
+                source.seek(0)
+                data = source.read()
         if not isinstance(data, bytes):
             raise ImageError(f"{name} yields {type(data).__name__}, not bytes; open it in mode rb")
         yield _in_memory(data, name)

@@ -1,6 +1,7 @@
 """Arrays: any order of bytes, strides and type is read as it is meant, or refused."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -149,3 +150,95 @@ def test_a_tiff_of_an_array_is_one_that_others_read_without_a_word(tmp_path: Pat
     write_photo(photo, tmp_path / "a.tif")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert cast("Any", file.pages[0]).resolutionunit == 1
+
+
+def tensors() -> Any:
+    return pytest.importorskip("torch")
+
+
+EIGHT = RNG.integers(0, 256, (7, 9, 3), dtype=np.uint8)
+BITS = RNG.integers(0, 2, (7, 9), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64"])
+def test_tensors_of_any_floating_point(kind: str) -> None:
+    torch = tensors()
+    tensor = (torch.from_numpy(EIGHT).double() / 255).permute(2, 0, 1).to(getattr(torch, kind))
+    exact = np.rint(tensor.float().numpy().transpose(1, 2, 0) * 255)
+    for given in (tensor, tensor[None], tensor.clone().requires_grad_()):
+        assert np.array_equal(read_photo(given).samples, exact)
+    mask = torch.from_numpy(BITS).to(getattr(torch, kind)).requires_grad_()
+    assert np.array_equal(read_mask(mask, SIZE), BITS)
+
+
+@pytest.mark.parametrize("kind", ["bool", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("shape", [(7, 9), (1, 7, 9), (1, 1, 7, 9), (7, 9, 1), (1, 7, 9, 1)])
+def test_masks_as_tensors(kind: str, shape: tuple[int, ...]) -> None:
+    torch = tensors()
+    tensor = torch.from_numpy(BITS).to(getattr(torch, kind))
+    assert np.array_equal(read_mask(tensor.reshape(shape), SIZE), BITS)
+    turned = tensor.T.contiguous().T
+    assert not turned.is_contiguous()
+    assert np.array_equal(read_mask(turned, SIZE), BITS)
+    assert np.array_equal(read_mask(np.asarray(tensor.reshape(shape)), SIZE), BITS)
+
+
+def test_tensors_in_either_order_of_their_axes() -> None:
+    torch = tensors()
+    first = torch.from_numpy(EIGHT).permute(2, 0, 1)
+    last = torch.from_numpy(EIGHT)
+    channels_last = first[None].contiguous(memory_format=torch.channels_last)
+    for given in (first, first[None], last, last[None], channels_last, np.asarray(first)):
+        assert np.array_equal(read_photo(given).samples, EIGHT)
+    assert np.array_equal(read_photo(EIGHT[None]).samples, EIGHT)
+    assert np.array_equal(read_photo(first[0]).samples, EIGHT[..., 0])
+    # Where both may be meant, each kind has its own.
+    small = RNG.integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    assert np.array_equal(read_photo(small).samples, small)
+    assert np.array_equal(read_photo(torch.from_numpy(small)).samples, small.transpose(1, 2, 0))
+
+
+def test_batches_of_several_are_refused() -> None:
+    torch = tensors()
+    for batch in (torch.zeros(2, 3, 7, 9), np.zeros((2, 7, 9, 3)), torch.zeros(0, 3, 7, 9)):
+        with pytest.raises(ImageError, match="give one picture of it"):
+            read_photo(batch)
+
+
+@pytest.mark.parametrize("layout", ["sparse", "meta"])
+def test_tensors_that_numpy_cannot_hold_are_refused(layout: str) -> None:
+    torch = tensors()
+    tensor = {
+        "sparse": lambda: torch.zeros(7, 9).to_sparse(),
+        "meta": lambda: torch.zeros(7, 9, device="meta"),
+    }[layout]()
+    for read in (read_photo, lambda given: read_mask(given, SIZE)):
+        with pytest.raises(ImageError) as caught:
+            read(tensor)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_masks_as_pillow_images_of_wide_numbers(white: int) -> None:
+    assert np.array_equal(
+        read_mask(Image.fromarray(BITS.astype(np.int32) * np.int32(white)), SIZE), BITS
+    )
+    assert np.array_equal(read_mask(Image.fromarray(BITS.astype(np.float32)), SIZE), BITS)
+
+
+def test_masks_of_truth_values_in_colours() -> None:
+    for kind in (np.bool_, np.int64):
+        assert np.array_equal(read_mask(np.dstack([BITS.astype(kind)] * 3), SIZE), BITS)
+
+
+def test_a_white_of_15_bits_is_advised() -> None:
+    with pytest.raises(MaskError, match="multiply it by 2 "):
+        read_mask(BITS.astype(np.uint16) * np.uint16(32767), SIZE)
+    with pytest.raises(ImageError):
+        read_mask(BITS.astype(np.int16) * np.int16(32767), SIZE)
+
+
+def test_open_files_left_at_their_end() -> None:
+    held = BytesIO()
+    Image.fromarray(EIGHT).save(held, "PNG")
+    assert np.array_equal(read_photo(held).samples, EIGHT)

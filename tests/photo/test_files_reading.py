@@ -322,18 +322,17 @@ def test_tensors_have_their_channels_first() -> None:
     assert np.array_equal(read_photo(tensor).samples, array)
     assert np.array_equal(read_photo(tensor[None]).samples, array)
     assert read_photo(tensor[:1]).mode == "L"
-    for wrong in (tensor[0], torch.zeros(2, 3, 4, 4), torch.zeros(5, 4, 4)):
+    assert np.array_equal(read_photo(tensor[0]).samples, array[..., 0])
+    for wrong in (torch.zeros(2, 3, 4, 4), torch.zeros(5, 4, 7), torch.zeros(7)):
         with pytest.raises(ImageError, match=r"shape"):
             read_photo(wrong)
-    with pytest.raises(ImageError, match="tensor cannot be read"):
-        read_photo(tensor.bfloat16())
 
 
 @pytest.mark.parametrize(
     ("array", "says"),
     [
         (np.zeros((2, 2, 2), np.uint8), "shape"),
-        (np.zeros((1, 2, 2, 3), np.uint8), "shape"),
+        (np.zeros((2, 2, 2, 3), np.uint8), "shape"),
         (np.zeros(4, np.uint8), "shape"),
         (np.zeros((2, 2), np.int64), "int64"),
         (np.zeros((2, 2), np.bool_), "bool"),
