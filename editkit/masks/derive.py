@@ -1,10 +1,10 @@
 """Three masks from one: for the sampler, for what the network is told, for the file."""
 
 from editkit.errors import MaskError
-from editkit.masks.evaluate import MaskLike, coverage_of, select_in
+from editkit.masks.evaluate import MaskLike, coverage_of, evaluate, reading_of, view_of
 from editkit.masks.language import parse
-from editkit.masks.read import is_file, read_as_is
-from editkit.masks.value import Masks
+from editkit.masks.read import Reading, is_file, read_as_is
+from editkit.masks.value import Mask, Masks
 from editkit.photo.files import Photo
 from editkit.types import Coverage
 
@@ -32,11 +32,12 @@ def derive(
     if given is None:
         one = coverage_of(mask, photo, device=device)
         given = Masks(one, one, one)
-    return Masks(
-        _by_rule(denoise, given.denoise, photo, device),
-        _by_rule(condition, given.condition, photo, device),
-        _by_rule(composite, given.composite, photo, device),
-    )
+    rules = {"denoise": denoise, "condition": condition, "composite": composite}
+    read = {
+        name: _by_rule(rule, getattr(given, name), photo, device) for name, rule in rules.items()
+    }
+    told = [f"{name}: {note}" for name, part in read.items() for note in part.notes]
+    return Masks(*(part.coverage for part in read.values()), (*given.notes, *told))
 
 
 def check_rule(name: str, rule: object) -> None:
@@ -55,18 +56,20 @@ def check_rule(name: str, rule: object) -> None:
 
 def _checked(masks: Masks, photo: Photo) -> Masks:
     parts = (masks.denoise, masks.condition, masks.composite)
-    given = Masks(*(read_as_is(part, photo.size) for part in parts))
+    given = Masks(*(read_as_is(part, photo.size) for part in parts), masks.notes)
     if not given.denoise.any() or not given.composite.any():
         raise MaskError("the masks select nothing; 1 marks where to edit")
     return given
 
 
-def _by_rule(rule: MaskLike | None, mask: Coverage, photo: Photo, device: str) -> Coverage:
+def _by_rule(rule: MaskLike | None, mask: Coverage, photo: Photo, device: str) -> Reading:
     if rule is None:
-        return mask
+        return Reading(mask)
     if not (isinstance(rule, str) and rule.lstrip().startswith("~")):
-        return coverage_of(rule, photo, device=device)
-    found = select_in(rule, photo, mask, device=device)
+        return reading_of(rule, photo, device=device)
+    refined = Mask(parse(rule, rule=True))
+    view = view_of(refined, photo, mask, device)
+    found = evaluate(refined.node, view)
     if not found.any():
         raise MaskError(f"the rule {rule} leaves nothing of the mask")
-    return found
+    return Reading(found, tuple(view.notes))

@@ -27,6 +27,7 @@ _EVEN = 3.0
 _CORRELATED = 0.8
 _FEWEST, _LEAST = 6, 0.05
 _OF_LIKE, _BY_LIGHT = 0.3, 0.15
+_OF_SAME, _IN_GREY, _ROUNDING = 0.5, 0.3, 2
 _COLOURLESS = 6
 _EXTREME = 16
 _TEXTURE = 2.0
@@ -56,8 +57,11 @@ class Resemblance:
         return self.squares * self.same >= min(_FEWEST, self.squares) > 0 and self.same >= _LEAST
 
 
-def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
+def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None, str] | None:
     """What was painted over a copy of the photo, or cut out of it, and how it was told.
+
+    A copy in grey with nothing painted on it is a mask by its brightness: there is no coverage, but
+    a note.
 
     Args:
         mask: the picture given as a mask, of the photo's size.
@@ -83,6 +87,8 @@ def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] |
         return _differing(mask, rgb, ours, found, name), (
             "the mask is a copy of the photo that was painted on: where the two differ is edited"
         )
+    if grey and not _is_grey(ours) and found.like >= _BY_LIGHT:
+        return _in_grey(mask, rgb, ours, name)
     if grey and found.like >= _BY_LIGHT:
         return None
     if _looks_like_a_photo(rgb):
@@ -90,13 +96,14 @@ def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] |
     return None
 
 
-def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None) -> Resemblance:
+def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None, *, slack: int = 0) -> Resemblance:
     """How much of a picture is a photo's.
 
     Args:
         rgb: the picture.
         photo: the photo, of the same size.
         usable: where to look; everywhere unless given.
+        slack: by how much samples may differ that are equal.
     """
     height, width = (side // _BLOCK for side in photo.shape[:2])
     count = height * width
@@ -116,7 +123,7 @@ def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None) -> Resemblance
     even = np.abs(one[rich].mean(axis=1) - other[rich].mean(axis=1)).max(axis=1) <= _EVEN
     lengths = np.sqrt((ours**2).sum(axis=1) * (theirs**2).sum(axis=1))
     like = np.abs((ours * theirs).sum(axis=1)) > _CORRELATED * np.maximum(lengths, 1e-6)
-    equal = (one[rich] == other[rich]).all(axis=(1, 2))
+    equal = (np.abs(one[rich] - other[rich]) <= slack).all(axis=(1, 2))
     same = (off <= _ALIKE * spread) & even
     return Resemblance(squares, *(float(np.mean(which)) for which in (same, like, equal)))
 
@@ -155,6 +162,26 @@ def _closest(mask: Photo, photo: Photo) -> Rgb:
     plain = to_rgb(photo.samples, photo.mode)
     theirs = mask.rgb()
     return max(ours, plain, key=lambda seen: resemblance(theirs, seen).same)
+
+
+def _in_grey(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | None, str] | None:
+    """What was painted over a copy in grey of a photo in colour; None for what is no such copy."""
+    real = ours.astype(np.float32)
+    kinds = (greyed(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
+    greys = [np.rint(kind).astype(np.uint8) for kind in kinds]
+    pairs = [(resemblance(rgb, grey, slack=_ROUNDING), grey) for grey in greys]
+    found, grey = max(pairs, key=lambda pair: pair[0].same)
+    if not found.is_copy or found.same < _OF_LIKE * found.like or found.same < _IN_GREY:
+        return None
+    by_light = "to go by its brightness write 'file:NAME,luma'"
+    try:
+        area = _differing(mask, rgb, grey, found, name, slack=_ROUNDING)
+    except MaskError:
+        return None, "the mask is the photo in grey, with nothing painted on it: bright is edited"
+    return area, (
+        "the mask is a grey copy of the photo that was painted on: where the two differ is edited; "
+        f"{by_light}"
+    )
 
 
 def _as_coloured(rgb: Rgb, ours: Rgb) -> Rgb:
@@ -197,15 +224,18 @@ def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
     return None
 
 
-def _differing(mask: Photo, rgb: Rgb, ours: Rgb, found: Resemblance, name: str) -> Coverage:
+def _differing(
+    mask: Photo, rgb: Rgb, ours: Rgb, found: Resemblance, name: str, *, slack: int = 0
+) -> Coverage:
     """Where a painted copy differs from the photo.
 
     Raises:
         MaskError: nowhere.
     """
-    if found.equal >= _LEAST:
+    if found.equal >= max(_LEAST, _OF_SAME * found.same):
         # To the sample: what differs was painted; in a brush some pixels may have had its colour.
-        bits = (rgb != ours).any(axis=2).astype(np.uint8)
+        apart = np.maximum(rgb, ours) - np.minimum(rgb, ours)
+        bits = (apart > slack).any(axis=2).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
     else:
         area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)

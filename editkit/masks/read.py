@@ -17,7 +17,7 @@ from editkit.photo.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Box, Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")
-_DIM = 242
+_DIM, _COLOURLESS = 242, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,10 @@ def read_mask(
     """The mask as float32 coverage of a photo of `size`: white may change, black stays.
 
     Colour counts by its luminance. With an alpha channel that varies: where everything visible
-    has one colour, alpha alone is the mask (a shape painted on a transparent layer); otherwise
-    luminance times alpha. Arrays may be bool, uint8, uint16 or floating point in [0, 1], or hold
-    whole numbers of another type: 0 and 1, or up to 255.
+    has one colour, alpha alone is the mask (a shape painted on a transparent layer; or, in a sheet
+    without colour that is mostly opaque, the holes in it); otherwise luminance times alpha.
+    Arrays may be bool, uint8, uint16 or floating point in [0, 1], or hold whole numbers of another
+    type: 0 and 1, or up to 255 or 65535.
 
     Lossy containers put ripples beside the edges of a mask, which would make pixels far from the
     painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1. So
@@ -167,13 +168,21 @@ def _of_photo(mask: Photo, size: Size, photo: Photo | None, name: str) -> Readin
     if depth(mask.mode) == 16 and mask.mode != "I;16":
         mask = replace(mask, samples=rounded_to_8(mask.samples), mode=base(mask.mode))
     painted = None if photo is None else read_painted(mask, photo, name)
-    return _by_brightness(mask, name) if painted is None else Reading(painted[0], (painted[1],))
+    if painted is None:
+        return _by_brightness(mask, name)
+    coverage, note = painted
+    if coverage is not None:
+        return Reading(coverage, (note,))
+    read = _by_brightness(mask, name)
+    return replace(read, notes=(note, *read.notes))
 
 
 def _by_brightness(mask: Photo, name: str) -> Reading:
     grey, lossy = _luminance(mask), mask.format in _LOSSY
     if mask.mode in ("LA", "RGBA"):
-        return Reading(*settled(_with_alpha(mask, grey), lossy=lossy))
+        weighted, told = _with_alpha(mask, grey)
+        coverage, notes = settled(weighted, lossy=lossy)
+        return Reading(coverage, (*told, *notes))
     check_labels(grey, name)
     coverage, notes = settled((grey / np.float32(np.iinfo(grey.dtype).max)), lossy=lossy)
     return Reading(coverage, (*notes, *_dimmed(mask, int(grey.max()))))
@@ -202,14 +211,28 @@ def _luminance(photo: Photo) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
-def _with_alpha(photo: Photo, grey: NDArray[Any]) -> Coverage:
+def _with_alpha(photo: Photo, grey: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
+    """The mask by its brightness and its alpha, or by its alpha alone, and a note of that."""
     alpha = photo.samples[..., -1]
     luminance = grey.astype(np.float32) / np.float32(255)
     opacity = alpha.astype(np.float32) / np.float32(255)
-    if alpha.min() != alpha.max():
-        visible = photo.samples[..., :-1][alpha > 0]
-        return opacity if (visible == visible[0]).all() else luminance * opacity
-    return luminance * opacity
+    visible = photo.samples[..., :-1][alpha > 0]
+    if alpha.min() == alpha.max() or (visible != visible[0]).any():
+        return luminance * opacity, ()
+    if _is_cut_out(opacity, int(visible[0].min()), int(visible[0].max())):
+        return 1 - opacity, (
+            "the mask is an even sheet with transparent holes: what is transparent is "
+            "edited; to edit what is opaque write 'file:NAME,alpha'",
+        )
+    return opacity, ("the mask is paint on a transparent layer: what is opaque is edited",)
+
+
+def _is_cut_out(opacity: Coverage, darkest: int, brightest: int) -> bool:
+    """Whether holes were cut into a sheet without colour, not shapes put on a clear one."""
+    if brightest - darkest > _COLOURLESS:
+        return False
+    rim = np.concatenate((opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]))
+    return float(opacity.mean()) > 0.5 and float(rim.mean()) > 0.75
 
 
 def _check_size(values: NDArray[Any], size: Size, name: str) -> None:

@@ -305,11 +305,13 @@ class Masks:
         denoise: how much the sampler may change; values between are a strength for each pixel.
         condition: the hole that an inpainting model is told of: all above 0.
         composite: how much of the outcome reaches the photo.
+        notes: how those were read that are masks of their own.
     """
 
     denoise: Coverage
     condition: Coverage
     composite: Coverage
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(

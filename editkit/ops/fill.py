@@ -77,12 +77,13 @@ class Fill(Options):
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         given = reading_of(mask, photo)
-        coverage = derive(given, photo, composite=self.composite).composite
+        masks = derive(given, photo, composite=self.composite)
+        coverage = masks.composite
         parts = split(coverage, self.regions, _REACH)
         boxes = [self._seen(part.box, photo.size) for part in parts]
         edited = self._filled(photo, coverage, parts, boxes, progress)
         report = self._report(photo, edited, coverage, boxes)
-        report["notes"] = [*given.notes, *report["notes"]]
+        report["notes"] = [*given.notes, *masks.notes, *report["notes"]]
         report["seconds"] = round(time.perf_counter() - started, 2)
         record: dict[str, Any] = {**record_of(self, None, photo, given.coverage), "edit": "Erase"}
         record["mask"] |= mask_told(mask)

@@ -253,7 +253,7 @@ class MaskedEdit(Edit):
         work = [self._work(model, photo, part) for part in self._parts(model, masks.union)]
         edited = self._painted(model, photo, masks, work, progress)
         report = self._report(model, photo, edited, masks, work)
-        report["notes"] = [*read.notes, *report["notes"]]
+        report["notes"] = [*read.notes, *masks.notes, *report["notes"]]
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = record_of(self, model, photo, read.coverage)
         record["mask"] |= mask_told(mask)

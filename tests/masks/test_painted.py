@@ -111,6 +111,61 @@ def test_a_grey_copy_of_a_photo_in_colour() -> None:
     assert agreement(read(copy).coverage > 0, brush()) > 0.9
 
 
+@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_brush_without_colour_over_a_grey_copy(colour: int, kind: str) -> None:
+    copy = painted(picture().convert("L"), brush(), (colour,) * 3)
+    for mask in (copy, copy.convert("L")):
+        found = read(encoded(mask, kind))
+        assert agreement(found.coverage > 0, brush()) > 0.95
+        assert "grey copy" in found.notes[0]
+        assert "'file:NAME,luma'" in found.notes[0]
+    mean = Image.fromarray(np.asarray(picture()).mean(axis=2).astype(np.uint8))
+    copy = painted(mean, brush(), (colour,) * 3)
+    assert agreement(read(encoded(copy)).coverage > 0, brush()) > 0.95
+
+
+def test_a_grey_copy_as_it_is_goes_by_its_brightness_and_says_so() -> None:
+    grey = picture().convert("L")
+    found = read(encoded(grey))
+    assert np.allclose(found.coverage, np.asarray(grey) / 255, atol=0.013)
+    assert "the photo in grey, with nothing painted on it" in found.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("colour", [0, 255])
+def test_holes_in_an_even_sheet_are_the_mask(mode: str, colour: int) -> None:
+    how: dict[str, Any] = {}
+    if mode == "P":
+        sheet = Image.fromarray(brush().astype(np.uint8))
+        sheet.putpalette([*[colour] * 3, 9, 9, 9])
+        how = {"transparency": 1}
+    else:
+        sheet = Image.new("L", picture().size, colour).convert(mode)
+        sheet.putalpha(Image.fromarray(np.where(brush(), 0, 255).astype(np.uint8)))
+    found = read(encoded(sheet, **how))
+    assert np.array_equal(found.coverage, brush())
+    assert "what is transparent is edited" in found.notes[0]
+    assert "'file:NAME,alpha'" in found.notes[0]
+
+
+def test_paint_that_covers_most_of_a_clear_layer_is_no_sheet() -> None:
+    layer = np.zeros((*brush().shape, 4), np.uint8)
+    layer[:150, :, 3] = 255
+    found = read(encoded(Image.fromarray(layer)))
+    assert np.array_equal(found.coverage, layer[..., 3] > 0)
+    assert "what is opaque is edited" in found.notes[0]
+
+
+def test_masks_of_one_job_say_how_they_were_read(tmp_path: Path) -> None:
+    (tmp_path / "m.png").write_bytes(encoded(painted(picture(), brush())))
+    for rule in (f"{tmp_path}/m.png", f'~grow:1 | "{tmp_path}/m.png"'):
+        result = editkit.erase(picture(), brush(), method="telea", composite=rule)
+        assert result.report["notes"][0].startswith("composite: the mask is a copy of the photo")
+    made = editkit.Masks.of(picture(), brush(), denoise=f"{tmp_path}/m.png")
+    assert made.notes[0].startswith("denoise: the mask is a copy of the photo")
+
+
 def test_photos_of_16_bits_and_with_alpha() -> None:
     values = np.asarray(picture())
     deep = read_photo(values.astype(np.uint16) * 257)
