@@ -37,7 +37,8 @@ def derive(
         name: _by_rule(rule, getattr(given, name), photo, device) for name, rule in rules.items()
     }
     told = [f"{name}: {note}" for name, part in read.items() for note in part.notes]
-    return Masks(*(part.coverage for part in read.values()), (*given.notes, *told))
+    one, two, three = (part.coverage for part in read.values())
+    return Masks(one, two, three, (*given.notes, *told))
 
 
 def check_rule(name: str, rule: object) -> None:
@@ -56,7 +57,8 @@ def check_rule(name: str, rule: object) -> None:
 
 def _checked(masks: Masks, photo: Photo) -> Masks:
     parts = (masks.denoise, masks.condition, masks.composite)
-    given = Masks(*(read_as_is(part, photo.size) for part in parts), masks.notes)
+    denoise, condition, composite = (read_as_is(part, photo.size) for part in parts)
+    given = Masks(denoise, condition, composite, masks.notes)
     if not given.denoise.any() or not given.composite.any():
         raise MaskError("the masks select nothing; 1 marks where to edit")
     return given

@@ -235,7 +235,7 @@ def _differing(
     if found.equal >= max(_LEAST, _OF_SAME * found.same):
         # To the sample: what differs was painted; in a brush some pixels may have had its colour.
         apart = np.maximum(rgb, ours) - np.minimum(rgb, ours)
-        bits = (apart > slack).any(axis=2).astype(np.uint8)
+        bits = np.asarray(apart.max(axis=2) > slack).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
     else:
         area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)

@@ -349,7 +349,8 @@ class Masks:
     def copied(self) -> "Masks":
         """Masks of the same values to write to; what is one array here is one array there."""
         copies = {id(mask): mask.copy() for mask in self}
-        return Masks(*(copies[id(mask)] for mask in self))
+        denoise, condition, composite = (copies[id(mask)] for mask in self)
+        return Masks(denoise, condition, composite, self.notes)
 
     def clear(self, here: tuple[slice, slice], where: NDArray[np.bool_]) -> None:
         """Writes 0 into all three, `where` in the rectangle `here`."""

@@ -379,7 +379,8 @@ class MaskedEdit(Edit):
 
 def _seen(photo: Photo, masks: Masks, region: Region) -> tuple[Rgb, Masks]:
     """What a model sees in a region, and the masks there."""
-    return cut_photo(photo, region), Masks(*(cut_mask(mask, region) for mask in masks))
+    denoise, condition, composite = (cut_mask(mask, region) for mask in masks)
+    return cut_photo(photo, region), Masks(denoise, condition, composite)
 
 
 def views_for(session: Session, wanted: LatentMask, side: int) -> Session:
