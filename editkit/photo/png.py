@@ -1,12 +1,15 @@
 """PNG files: samples of 8 and 16 bits through libpng, every other chunk kept as it is."""
 
 import struct
+import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import PngImagePlugin
 
 from editkit.types import Size, Stream
 
@@ -29,6 +32,9 @@ _ADAM7 = (
 _PORTION = 1 << 20
 LONGEST = 64 << 20
 """More of a chunk is not read."""
+
+_ONE, _limits = threading.Lock(), list[int]()
+"""What Pillow's limit was, once for each reader that is under way."""
 
 # Level 6, the default, takes four times as long on a 12-megapixel photo for 5 % fewer bytes.
 _LEVEL = 3
@@ -55,6 +61,24 @@ def chunks_of(stream: Stream) -> tuple[list[Chunk], bytes]:
             found.append(Chunk(kind, data))
         stream.seek(length - len(data) + 4, 1)
     return found, b""
+
+
+@contextmanager
+def long_texts() -> Generator[None]:
+    """Lets Pillow unpack profiles and texts of up to 64 MiB; of itself it refuses a file for 1 MiB.
+
+    That limit is the whole process's: it comes back when the last reader is done.
+    """
+    with _ONE:
+        _limits.append(_limits[0] if _limits else PngImagePlugin.MAX_TEXT_CHUNK)
+        PngImagePlugin.MAX_TEXT_CHUNK = max(_limits[0], LONGEST)
+    try:
+        yield
+    finally:
+        with _ONE:
+            before = _limits.pop()
+            if not _limits:
+                PngImagePlugin.MAX_TEXT_CHUNK = before
 
 
 def header_of(stream: Stream) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from editkit.photo import (
     directories,
     kinds,
     metadata,
+    png,
     strangers,
     tiff,
 )
@@ -231,6 +232,7 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
     )
 
 
+@png.long_texts()
 def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) -> Photo:
     with _pillow(name) as heard:
         stream.seek(0)

@@ -1,5 +1,6 @@
 """What would keep a result from being saved is found before the work."""
 
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 import editkit
 from editkit.errors import EditkitError, ImageError, InputError
@@ -144,3 +145,29 @@ def test_what_saving_asks_for_in_vain_is_refused_before_the_work(
     with pytest.raises(InputError, match="seconds since 1970"):
         Saving()
     assert not Saving(provenance=False).provenance
+
+
+def _long_profile(size: int) -> bytes:
+    """An RGB profile that is longer than others: what it says of itself is padded."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return struct.pack(">I", size) + profile[4:] + bytes(size - len(profile))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_long_profiles_and_texts_stay_in_a_png(tmp_path: Path, suffix: str) -> None:
+    profile, text = _long_profile(3_000_000), "word " * 400_000
+    more: Any = {} if suffix != ".png" else {"pnginfo": PngImagePlugin.PngInfo()}
+    for info in more.values():
+        info.add_text("Comment", text, zip=True)
+    file = tmp_path / f"a{suffix}"
+    Image.fromarray(SAMPLES).save(file, icc_profile=profile, **more)
+    photo, before = read_photo(file), PngImagePlugin.MAX_TEXT_CHUNK
+    assert photo.carried["icc_profile"] == profile
+    editkit.erase(file, MASK, method="telea").save(tmp_path / "b.png")
+    # Pillow's own limit is as it was, so another reads.
+    assert before == PngImagePlugin.MAX_TEXT_CHUNK == 1 << 20
+    args = ["exiftool", "-icc_profile", "-b", tmp_path / "b.png"]
+    assert subprocess.run(args, capture_output=True, check=True).stdout == profile
+    if more:
+        args = ["exiftool", "-PNG:Comment", "-b", tmp_path / "b.png"]
+        assert subprocess.run(args, capture_output=True, check=True).stdout.decode() == text
