@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _INPUTS = ("image", "original", "mask")
 _NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
 _RECIPE = "recipe"
+_PLACES = {"source": "IN", "output": "--output", "mask_out": "--mask-out"}
 _EDITED = " EDITED is a file for all, or a folder (STEM, STEM_edited, STEM.edited, STEM.edit)."
 
 
@@ -209,6 +210,10 @@ class Wanted:
     def take(cls, options: dict[str, Any]) -> "Wanted":
         """These options, taken out of all that a command was given."""
         names = [name for name in cls.__dataclass_fields__ if name in options]
+        # What a variable of a shell gives that is not set; for a path it would be this folder.
+        empty = [name for name in _PLACES if options.get(name) == ""]
+        if empty:
+            raise InputError(f"{_PLACES[empty[0]]} is empty; give a folder, or . for this one")
         return cls(**{name: options.pop(name) for name in names})
 
     @property

@@ -274,3 +274,16 @@ def test_a_list_is_not_watched(photos: Path) -> None:
     del photos
     done = shell.call("batch", "erase", "-", "--mask", "all", "-o", "out", "--watch", stdin=b"a\n")
     assert "--watch looks into a folder" in done.refused()
+
+
+@pytest.mark.parametrize("empty", ["IN", "--output"])
+def test_an_empty_place_is_not_this_folder(photos: Path, empty: str) -> None:
+    del photos
+    places = {"IN": "photos", "--output": "out", empty: ""}
+    before = shell.listing(Path())
+    done = shell.call(
+        *("batch", "erase", places["IN"], "-o", places["--output"]),
+        *("--mask", "box:4,4,12,12", "--method", "telea", "--workers", "0"),
+    )
+    assert f"{empty} is empty" in done.refused()
+    assert shell.listing(Path()) == before
