@@ -33,6 +33,7 @@ _EXTREME = 16
 _TEXTURE = 2.0
 _FEW, _IN_FEW = 16, 0.8
 _LOOKED_AT = 4_000_000
+_PALETTE = 256
 
 
 @dataclass(frozen=True)
@@ -238,13 +239,40 @@ def _differing(
         bits = np.asarray(apart.max(axis=2) > slack).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
     else:
-        area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)
+        area = _by_palette(rgb, ours)
+        if area is None:
+            area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)
     if not area.any():
         raise MaskError(
             f"{name} is the photo itself, with nothing painted on it; paint over what is to "
             "change, or make it white on black"
         )
     return area.astype(np.float32)
+
+
+def _by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
+    """Where a copy of few colours is farther from the photo than the closest of them would be.
+
+    None where it has many, or was dithered, which is left to the network.
+    """
+    packed = rgb.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    seen = np.zeros(1 << 24, np.bool_)
+    seen[packed] = True
+    found = np.flatnonzero(seen)
+    if len(found) > _PALETTE or float(np.mean(_is_colourless(rgb))) > 0.9:
+        return None
+    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.float32)
+    # How far the closest is from each of 32,768 colours, which stand for all.
+    coarse = np.stack(np.unravel_index(np.arange(1 << 15), (32, 32, 32)), axis=1) * 8 + 4
+    nearest = np.full(1 << 15, np.inf, np.float32)
+    for colour in colours:
+        nearest = np.minimum(nearest, ((coarse - colour) ** 2).sum(axis=1))
+    usual = 1.5 * np.sqrt(nearest)[(ours.astype(np.int64) >> 3) @ np.array([1 << 10, 1 << 5, 1])]
+    apart = np.sqrt(((rgb.astype(np.float32) - ours) ** 2).sum(axis=2))
+    bits = cv2.medianBlur((apart > usual + 24).astype(np.uint8), 5)
+    area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
+    rest = (apart <= usual + 10)[~area]
+    return area if rest.size and float(np.mean(rest)) > 0.95 else None
 
 
 def _by_network(copy: Photo, ours: Rgb) -> Bits:

@@ -91,6 +91,16 @@ def test_files_images_and_arrays_alike(as_given: Callable[[Image.Image], Any]) -
     assert agreement(found.coverage > 0, brush()) > 0.99
 
 
+@pytest.mark.parametrize("colours", [256, 64])
+@pytest.mark.parametrize("colour", [RED, (255, 255, 255), (0, 0, 0)])
+def test_copies_of_few_colours(colours: int, colour: tuple[int, ...]) -> None:
+    few = painted(picture(), brush(), colour).quantize(colours)
+    for copy in (encoded(few), encoded(few, "GIF"), encoded(few.convert("RGB"))):
+        assert agreement(read(copy).coverage > 0, brush()) > 0.93
+    dithered = painted(picture(), brush(), colour).convert("P")
+    assert agreement(read(encoded(dithered)).coverage > 0, brush()) > 0.93
+
+
 def test_most_of_a_copy_may_be_painted() -> None:
     area = np.ones(picture().size[::-1], np.bool_)
     area[30:110, 40:140] = False
