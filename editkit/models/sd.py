@@ -5,8 +5,8 @@ scale as an input.
 """
 
 import re
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,10 +21,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import InputError, ModelLoadError
+from editkit.errors import EditkitError, InputError, ModelLoadError, is_out_of_memory
 from editkit.models.apart import products_apart
 from editkit.models.base import Capabilities, Hole, Question, Text
-from editkit.models.registry import builtin_folder
+from editkit.models.registry import BUILTIN, builtin_folder, first_line
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
 from editkit.models.sizes import check_weights
@@ -100,7 +100,8 @@ class StableDiffusion:
     @torch.inference_mode()
     def encode(self, pixels: Pixels, noise: Latents) -> Latents:
         """Float32 latents of pixels in [-1, 1]; `noise` of zeros takes the posterior's mode."""
-        posterior = self.vae.encode(self._to(pixels, self.vae), return_dict=False)[0]
+        with _computed_by(self.name, "vae"):
+            posterior = self.vae.encode(self._to(pixels, self.vae), return_dict=False)[0]
         latents = posterior.mean + posterior.std * noise.to(posterior.std)
         shift, scale = self._latent_scaling()
         return (latents.float() - shift) * scale
@@ -110,7 +111,9 @@ class StableDiffusion:
         """Float32 pixels of clean latents, about [-1, 1]."""
         shift, scale = self._latent_scaling()
         unscaled = self._to(latents / scale + shift, self.vae)
-        return self.vae.decode(cast("torch.FloatTensor", unscaled), return_dict=False)[0].float()
+        given = cast("torch.FloatTensor", unscaled)
+        with _computed_by(self.name, "vae"):
+            return self.vae.decode(given, return_dict=False)[0].float()
 
     def _latent_scaling(self) -> tuple[float, float]:
         return self.vae.config["shift_factor"] or 0.0, self.vae.config["scaling_factor"]
@@ -137,7 +140,8 @@ class StableDiffusion:
         times = [
             q.level.t for q, count in zip(questions, counts, strict=True) for _ in range(count)
         ]
-        with products_apart(counts) if self.device.type == "cpu" else nullcontext():
+        apart = products_apart(counts) if self.device.type == "cpu" else nullcontext()
+        with _computed_by(self.name, "unet"), apart:
             out = self.unet(
                 self._to(torch.cat([self._inputs(q) for q in questions]), self.unet),
                 torch.tensor(times, device=self.device),
@@ -221,6 +225,24 @@ class StableDiffusion:
     def _to(self, x: Tensor, module: torch.nn.Module) -> Tensor:
         first = next(module.parameters())
         return x.to(first.device, first.dtype)
+
+
+@contextmanager
+def _computed_by(name: str, part: str) -> Generator[None]:
+    """Turns what a stranger's network stumbles over into one line; ours is to show its faults.
+
+    Raises:
+        ModelLoadError: its configuration is of no network that computes.
+    """
+    try:
+        yield
+    except EditkitError:
+        raise
+    except Exception as error:
+        if name == BUILTIN or is_out_of_memory(error):
+            raise
+        told = f"{name} cannot be used: its {part} does not compute: {first_line(error)}"
+        raise ModelLoadError(told) from error
 
 
 def load_stable_diffusion(

@@ -264,3 +264,12 @@ def test_masks_have_a_folder_of_their_own(photos: Path, back: Path) -> None:
     assert "would both become areas/b.png" in (
         shell.call(*command, "-o", "o", "--mask-out", "areas").refused()
     )
+
+
+def test_areas_of_a_batch_are_no_photos_of_another(photos: Path, back: Path) -> None:
+    command = ("batch", "composite", photos, back, "--motion", "none", "--workers", "0", "-q")
+    assert shell.call(*command, "-o", "o", "--mask-out", photos / "areas").code == 0
+    assert list((photos / "areas").glob("*.png"))
+    before = len(shell.listing(Path("o")))
+    assert shell.call(*command, "-o", "p").code == 0
+    assert len(shell.listing(Path("p"))) == before

@@ -281,3 +281,9 @@ def test_a_recipe_in_python_needs_no_file() -> None:
     assert recipe.bound({})[0].edit.prompt == "blue"
     with pytest.raises(InputError, match="unknown variable 'y'"):
         Recipe((made_step(Operation("inpaint"), {"inpaint": "{y}", "mask": "sky"}),)).check()
+
+
+def test_an_empty_text_is_no_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text("steps = [{erase = '', mask = 'box:1,1,5,5', method = 'telea'}]\n")
+    assert read_recipe(file).steps[0].method == "telea"
