@@ -136,6 +136,7 @@ class Batch:
         if not is_folder(home.folder):
             self.plan(photos)  # what is wrong is said before a folder is made
         _make_folder(home.folder)
+        _mark(self.masks_out, photos)
         home.pull()
         with Manifest(home.manifest, self.out) as manifest:
             plan, digests = self._planned(photos, manifest)
@@ -322,6 +323,16 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _mark(masks_out: Path | None, photos: Sequence[Found]) -> None:
+    """Marks a folder of areas as a batch's, so that no other one takes them for photos."""
+    if masks_out is None:
+        return
+    here = masks_out.resolve()
+    folders = {p.path.parent for p in photos if isinstance(p.path, Path)}
+    if not any(here in (f.resolve(), *f.resolve().parents) for f in folders):
+        _make_folder(masks_out / OWN)
 
 
 def _check_there(manifest: Manifest, out: Place) -> None:
