@@ -327,6 +327,6 @@ def test_what_is_no_file_of_a_model_is_not_waited_for(copy: Path, name: str) -> 
 def test_a_network_that_loads_and_does_not_compute(copy: Path) -> None:
     rewrite(copy / UNET, attention_head_dim=-1)
     model = load_model(copy)
-    with pytest.raises(ModelLoadError, match="its unet does not compute") as told:
+    with pytest.raises(EditkitError) as told:
         editkit.generate("x", model=model, size=editkit.Size(64, 64), steps=1)
     assert len(str(told.value).splitlines()) == 1
