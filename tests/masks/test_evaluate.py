@@ -103,7 +103,7 @@ def test_what_is_done_twice_is_done(mask: np.ndarray, by: float, area: int) -> N
 
 
 @settings(deadline=None, max_examples=40)
-@given(hard, st.floats(0, 9))
+@given(hard, st.integers(0, 900).map(lambda hundredths: hundredths / 100))
 def test_growing_a_hard_mask_is_a_distance(mask: np.ndarray, by: float) -> None:
     grown = refine.grow(mask, by)
     if mask.any():
