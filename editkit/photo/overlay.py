@@ -39,7 +39,6 @@ _LEAST = 8
 _ACROSS = 10
 _UNEVEN = 1.2
 _UNTOUCHED = 0.35
-_MUCH = 0.02
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -177,9 +176,8 @@ def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Val
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
     """Whether a grade explains a copy clearly better than a drift, there or back.
 
-    Of a copy without noise no more than better is asked, nor of one in which much was cut off,
-    which a drift takes for an edit; of one whose colours are lost, which no drift brings back, no
-    more than as good.
+    Of a copy without noise no more than better is asked; of one whose colours are lost, which no
+    drift brings back, no more than as good.
     """
     one, other, usable = seen
     alike = shades_alike(one)
@@ -190,25 +188,16 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
         ]
         for over in (graded, drifted)
     )
-    fits = not drifted.tone.nothing and grade_there < drift_there
     if drift_there < _NOISELESS:
-        return fits
+        return not drifted.tone.nothing and grade_there < drift_there
     if grade_there > _ALIKE * drift_there:
         return False
     lost = graded.grade is not None and graded.grade.lost
     return (
         lost
-        or (fits and _much_cut_off(one, other))
         or grade_there < _CLEARLY * drift_there - _BARELY
         or grade_back < _CLEARLY * drift_back - _BARELY
     )
-
-
-def _much_cut_off(photo: Values, copy: Values) -> bool:
-    """Whether much of a copy is white or black that is not in its photo."""
-    white = (copy > 255 - _CLIPPED) & (photo < 255 - _CLIPPED)
-    black = (copy < _CLIPPED) & (photo > _CLIPPED)
-    return bool((white | black).any(axis=1).mean() > _MUCH)
 
 
 def with_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
