@@ -148,13 +148,12 @@ def test_what_was_cut_off_beside_the_edit_stays_as_it_is() -> None:
 
 def test_sepia_that_is_cut_off_comes_home_with_the_hue_of_the_rest() -> None:
     before = picture("chelsea.jpg")
-    flat = [
-        values.reshape(-1, 3).astype(np.float32) for values in (before, GRADES["sepia"](before))
-    ]
-    grade = fit_grade(*flat, (flat[1] > 2.5) & (flat[1] < 252.5))
+    toned = GRADES["sepia"](before)
+    ours, theirs = (one.reshape(-1, 3).astype(np.float32) for one in (before, toned))
+    grade = fit_grade(ours, theirs, (theirs > 2.5) & (theirs < 252.5))
     assert grade is not None
     assert grade.lost
-    greys = np.repeat(np.arange(150, 250, 10, np.uint8), 3).reshape(-1, 1, 3)
+    greys = np.repeat(np.arange(150, 250, 10), 3).astype(np.uint8).reshape(-1, 1, 3)
     back = grade.inverse.undone(GRADES["sepia"](greys).astype(np.float32)).reshape(-1, 3)
     assert np.ptp(back[:, 2] - back[:, 1]) < 4
     assert (np.diff(back.mean(axis=1)) > 0).all()
