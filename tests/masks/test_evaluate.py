@@ -385,7 +385,8 @@ def test_three_masks_in_place_of_one(tiny4: Model) -> None:
     again = derive(masks, read, composite="~shrink:1")
     assert np.array_equal(again.composite, refine.shrink(masks.composite, 1))
     assert np.array_equal(again.denoise, masks.denoise)
-    wrong = Masks(*[np.ones((40, 64), np.float32)] * 3)
+    low = np.ones((40, 64), np.float32)
+    wrong = Masks(low, low, low)
     with pytest.raises(MaskError, match="is 64x40, the photo is 64x48"):
         editkit.inpaint(photo, wrong, model=tiny4, steps=2)
     none = np.zeros_like(masks.denoise)
