@@ -95,7 +95,6 @@ class Job:
             return {self.seed: STDIO}
         # What has a suffix has a name, too.
         kind = format_of(Path(place_of(named_as).name))
-        check_saving(photo, kind, saving, size, whole=whole)
         if self.offline:
             check_here([named_as])
         if self.seed + self.num > _SEEDS:
@@ -107,6 +106,7 @@ class Job:
                 target.check_free(force=self.force)
             else:
                 check_place(photo, target, force=self.force)
+        check_saving(photo, kind, saving, size, whole=whole)
         return named
 
     def _check_stdout(self) -> None:
