@@ -15,20 +15,20 @@ import click
 from editkit.errors import InputError
 from editkit.names import SCORES, SEEDS
 
-from .hush import hush_drivers
+from .display import Display, batch_display
 from .offline import go_offline
 from .params import model_options
-from .show import Display, batch_display
-from .single import SINGLE
+from .photo_commands import SINGLE
+from .silence import hush_drivers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from editkit.batch.engines import Engine, Spare
+    from editkit.batch.engines.processes import Engine, Spare
     from editkit.batch.inputs import Found
-    from editkit.batch.recipe import Recipe
-    from editkit.batch.remote import Place
+    from editkit.batch.recipes.recipe import Recipe
     from editkit.batch.run import Batch, Summary
+    from editkit.storage.url import Place
 
 _INPUTS = ("image", "original", "mask")
 _NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
@@ -219,7 +219,7 @@ class Wanted:
     @property
     def out(self) -> "Place":
         """The folder for results."""
-        from editkit.batch.remote import is_folder, place_of
+        from editkit.storage.url import is_folder, place_of
 
         if self.output is not None:
             return place_of(self.output)
@@ -237,9 +237,9 @@ class Wanted:
 
         That is so in a folder that was never written to. Elsewhere there may be nothing to do.
         """
-        from editkit.batch.engines import Spare
+        from editkit.batch.engines.processes import Spare
         from editkit.batch.inputs import OWN
-        from editkit.batch.remote import is_folder, is_url
+        from editkit.storage.url import is_folder, is_url
 
         local = self.engine == "local" and self.workers != 0 and not self.watch
         if not local or is_url(self.output or self.source) or is_folder(self.out / OWN):
@@ -261,7 +261,7 @@ class BatchGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of a name; of a recipe's file, the one that runs recipes."""
-        from editkit.batch.document import is_recipe_name
+        from editkit.batch.recipes.document import is_recipe_name
 
         if args and args[0] not in self.commands and is_recipe_name(args[0]):
             return _RECIPE, self.commands[_RECIPE], args
@@ -336,8 +336,8 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
     """Edit every photo of IN as RECIPE says: see `editkit recipe`."""
     import dataclasses
 
-    from editkit.batch.recipe import read_recipe
-    from editkit.batch.table import read_table
+    from editkit.batch.recipes.recipe import read_recipe
+    from editkit.batch.recipes.table import read_table
 
     if out is not None:
         if options["output"] is not None:
@@ -368,8 +368,8 @@ def _given(context: click.Context, name: str) -> bool:
 
 def _recipe_of(name: str, options: Mapping[str, Any]) -> "Recipe":
     """The recipe of one step that a command with its options stands for."""
-    from editkit.batch.operations import Operation
-    from editkit.batch.recipe import Recipe, made_step
+    from editkit.batch.recipes.recipe import Recipe, made_step
+    from editkit.batch.recipes.steps import Operation
 
     operation = Operation(name)
     step = dict[str, Any]()
@@ -383,8 +383,8 @@ def _recipe_of(name: str, options: Mapping[str, Any]) -> "Recipe":
 
 def _settings(options: Mapping[str, Any], recipe: "Recipe | None" = None) -> dict[str, Any]:
     """Settings of a recipe from options of the command line; those left open are left out."""
-    from editkit.batch.recipe import check_settings
-    from editkit.batch.table import read_table
+    from editkit.batch.recipes.recipe import check_settings
+    from editkit.batch.recipes.table import read_table
 
     found = {key: value for key, value in options.items() if value not in (None, ())}
     if "table" in found:
@@ -444,13 +444,13 @@ def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
 
 
 def _engine(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> "Engine":
-    from editkit.batch.engines import Local, here
+    from editkit.batch.engines.processes import Local, here
     from editkit.batch.run import asks_model
 
     if spare is not None and not asks_model(recipe):
         spare.close()
     if wanted.engine == "ray":
-        from editkit.batch.on_ray import OnRay
+        from editkit.batch.engines.ray import OnRay
 
         return OnRay(wanted.ray_address, wanted.workers, wanted.gpus)
     if wanted.workers == 0:
@@ -497,9 +497,9 @@ def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> in
 def _sampled(made: "Batch", photos: "Sequence[Found]", count: int, display: Display) -> int:
     """Does a few, shows them, and goes on if told so."""
     from editkit.batch.inputs import OWN
-    from editkit.batch.remote import write_place
-    from editkit.batch.sheet import contact_sheet, frame_of
-    from editkit.photo.files import encode_photo
+    from editkit.batch.report.contact_sheet import contact_sheet, frame_of
+    from editkit.photo.io.files import encode_photo
+    from editkit.storage.url import write_place
 
     summary = made.run(photos, sample=count)
     if not summary.outcomes:

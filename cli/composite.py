@@ -7,13 +7,13 @@ import click
 
 from editkit.names import MAKERS, MOTIONS
 
-from .hush import hushed
+from .command_run import STDIO, Job, MaskText, given_mask, read_source
 from .params import Number, home_options
-from .running import STDIO, Job, MaskText, given_mask, read_source
+from .silence import hushed
 
 if TYPE_CHECKING:
     from editkit.masks.read import Reading
-    from editkit.photo.files import Photo
+    from editkit.photo.io.files import Photo
 
 
 @click.command()
@@ -101,7 +101,7 @@ def composite(
     result = job.make(lambda: edit(photo, copy, area), photo, original, given)
     if mask_out is not None and result.mask is not None:
         from editkit.masks.preview import mask_photo
-        from editkit.photo.files import write_photo
+        from editkit.photo.io.files import write_photo
 
         write_photo(mask_photo(result.mask), Path(mask_out), force=job.force)
 
@@ -115,7 +115,7 @@ def _area(mask: MaskText, photo: "Photo") -> "Reading":
 
 def _check_mask_target(target: str | None, *, force: bool) -> None:
     from editkit.errors import InputError
-    from editkit.photo.files import FORMATS, check_target
+    from editkit.photo.io.files import FORMATS, check_target
 
     if target is None:
         return

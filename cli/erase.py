@@ -7,8 +7,8 @@ import click
 from editkit.errors import InputError
 from editkit.names import ERASERS
 
+from .command_run import Job, given, given_mask, read_pair
 from .params import masked_options
-from .running import Job, given, given_mask, read_pair
 
 _CLASSICAL = ("composite", "regions")
 

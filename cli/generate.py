@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .command_run import Job
 from .params import Words, edit_options
-from .running import Job
 
 if TYPE_CHECKING:
     from editkit.types import Size

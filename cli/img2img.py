@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from .command_run import Job, read_source
 from .params import Number, Words, photo_options
-from .running import Job, read_source
 
 
 @click.command()

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from .command_run import Job, given_mask, read_pair
 from .params import Words, masked_options
-from .running import Job, given_mask, read_pair
 
 
 @click.command()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from .early import full_interrupts
+from .early_interrupts import full_interrupts
 
 _GRACE = 1.5
 """Seconds in which what was interrupted may end by itself."""

@@ -14,11 +14,11 @@ import click
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError, is_out_of_memory
-from editkit.urls import without_secrets
+from editkit.redact import without_secrets
 
 from .batch import batch
 from .composite import composite
-from .early import leave_with
+from .early_interrupts import leave_with
 from .erase import erase
 from .generate import generate
 from .img2img import img2img
@@ -27,9 +27,9 @@ from .interrupts import Interrupts, Terminated, interruptible
 from .mask import mask
 from .models import models
 from .outpaint import outpaint
+from .output import harmless_libraries, say, show_bug
 from .recipe import apply, recipe, report
 from .resample import resample
-from .say import harmless_libraries, say, show_bug
 from .streams import lost_output, stand_by
 from .verify import info, replay, verify
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .command_run import STDIO, given_mask, read_source
 from .offline import forbid_network
+from .output import put, put_json, put_path, say
 from .params import mask_options
-from .running import STDIO, given_mask, read_source
-from .say import put, put_json, put_path, say
 
 if TYPE_CHECKING:
     from editkit.masks.evaluate import View
@@ -45,7 +45,7 @@ def mask(
     from editkit.errors import InputError
     from editkit.masks.evaluate import advice, evaluate, view_of
     from editkit.masks.preview import mask_photo, overlay
-    from editkit.photo.files import FORMATS, check_target, write_photo
+    from editkit.photo.io.files import FORMATS, check_target, write_photo
 
     if flags["offline"]:
         forbid_network()

@@ -9,7 +9,7 @@ import click
 from editkit.models.registry import BUILTIN, Found, cached_models, find_model
 
 from .offline import offline_option
-from .say import put, put_json
+from .output import put, put_json
 
 
 @click.group(invoke_without_command=True)

@@ -7,9 +7,9 @@ import click
 from editkit.errors import InputError
 from editkit.names import ANCHORS
 
+from .command_run import Job, read_source
 from .generate import SizeType
 from .params import Words, masked_options
-from .running import Job, read_source
 
 
 @click.command()
@@ -45,7 +45,7 @@ def outpaint(
 
 def check_outpaint(size: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - Sizes
     """The size of the frame; finds what is wrong with it before a model is loaded."""
-    from editkit.photo.frame import plan_frame
+    from editkit.photo.geometry.frame import plan_frame
 
     if options["composite"] is not None:
         raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from editkit.errors import InputError
-from editkit.urls import shareable
+from editkit.redact import shareable
 
 from .batch import Pair
-from .hush import hush_drivers
+from .command_run import STDIO, Job, read_source
 from .offline import go_offline
-from .running import STDIO, Job, read_source
-from .say import put, put_json, put_path, shown_json
-from .single import SINGLE
+from .output import put, put_json, put_path, shown_json
+from .photo_commands import SINGLE
+from .silence import hush_drivers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from editkit.batch.near import Near
-    from editkit.batch.recipe import Recipe
+    from editkit.batch.recipes.recipe import Recipe
+    from editkit.batch.staging import Near
     from editkit.batch.tasks import Task
-    from editkit.photo.files import Photo
+    from editkit.photo.io.files import Photo
 
 _table = click.option(
     "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
@@ -58,8 +58,8 @@ def check(file: Path, variables: tuple[tuple[str, str], ...], table: str | None)
 
 def _read(file: Path, variables: "Sequence[tuple[str, str]]", table: str | None) -> "Recipe":
     """The recipe in a file, with what the command line gives of variables."""
-    from editkit.batch.recipe import read_recipe
-    from editkit.batch.table import read_table
+    from editkit.batch.recipes.recipe import read_recipe
+    from editkit.batch.recipes.table import read_table
 
     given = None if table is None else read_table(Path(table))
     return read_recipe(file, dict(variables), given)
@@ -69,7 +69,7 @@ def _read(file: Path, variables: "Sequence[tuple[str, str]]", table: str | None)
 @_file
 def show(file: Path) -> None:
     """Print FILE as JSON: what was read of it."""
-    from editkit.batch.recipe import described, read_recipe
+    from editkit.batch.recipes.recipe import described, read_recipe
 
     told = shareable(described(read_recipe(file)))
     for line in shown_json(told, indent=2).split("\n"):
@@ -79,7 +79,7 @@ def show(file: Path) -> None:
 @recipe.command()
 def schema() -> None:
     """Print the JSON schema of recipes, for editors that check as one types."""
-    from editkit.batch.schema import schema as make
+    from editkit.batch.recipes.schema import schema as make
 
     put_json(make(known_facts()), indent=2)
 
@@ -132,10 +132,10 @@ def apply(
     IMAGE may be - for standard input; the result then goes to standard output. Both may be URLs,
     such as s3://bucket/photo.jpg (with `editkit[remote]`).
     """
-    from editkit.batch.near import Near
-    from editkit.batch.operations import outcome_of
     from editkit.batch.plan import check_offline
+    from editkit.batch.recipes.steps import outcome_of
     from editkit.batch.run import check_scored
+    from editkit.batch.staging import Near
 
     found = _read(recipe, variables, table)
     check_scored(found)
@@ -157,10 +157,10 @@ def apply(
 def _apply(
     found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str], near: "Near"
 ) -> None:
-    from editkit.batch.remote import place_of
     from editkit.batch.tasks import Setup
     from editkit.batch.work import Bench, Prepared, over_limit
     from editkit.masks.evaluate import reading_of
+    from editkit.storage.url import place_of
 
     saving = job.saving()
     bench = Bench(Setup.of(found))
@@ -179,8 +179,8 @@ def _apply(
 def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     from editkit.batch.inputs import Found
     from editkit.batch.plan import mask_folders, mask_of, with_files
-    from editkit.batch.remote import place_of
     from editkit.batch.tasks import Task, printable, seeds_of
+    from editkit.storage.url import place_of
 
     name = "stdin.png" if image == STDIO else Path(image).name
     photo = Found(place_of(image), PurePosixPath(name))
@@ -219,13 +219,13 @@ def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> 
 
     OUT is a folder or its URL. The page needs no server and no network, and may be sent as it is.
     """
-    from editkit.batch.home import manifests_of
     from editkit.batch.manifest import read_rows
-    from editkit.batch.remote import place_of, write_place
-    from editkit.batch.report import page
-    from editkit.batch.sheet import contact_sheet, frame_of_row
+    from editkit.batch.manifest_sync import manifests_of
+    from editkit.batch.report.contact_sheet import contact_sheet, frame_of_row
+    from editkit.batch.report.page import page
     from editkit.batch.tasks import printable
-    from editkit.photo.files import write_photo
+    from editkit.photo.io.files import write_photo
+    from editkit.storage.url import place_of, write_place
 
     hush_drivers()
     place = place_of(out)

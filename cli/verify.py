@@ -9,11 +9,11 @@ import click
 
 from editkit.errors import EditkitError, InputError
 
-from .hush import hushed
+from .command_run import given, given_mask, read_pair, read_source
 from .offline import forbid_network
+from .output import put, put_json, say, shown_json
 from .params import cache_option, mask_options, model_options
-from .running import given, given_mask, read_pair, read_source
-from .say import put, put_json, say, shown_json
+from .silence import hushed
 
 
 @click.command()
@@ -44,7 +44,7 @@ def verify(
     Without MASK it only tells what changed. Of two JPEGs built alike, blocks of coefficients are
     compared: those without a masked pixel must be the same.
     """
-    from editkit.photo.evidence import verify as measure
+    from editkit.photo.quality.verify import verify as measure
 
     del device  # which the reading of the mask looks up
     photo, read = (
@@ -70,7 +70,7 @@ def verify(
 @click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
 def info(file: str, *, frame: int | None, as_json: bool) -> None:
     """Print what FILE carries: samples, colour profile, metadata, provenance."""
-    from editkit.photo.evidence import info as look
+    from editkit.photo.quality.verify import info as look
 
     _tell(look(read_source(file, frame)), as_json=as_json)
 
@@ -134,7 +134,7 @@ def replay(
             allow_download=allow_download,
         )
     from editkit.models.registry import load_model
-    from editkit.photo.files import check_target, write_bytes
+    from editkit.photo.io.files import check_target, write_bytes
 
     if output is not None:
         check_target(None, output, force=force)

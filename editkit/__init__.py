@@ -27,9 +27,9 @@ from editkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from editkit.api import composite, generate, img2img, inpaint, outpaint, resample
     from editkit.masks.value import Mask, Masks
     from editkit.models.registry import load_model
-    from editkit.ops.api import composite, generate, img2img, inpaint, outpaint, resample
     from editkit.ops.composite import Composite
     from editkit.ops.erase import Erase
     from editkit.ops.fill import erase
@@ -88,14 +88,14 @@ _HOMES = {
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
     "Size": "editkit.types",
-    "composite": "editkit.ops.api",
+    "composite": "editkit.api",
     "erase": "editkit.ops.fill",
-    "generate": "editkit.ops.api",
-    "img2img": "editkit.ops.api",
-    "inpaint": "editkit.ops.api",
+    "generate": "editkit.api",
+    "img2img": "editkit.api",
+    "inpaint": "editkit.api",
     "load_model": "editkit.models.registry",
-    "outpaint": "editkit.ops.api",
-    "resample": "editkit.ops.api",
+    "outpaint": "editkit.api",
+    "resample": "editkit.api",
 }
 
 

@@ -20,7 +20,7 @@ Errors of other libraries are turned into these at the border (`models/`, `photo
 
 import reprlib
 
-from editkit.urls import without_secrets
+from editkit.redact import without_secrets
 
 
 class EditkitError(Exception):

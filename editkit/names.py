@@ -26,16 +26,16 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Precisions of networks."""
 
 PREFILLS = ("none", "telea", "ns", "biharmonic", "patchmatch")
-"""What fills a hole by a classic method: see `editkit.photo.prefill`."""
+"""What fills a hole by a classic method: see `editkit.photo.fill.classic`."""
 
 ERASERS = ("diffusion", *PREFILLS[1:])
 """What `erase` can remove things by."""
 
 REGIONS = ("auto", "each", "together")
-"""Which marks of a mask are worked on together: see `editkit.photo.parts`."""
+"""Which marks of a mask are worked on together: see `editkit.photo.geometry.components`."""
 
 SEAMS = ("feather", "multiband", "poisson", "none")
-"""How what is new passes into the photo: see `editkit.photo.harmonise`."""
+"""How what is new passes into the photo: see `editkit.photo.blend.harmonize`."""
 
 ANCHORS = (
     "center",
@@ -48,10 +48,10 @@ ANCHORS = (
     "bottom-left",
     "bottom-right",
 )
-"""Where in a frame the photo stays: see `editkit.photo.frame`."""
+"""Where in a frame the photo stays: see `editkit.photo.geometry.frame`."""
 
 MOTIONS = ("auto", "none", "shift", "scale", "affine", "perspective")
-"""How an edited picture may lie on its original: see `editkit.photo.register`."""
+"""How an edited picture may lie on its original: see `editkit.compare.registration`."""
 
 MAKERS = ("model", "person", "photos", "unknown")
 """Who may have made an edit: see `editkit.ops.composite`."""
@@ -60,10 +60,10 @@ JPEG_MODES = ("auto", "lossless", "encode")
 """How an edited JPEG is written: see `editkit.ops.output.Saving`."""
 
 PERCEPTUAL = "perceptual"
-"""The score that a model gives: see `editkit.ops.judge`."""
+"""The score that a model gives: see `editkit.ops.perceptual`."""
 
 SCORES = ("seam", "ring", "grain", PERCEPTUAL)
-"""What says how good an edit is: see `editkit.photo.scores`."""
+"""What says how good an edit is: see `editkit.photo.quality.scores`."""
 
 SEEDS = ("photo", "same")
 """Whether each photo of a batch has a seed of its own."""

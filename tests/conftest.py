@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook
 
 with install_import_hook("editkit", "checked.checked"):
     # Every room, before a test module imports one of them unchecked.
-    for room in ("models.registry", "models.sd", "ops.api"):
+    for room in ("models.registry", "models.sd", "api"):
         importlib.import_module(f"editkit.{room}")
 
 import tiny

@@ -63,7 +63,7 @@ def test_names_stay_what_they_are_when_modules_of_that_name_are_imported() -> No
     code = """
 import editkit
 first = editkit.inpaint
-import editkit.ops.inpaint, editkit.ops.generate, editkit.ops.api
+import editkit.ops.inpaint, editkit.ops.generate, editkit.api
 from editkit import generate, img2img, inpaint, resample
 print(first is inpaint, all(map(callable, (generate, img2img, inpaint, resample))))
 """

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from editkit.batch.letters import names_on
-from editkit.batch.patience import check_file
-from editkit.batch.remote import Place, Url, has_magic, is_folder, place_of
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
-from editkit.photo.files import FORMATS
+from editkit.photo.io.files import FORMATS
+from editkit.storage.case import names_on
+from editkit.storage.timeouts import check_file
+from editkit.storage.url import Place, Url, has_magic, is_folder, place_of
 
 SUFFIXES = (*FORMATS, ".gif")
 """What counts as a photo in a folder."""

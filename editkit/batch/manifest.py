@@ -17,9 +17,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from editkit.batch.stats import Stat
 from editkit.errors import BatchError
-from editkit.urls import shareable
+from editkit.redact import shareable
+from editkit.storage.stat import Stat
 
 VERSION = 1
 

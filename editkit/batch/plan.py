@@ -26,13 +26,19 @@ from editkit.batch.inputs import (
     without_edits,
     without_masks,
 )
-from editkit.batch.letters import names_on
 from editkit.batch.manifest import Row
-from editkit.batch.operations import is_by_model
-from editkit.batch.patience import sha256_of
-from editkit.batch.recipe import Bound, Recipe, asked_scores
-from editkit.batch.records import Expected, record_in
-from editkit.batch.remote import (
+from editkit.batch.recipes.recipe import Bound, Recipe, asked_scores
+from editkit.batch.recipes.steps import is_by_model
+from editkit.batch.recover import Expected, record_in
+from editkit.batch.tasks import Task, printable, seeds_of
+from editkit.errors import InputError, MaskError
+from editkit.masks.evaluate import models_in
+from editkit.masks.language import files_in, parse
+from editkit.names import PERCEPTUAL
+from editkit.storage.case import names_on
+from editkit.storage.stat import Stat
+from editkit.storage.timeouts import sha256_of
+from editkit.storage.url import (
     Place,
     Url,
     address,
@@ -42,12 +48,6 @@ from editkit.batch.remote import (
     is_url,
     place_of,
 )
-from editkit.batch.stats import Stat
-from editkit.batch.tasks import Task, printable, seeds_of
-from editkit.errors import InputError, MaskError
-from editkit.masks.evaluate import models_in
-from editkit.masks.language import files_in, parse
-from editkit.names import PERCEPTUAL
 
 _AT_A_TIME = 8
 """Objects of a store that are read at the same time."""

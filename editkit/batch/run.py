@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from editkit.batch.engines import Engine, here
-from editkit.batch.home import Home
+from editkit.batch.engines.processes import Engine, here
 from editkit.batch.inputs import OWN, Found, Photos
 from editkit.batch.manifest import Manifest, Row
+from editkit.batch.manifest_sync import Home
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
-from editkit.batch.recipe import Recipe, Step, asked_scores, described
-from editkit.batch.remote import Place, Url, is_folder, is_plain, is_there, place_of
-from editkit.batch.stats import Stat
+from editkit.batch.recipes.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 from editkit.names import PERCEPTUAL
+from editkit.storage.stat import Stat
+from editkit.storage.url import Place, Url, is_folder, is_plain, is_there, place_of
 
 Listen = Callable[[Mapping[str, Any]], None]
 """Told of every event: a table with `event` and what belongs to it."""
@@ -67,7 +67,7 @@ class Batch:
     Attributes:
         recipe: what to do.
         out: the folder for results; the manifest lies in `.editkit` in it (or, if it is a URL,
-            in the user's folder for state, see `editkit.batch.home`).
+            in the user's folder for state, see `editkit.batch.manifest_sync`).
         engine: where photos are edited.
         choice: which photos are wanted.
         listen: told of every event.
@@ -312,8 +312,8 @@ def weights_of(recipe: Recipe) -> str:
     """
     if not asks_model(recipe):
         return ""
+    from editkit.models.fingerprint import weights_digest
     from editkit.models.registry import find_model
-    from editkit.models.weights import weights_digest
 
     return weights_digest(find_model(recipe.model, offline=recipe.offline).folder)
 

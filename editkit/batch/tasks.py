@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from editkit.batch.recipe import Bound, Recipe
-from editkit.urls import without_secrets
+from editkit.batch.recipes.recipe import Bound, Recipe
+from editkit.redact import without_secrets
 
 _ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
 
@@ -28,7 +28,7 @@ class Setup:
         threads: of PyTorch on the CPU; its own choice where None.
         batch_size: photos that share a call of the network, at most; None for as many as memory
             and time make worth while.
-        fixed_batch: fill every call up to that size, see `editkit.models.shared.Filled`.
+        fixed_batch: fill every call up to that size, see `editkit.models.batching.Filled`.
     """
 
     model: str

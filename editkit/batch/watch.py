@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from editkit.batch.inputs import Found, Photos
-from editkit.batch.remote import Place
-from editkit.batch.stats import Stat
 from editkit.errors import InputError
+from editkit.storage.stat import Stat
+from editkit.storage.url import Place
 
 
 def settled_photos(

@@ -19,13 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from editkit.batch.near import Near
-from editkit.batch.operations import is_by_model, operations, outcome_of
-from editkit.batch.patience import check_answers, sha256_of
-from editkit.batch.previews import previews
-from editkit.batch.recipe import Bound
-from editkit.batch.remote import Place, Url, place_of, write_place
-from editkit.batch.stats import Stat
+from editkit.batch.recipes.recipe import Bound
+from editkit.batch.recipes.steps import is_by_model, operations, outcome_of
+from editkit.batch.report.thumbnails import previews
+from editkit.batch.staging import Near
 from editkit.batch.tasks import Outcome, Setup, Task, storable
 from editkit.errors import (
     BatchError,
@@ -36,15 +33,18 @@ from editkit.errors import (
 )
 from editkit.masks.evaluate import named_files, reading_of
 from editkit.names import PERCEPTUAL
-from editkit.ops.chain import chained, frame_after, mask_in, with_mask_told
 from editkit.ops.record import RECIPE
-from editkit.photo.files import Photo, format_of, read_photo, write_photo
-from editkit.photo.foreign import system_errors
-from editkit.photo.frame import Frame
+from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told
+from editkit.photo.geometry.frame import Frame
+from editkit.photo.io.errors import system_errors
+from editkit.photo.io.files import Photo, format_of, read_photo, write_photo
+from editkit.storage.stat import Stat
+from editkit.storage.timeouts import check_answers, sha256_of
+from editkit.storage.url import Place, Url, place_of, write_place
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
-    from editkit.models.shared import Shared
+    from editkit.models.batching import Shared
     from editkit.ops.result import Result
 
 AHEAD = 2
@@ -128,7 +128,7 @@ class Bench:
 
     def share(self) -> "Shared":
         """The model for edits that run side by side, loaded if it was not."""
-        from editkit.models.shared import Filled, Shared
+        from editkit.models.batching import Filled, Shared
 
         size = self.setup.batch_size
         with self._loading:
@@ -191,7 +191,7 @@ class Bench:
         asked = {*self.setup.gates, *(self.setup.rank if len(task.seeds) > 1 else ())}
         if PERCEPTUAL not in asked:
             return result
-        from editkit.ops.judge import judged
+        from editkit.ops.perceptual import judged
 
         return judged(result, model or self.model)
 
@@ -277,7 +277,7 @@ class Bench:
     @cached_property
     def _saving(self) -> Any:  # noqa: ANN401
         from editkit.ops.output import Saving
-        from editkit.photo.signing import Signer
+        from editkit.photo.metadata.c2pa import Signer
 
         sign = self.setup.sign
         return Saving(**self.setup.saving, signer=Signer(*map(Path, sign)) if sign else None)

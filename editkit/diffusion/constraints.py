@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from editkit.diffusion.levels import Level, Pred
-from editkit.diffusion.walk import Moment
+from editkit.diffusion.step import Moment
 from editkit.tensors import State, StateMask
 
 Known = Callable[[Level], StateMask]

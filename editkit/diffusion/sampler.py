@@ -9,7 +9,7 @@ from editkit.diffusion.draws import Draws
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import How, Move, Plan
 from editkit.diffusion.solvers import Solver
-from editkit.diffusion.walk import Denoise, Moment, Past
+from editkit.diffusion.step import Denoise, Moment, Past
 from editkit.tensors import State
 
 Watch = Callable[[Move, Pred], None]

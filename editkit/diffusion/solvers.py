@@ -12,7 +12,7 @@ import numpy as np
 
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import Move
-from editkit.diffusion.walk import Moment, Past
+from editkit.diffusion.step import Moment, Past
 from editkit.tensors import State
 
 

@@ -27,10 +27,10 @@ from editkit.masks.checkpoints import (
 )
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, files_in, parse, walk
-from editkit.masks.levels import settled
+from editkit.masks.normalize import settled
 from editkit.masks.read import Reading, is_file, read_as_is, reading, reading_of_part
 from editkit.masks.value import Mask, Masks
-from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:

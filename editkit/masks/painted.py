@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import MaskError
-from editkit.photo.colour import greyed, to_rgb
-from editkit.photo.files import Photo
+from editkit.photo.color import greyed, to_rgb
+from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Rgb
 
 Bits = NDArray[np.bool_]
@@ -280,9 +280,9 @@ def _by_network(copy: Photo, ours: Rgb) -> Bits:
 
     What an encoder put around it is left out.
     """
-    from editkit.photo.changes import find_changes
-    from editkit.photo.overlay import lay
-    from editkit.photo.warp import framed
+    from editkit.compare.aligned import lay
+    from editkit.compare.detect import find_changes
+    from editkit.photo.geometry.warp import framed
 
     frame = framed(copy.size, copy.size)
     over = lay(Photo(ours, "RGB"), copy, frame, drift=True)

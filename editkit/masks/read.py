@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
-from editkit.masks.levels import check_labels, settled
+from editkit.masks.normalize import check_labels, settled
 from editkit.masks.painted import read_painted
-from editkit.photo.arrays import labels
-from editkit.photo.colour import base, depth, rounded_to_8, to_rgb
-from editkit.photo.files import Photo, PhotoLike, array_of, name_of, read_photo
+from editkit.photo.color import base, depth, rounded_to_8, to_rgb
+from editkit.photo.io.arrays import labels
+from editkit.photo.io.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Box, Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")

@@ -28,7 +28,7 @@ from editkit.masks.checkpoints import (
     Segmenter,
     load_segmenter,
 )
-from editkit.masks.frames import Frame, as_seen, frame_of, in_frame, pixels, restored
+from editkit.masks.model_input import Frame, as_seen, frame_of, in_frame, pixels, restored
 from editkit.masks.refine import around_edge, guided, near_edge
 from editkit.types import Coverage, Rgb, Size
 

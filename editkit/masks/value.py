@@ -12,7 +12,7 @@ from PIL import Image
 from editkit.errors import MaskError
 from editkit.masks.grammar import Value
 from editkit.masks.language import Join, Node, Not, parse, pick, refine, written
-from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage
 
 Distance = float | str
@@ -337,7 +337,7 @@ class Masks:
         Raises:
             MaskError: one is of another size, wrong, or selects nothing.
         """
-        from editkit.masks.derive import derive
+        from editkit.masks.roles import derive
 
         read = photo if isinstance(photo, Photo) else read_photo(photo)
         rules = {"denoise": denoise, "condition": condition, "composite": composite}

@@ -22,13 +22,13 @@ from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import EditkitError, InputError, ModelLoadError, is_out_of_memory
-from editkit.models.apart import products_apart
 from editkit.models.base import Capabilities, Hole, Question, Text
+from editkit.models.batch_invariant import products_apart
+from editkit.models.config_checks import check_weights
+from editkit.models.fingerprint import weights_digest
 from editkit.models.registry import BUILTIN, builtin_folder, first_line
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
-from editkit.models.sizes import check_weights
-from editkit.models.weights import weights_digest
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 

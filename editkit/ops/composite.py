@@ -7,6 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from editkit.compare.aligned import Bits, Overlay, Values, lay
+from editkit.compare.detect import THRESHOLD, Found, find_changes
+from editkit.compare.registration import Registration, register
 from editkit.errors import InputError, MaskError, shown
 from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
@@ -15,16 +18,14 @@ from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
 from editkit.ops.result import Result, plain, versions
 from editkit.options import SEEDS, Options
-from editkit.photo import colour, xmp
-from editkit.photo.changes import THRESHOLD, Found, find_changes
-from editkit.photo.composite import compared, composite
-from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.harmonise import Harmony, blend_of, harmonised
-from editkit.photo.overlay import Bits, Overlay, Values, lay
-from editkit.photo.parts import Part, split
-from editkit.photo.register import Registration, register
-from editkit.photo.scores import nearby, scores
-from editkit.photo.warp import sampled, scale_of
+from editkit.photo import color
+from editkit.photo.blend.composite import compared, composite
+from editkit.photo.blend.harmonize import Harmony, blend_of, harmonised
+from editkit.photo.geometry.components import Part, split
+from editkit.photo.geometry.warp import sampled, scale_of
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
+from editkit.photo.metadata import xmp
+from editkit.photo.quality.scores import nearby, scores
 from editkit.types import Coverage, Report
 
 _SOURCES: dict[str, str] = dict(
@@ -199,7 +200,7 @@ class Composite(Options):
         if not asked.any():
             return _Brought(photo, beyond[inner])
         before = over.photo
-        kept = colour.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
+        kept = color.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
         patch, flat = _undone(over, patch, kept)
         dulled = int(np.count_nonzero(flat & (asked > 0)))
         seen = covered & ((asked > 0) | ((coverage[box.slices] == 0) & ~_other(patch, kept)))
@@ -207,7 +208,7 @@ class Composite(Options):
         if not over.exact:
             patch = harmonised(patch, kept, asked > 0, self._harmony(), self.seed)
         # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
-        dither = colour.depth(over.copy.mode) == 8
+        dither = color.depth(over.copy.mode) == 8
         after = composite(photo, patch, box, asked, seed=self.seed, dither=dither)
         return _Brought(after, beyond[inner], dulled)
 
@@ -341,7 +342,7 @@ def _places(area: Bits) -> int:
 def _colours_told(over: Overlay) -> list[str]:
     """Notes of what the edited picture's colours went through."""
     grade = over.grade
-    if grade is None or not grade.lost or colour.is_grey(over.photo.mode):
+    if grade is None or not grade.lost or color.is_grey(over.photo.mode):
         return []
     return [
         "the edited picture has lost colours that the original has (black and white, sepia?); "
@@ -360,7 +361,7 @@ def _drift_told(over: Overlay) -> list[float] | None:
 def _said(photo: Photo, copy: Photo, place: Registration) -> list[str]:
     """Notes of the two files, and of how they lie on each other."""
     notes = [*photo.notes, *(f"the edited picture: {note}" for note in copy.notes), *place.notes]
-    if colour.has_alpha(copy.mode):
+    if color.has_alpha(copy.mode):
         notes.append("the edited picture's alpha channel was not looked at")
     finest = min(scale_of(place.matrix, photo.size))
     if finest < _SOFT:

@@ -6,11 +6,11 @@ from typing import ClassVar
 from editkit.errors import InputError
 from editkit.masks.evaluate import MaskLike
 from editkit.models.base import Model
-from editkit.ops.edit import Progress
+from editkit.ops.engine.session import Progress
 from editkit.ops.fill import Fill, check_eraser
 from editkit.ops.inpaint import Inpaint
 from editkit.ops.result import Result
-from editkit.photo.files import Photo, PhotoLike
+from editkit.photo.io.files import Photo, PhotoLike
 
 
 @dataclass(frozen=True)

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from editkit.errors import InputError, shown
-from editkit.masks.derive import check_rule, derive
 from editkit.masks.evaluate import MaskLike, advice, reading_of
 from editkit.masks.read import bounding_box
+from editkit.masks.roles import check_rule, derive
 from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Result, plain, versions
 from editkit.options import SEEDS, Options, called_by_name
-from editkit.photo import colour, xmp
-from editkit.photo.composite import blend_into, compared
-from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.parts import Part, split
-from editkit.photo.prefill import fill
-from editkit.photo.scores import nearby, scores
+from editkit.photo import color
+from editkit.photo.blend.composite import blend_into, compared
+from editkit.photo.fill.classic import fill
+from editkit.photo.geometry.components import Part, split
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
+from editkit.photo.metadata import xmp
+from editkit.photo.quality.scores import nearby, scores
 from editkit.types import Box, Coverage, Report, Size
 
 if TYPE_CHECKING:
-    from editkit.ops.api import ModelLike
-    from editkit.ops.edit import Progress
+    from editkit.api import ModelLike
+    from editkit.ops.engine.session import Progress
 
 _REACH = 256
 _LEAST_MARGIN, _MOST_MARGIN = 64, 1024
@@ -122,10 +123,10 @@ class Fill(Options):
                 progress(number + 1, len(parts))
         return photo.with_samples(samples)
 
-    def _painted(self, photo: Photo, samples: colour.Samples, hole: Any) -> colour.Samples:  # noqa: ANN401
+    def _painted(self, photo: Photo, samples: color.Samples, hole: Any) -> color.Samples:  # noqa: ANN401
         """The colours of a part of the photo, (H, W, colours), with all holes in it filled."""
-        colours = colour.colours_of(samples, photo.mode)
-        guide = colour.to_rgb(samples, photo.mode, photo.profile)
+        colours = color.colours_of(samples, photo.mode)
+        guide = color.to_rgb(samples, photo.mode, photo.profile)
         made = fill(colours, hole, self.method, seed=self.seed, guide=guide)
         return made.reshape(*hole.shape, -1)
 
@@ -188,7 +189,7 @@ def erase(
         if unknown:
             raise InputError(f"{method} takes no {unknown[0]}; leave it out, or use diffusion")
         return Fill(method, **options)(photo, mask, progress=progress)
-    from editkit.ops.api import loaded
+    from editkit.api import loaded
     from editkit.ops.erase import Erase
 
     edit = Erase(**options)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from editkit.diffusion.plans import linear
 from editkit.errors import InputError, shown
 from editkit.models.base import Model, check_model, device_errors
-from editkit.ops.canvas import to_rgb
-from editkit.ops.edit import Edit, Progress, open_session, whole
+from editkit.ops.engine.canvas import to_rgb
+from editkit.ops.engine.session import Edit, Progress, open_session, whole
 from editkit.ops.record import record_of
 from editkit.ops.result import Result, describe, prompt_notes
-from editkit.photo.files import Photo
+from editkit.photo.io.files import Photo
 from editkit.tensors import Latents
 from editkit.types import Rgb, Size
 

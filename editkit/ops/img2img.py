@@ -7,13 +7,13 @@ import numpy as np
 
 from editkit.diffusion.plans import first_level, linear
 from editkit.models.base import Model, check_model, device_errors
-from editkit.ops.canvas import to_pixels, to_rgb
-from editkit.ops.edit import Edit, Progress, open_session, weak, within
+from editkit.ops.engine.canvas import to_pixels, to_rgb
+from editkit.ops.engine.session import Edit, Progress, open_session, weak, within
 from editkit.ops.record import record_of
 from editkit.ops.result import Result, describe, prompt_notes
-from editkit.photo.composite import composite
-from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.regions import Region, cut_photo, paste, plan_region
+from editkit.photo.blend.composite import composite
+from editkit.photo.geometry.crops import Region, cut_photo, paste, plan_region
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.tensors import Latents, Pixels
 from editkit.types import Box, Size
 

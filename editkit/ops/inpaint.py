@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from editkit.diffusion.constraints import Blend, Constraint, Known
 from editkit.diffusion.plans import Plan, linear
 from editkit.models.base import Model
-from editkit.ops.masked import MaskedEdit
+from editkit.ops.engine.masked import MaskedEdit
 from editkit.tensors import Latents
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from editkit.errors import InputError
 from editkit.models.base import Model, check_model
 from editkit.models.settings import Settings
-from editkit.ops.edit import Progress
+from editkit.ops.engine.session import Progress
 from editkit.ops.inpaint import Inpaint
 from editkit.ops.result import Result
-from editkit.photo.files import Photo, PhotoLike, read_photo
-from editkit.photo.frame import Frame, border_of, check_frame, framed, plan_frame
+from editkit.photo.geometry.frame import Frame, border_of, check_frame, framed, plan_frame
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Size
 
 
@@ -18,9 +18,9 @@ class Outpaint(Inpaint):
     """Paint around a photo, which stays as it is: `Inpaint` in a larger frame.
 
     Give some sides, or a size, or an aspect; sides are those of the upright photo. How they are
-    rounded: `editkit.photo.frame.plan_frame`. The start is the photo mirrored into the frame, at
-    the model's recommended strength. With a prefill it is that, as `Inpaint` starts from one; with
-    `none` it is noise.
+    rounded: `editkit.photo.geometry.frame.plan_frame`. The start is the photo mirrored into the
+    frame, at the model's recommended strength. With a prefill it is that, as `Inpaint` starts from
+    one; with `none` it is noise.
 
     Attributes:
         left: what to add there, in pixels, or as text such as `25%` of the photo's width.

@@ -12,9 +12,11 @@ from editkit.errors import ImageError, InputError, PreservationError
 from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo import app1, containers, exif, jpeg, witness, xmp
-from editkit.photo.composite import compared
-from editkit.photo.files import (
+from editkit.photo.blend.composite import compared
+from editkit.photo.formats import containers, jpeg, jpeg_app1
+from editkit.photo.formats.losses import unkept
+from editkit.photo.io import second_reader
+from editkit.photo.io.files import (
     Photo,
     as_stored,
     check_encoding,
@@ -23,12 +25,12 @@ from editkit.photo.files import (
     is_lossy,
     read_photo,
 )
-from editkit.photo.unkept import unkept
+from editkit.photo.metadata import exif, xmp
 from editkit.types import Report, Size
 
 if TYPE_CHECKING:
     from editkit.ops.result import Result
-    from editkit.photo.signing import Signer
+    from editkit.photo.metadata.c2pa import Signer
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Saving:
         provenance: write where the picture comes from, and how to repeat the edit, into its
             metadata.
         strict: refuse a file in which a kept sample changed, or whose seam is over `max_seam`.
-        max_seam: see `editkit.photo.scores.seam_score`.
+        max_seam: see `editkit.photo.quality.scores.seam_score`.
         signer: signs the file by C2PA, with the original as an ingredient.
         keep_records: keep the records of the photo's earlier edits, too; else there is that of the
             last. A file that holds some goes on to hold all. The history has every edit anyway.
@@ -234,7 +236,7 @@ def _obstacle_in(original: Photo) -> str | None:
         return "CMYK blocks are not kept"
     if jpeg.is_arithmetic(original.carried["jpeg"]):
         return "its coding is arithmetic"
-    tagged = exif.orientation_of(app1.exif_of(original.carried["segments"]) or b"")
+    tagged = exif.orientation_of(jpeg_app1.exif_of(original.carried["segments"]) or b"")
     return None if tagged == original.orientation else "its orientation is not in its EXIF data"
 
 
@@ -249,7 +251,7 @@ def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blo
     )
     made, blocks = jpeg.spliced(original.carried["jpeg"], before, after, bounding_box(mask))
     segments = photo.carried["segments"]
-    block = app1.exif_of(segments) if "exif" in photo.carried else None
+    block = jpeg_app1.exif_of(segments) if "exif" in photo.carried else None
     segments = containers.current_segments(segments, block, photo.carried.get("xmp"))
     return jpeg.with_segments(made, segments), blocks
 
@@ -266,7 +268,7 @@ def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks |
         return found
     own, orientation = compared(original, again, mask), again.orientation
     del again  # others need the memory
-    other = witness.differing(original, data, orientation, mask)
+    other = second_reader.differing(original, data, orientation, mask)
     # Where two readers disagree, the one that sees a change is believed.
     found["samples_changed_outside"] = max(own.kept_changed, other.samples if other else 0)
     found["largest_change_outside"] = max(own.largest, other.largest if other else 0)

@@ -11,8 +11,8 @@ import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.read import is_file
-from editkit.ops.valid import RECIPE, TAKES, check_options
-from editkit.photo.files import Photo
+from editkit.ops.record_schema import RECIPE, TAKES, check_options
+from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Size
 
 if TYPE_CHECKING:

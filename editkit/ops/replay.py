@@ -9,16 +9,16 @@ from editkit.errors import InputError, UnknownModelError
 from editkit.masks.value import Mask
 from editkit.models.base import Model
 from editkit.models.registry import BUILTIN, find_model, is_id
-from editkit.ops.chain import chained, frame_after, mask_in
 from editkit.ops.composite import Composite
-from editkit.ops.edit import Progress
+from editkit.ops.engine.session import Progress
 from editkit.ops.output import Saving
 from editkit.ops.record import RECIPE, digest_of, edit_of
+from editkit.ops.record_schema import check_record
+from editkit.ops.record_trust import Trust
 from editkit.ops.result import Result
-from editkit.ops.trust import Trust
-from editkit.ops.valid import check_record
-from editkit.photo import xmp
-from editkit.photo.files import Photo, read_photo
+from editkit.ops.sequence import chained, frame_after, mask_in
+from editkit.photo.io.files import Photo, read_photo
+from editkit.photo.metadata import xmp
 
 _BESIDE = ("mask", "edited")
 """What an edit may take beside the photo."""

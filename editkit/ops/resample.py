@@ -6,8 +6,8 @@ from editkit.diffusion.constraints import Blend, Constraint, Known
 from editkit.diffusion.plans import Plan, repaint
 from editkit.models.base import Model
 from editkit.models.settings import Settings
-from editkit.ops.edit import whole
-from editkit.ops.masked import MaskedEdit
+from editkit.ops.engine.masked import MaskedEdit
+from editkit.ops.engine.session import whole
 from editkit.tensors import Latents
 
 

@@ -15,14 +15,14 @@ from PIL import Image
 from editkit._version import __version__
 from editkit.errors import ImageError, shown
 from editkit.options import python_value
-from editkit.photo import xmp
-from editkit.photo.files import FORMATS, Photo, check_target, format_of, write_bytes
-from editkit.photo.foreign import system_errors
+from editkit.photo.io.errors import system_errors
+from editkit.photo.io.files import FORMATS, Photo, check_target, format_of, write_bytes
+from editkit.photo.metadata import xmp
 from editkit.types import Coverage, Report
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
-    from editkit.ops.edit import Edit
+    from editkit.ops.engine.session import Edit
     from editkit.ops.output import Encoded, Saving
 
 

@@ -8,9 +8,9 @@ import pytest
 import shell
 import store
 
-from editkit.batch.engines import here
-from editkit.batch.operations import Operation
-from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.engines.processes import here
+from editkit.batch.recipes.recipe import Recipe, made_step
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
 
 NAMES = ("a.png", "b.jpg", "sub/a.tif")

@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from editkit.batch import plan as plans
 from editkit.batch.inputs import find_photos
-from editkit.batch.operations import Operation
 from editkit.batch.plan import changed_parts
-from editkit.batch.recipe import Recipe, Step, made_step
+from editkit.batch.recipes.recipe import Recipe, Step, made_step
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
 from editkit.errors import InputError
 

@@ -14,16 +14,16 @@ from pathlib import Path, PurePosixPath
 import pytest
 import shell
 
-from editkit.batch import patience
-from editkit.batch.engines import here
+from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, MaskFolder, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.operations import Operation
 from editkit.batch.plan import found_photos
-from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.recipes.recipe import Recipe, made_step
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
 from editkit.batch.watch import settled_photos
 from editkit.errors import BatchError, ImageError, InputError
+from editkit.storage import timeouts
 
 MakeBatch = Callable[..., Batch]
 
@@ -112,7 +112,7 @@ def test_a_file_that_does_not_answer(
     photos: Path, batch: MakeBatch, telea: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever opens a file that another has leased waits for that one, who does not hear it."""
-    monkeypatch.setattr(patience, "LONGEST", 0.3)
+    monkeypatch.setattr(timeouts, "LONGEST", 0.3)
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     with (photos / "a.png").open("r+b") as held:
         fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
@@ -127,12 +127,12 @@ def test_a_file_that_does_not_answer(
 
 def test_a_slow_file_is_waited_for_while_it_gives_anything(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(8 << 20))
-    patience.check_answers(tmp_path / "file", 5)
+    timeouts.check_answers(tmp_path / "file", 5)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ImageError, match="is a pipe"):
-        patience.check_answers(tmp_path / "pipe", 5)
-    assert patience.sha256_of(tmp_path / "pipe") is None
-    assert patience.sha256_of(tmp_path / "file") == shell.sha256(tmp_path / "file")
+        timeouts.check_answers(tmp_path / "pipe", 5)
+    assert timeouts.sha256_of(tmp_path / "pipe") is None
+    assert timeouts.sha256_of(tmp_path / "file") == shell.sha256(tmp_path / "file")
 
 
 @pytest.fixture

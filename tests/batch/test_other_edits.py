@@ -16,10 +16,10 @@ from PIL import Image
 import editkit
 from editkit.batch.inputs import find_photos
 from editkit.batch.manifest import read_rows
-from editkit.batch.operations import Operation, converted
-from editkit.batch.recipe import Recipe, Step, made_step
+from editkit.batch.recipes.recipe import Recipe, Step, made_step
+from editkit.batch.recipes.schema import schema
+from editkit.batch.recipes.steps import Operation, converted
 from editkit.batch.run import Batch, Summary, weights_of
-from editkit.batch.schema import schema
 from editkit.batch.work import Bench
 from editkit.errors import InputError, RecipeError
 

@@ -10,10 +10,10 @@ import pytest
 import shell
 
 import editkit
-from editkit.batch.document import read_document
-from editkit.batch.operations import operations
-from editkit.batch.recipe import Recipe, read_recipe
-from editkit.batch.schema import schema
+from editkit.batch.recipes.document import read_document
+from editkit.batch.recipes.recipe import Recipe, read_recipe
+from editkit.batch.recipes.schema import schema
+from editkit.batch.recipes.steps import operations
 from editkit.errors import InputError, RecipeError
 
 YAML = """\
@@ -273,8 +273,8 @@ def test_gates_need_something_that_is_scored(tmp_path: Path) -> None:
 
 
 def test_a_recipe_in_python_needs_no_file() -> None:
-    from editkit.batch.operations import Operation
-    from editkit.batch.recipe import made_step
+    from editkit.batch.recipes.recipe import made_step
+    from editkit.batch.recipes.steps import Operation
 
     step = made_step(Operation("inpaint"), {"inpaint": "{x}", "mask": "sky"})
     recipe = Recipe((step,), variables={"x": "blue"}).check()

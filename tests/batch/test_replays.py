@@ -10,8 +10,8 @@ import pytest
 import shell
 from PIL import Image
 
-from editkit.photo import xmp
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
+from editkit.photo.metadata import xmp
 
 
 @pytest.fixture

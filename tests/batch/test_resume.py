@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import shell
 
-from editkit.batch.engines import here
+from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.operations import Operation
 from editkit.batch.plan import Choice
-from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.recipes.recipe import Recipe, made_step
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
 from editkit.errors import BatchError, InputError
 
@@ -268,7 +268,7 @@ def test_a_lock_that_stays_is_one_line(done: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_records_of_strangers_are_read_as_such(done: Path) -> None:
-    from editkit.batch.records import Expected
+    from editkit.batch.recover import Expected
     from editkit.batch.tasks import Task
 
     bound = erasing("box:4,4,12,12").bound({})

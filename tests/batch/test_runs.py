@@ -14,12 +14,12 @@ import shell
 from PIL import Image
 
 import editkit
-from editkit.batch.engines import here
+from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.operations import Operation
 from editkit.batch.plan import Choice
-from editkit.batch.recipe import Recipe, made_step
+from editkit.batch.recipes.recipe import Recipe, made_step
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
 from editkit.batch.work import Bench, Prepared, best_of, over_limit
 from editkit.errors import BatchError, InputError

@@ -18,9 +18,9 @@ import pytest
 import shell
 from s3fs import S3FileSystem
 
-from editkit.batch.remote import Url, address, check_here, place_of
 from editkit.errors import BatchError, EditkitError, InputError
-from editkit.urls import shareable, without_secrets
+from editkit.redact import shareable, without_secrets
+from editkit.storage.url import Url, address, check_here, place_of
 
 SECRETS = ("hush-1", "hush-2", "tell-nobody")
 OPTIONS = ("--method", "telea", "--workers", "0")

@@ -16,17 +16,17 @@ import torch
 
 import editkit.models.registry
 from editkit.batch import work
-from editkit.batch.engines import here
+from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import read_rows
-from editkit.batch.operations import Operation
-from editkit.batch.recipe import Recipe, made_step, read_recipe
+from editkit.batch.recipes.recipe import Recipe, made_step, read_recipe
+from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
 from editkit.errors import RecipeError
 from editkit.models import memory
 from editkit.models.registry import load_model
-from editkit.ops import masked
-from editkit.photo.files import read_photo
+from editkit.ops.engine import masked
+from editkit.photo.io.files import read_photo
 
 SIZES = ((96, 80), (72, 128), (100, 100), (130, 66), (80, 96))
 NAMES = tuple(f"p{k}.png" for k in range(len(SIZES)))

@@ -12,9 +12,9 @@ import shell
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from editkit.batch.document import read_document
-from editkit.batch.recipe import read_recipe
-from editkit.batch.table import read_table
+from editkit.batch.recipes.document import read_document
+from editkit.batch.recipes.recipe import read_recipe
+from editkit.batch.recipes.table import read_table
 from editkit.errors import InputError, RecipeError
 
 STEP = "steps: [{img2img: '{m}'}]\n"

@@ -30,10 +30,10 @@ from PIL import Image
 from skimage import morphology
 
 import editkit
-from editkit.photo.changes import find_changes
-from editkit.photo.files import read_photo
-from editkit.photo.overlay import lay
-from editkit.photo.register import register
+from editkit.compare.aligned import lay
+from editkit.compare.detect import find_changes
+from editkit.compare.registration import register
+from editkit.photo.io.files import read_photo
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from away import Journey, differing, iou

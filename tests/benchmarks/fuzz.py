@@ -21,7 +21,13 @@ from typing import Any
 SLOW = 20
 """Seconds after which one input counts as a finding."""
 
-_ROOMS = ("batch.recipe", "batch.table", "masks.evaluate", "ops.replay", "photo.evidence")
+_ROOMS = (
+    "batch.recipes.recipe",
+    "batch.recipes.table",
+    "masks.evaluate",
+    "ops.replay",
+    "photo.quality.verify",
+)
 
 Target = Callable[[bytes, Path], object]
 
@@ -30,8 +36,8 @@ def photo(data: bytes, _: Path) -> object:
     """Reading a file, what `info` prints of it, and writing it again."""
     import json
 
-    from editkit.photo.evidence import info
-    from editkit.photo.files import encode_photo, read_photo
+    from editkit.photo.io.files import encode_photo, read_photo
+    from editkit.photo.quality.verify import info
 
     found = read_photo(data, max_pixels=1 << 20)
     return json.dumps(info(found)), encode_photo(found, found.format or "PNG")
@@ -39,7 +45,7 @@ def photo(data: bytes, _: Path) -> object:
 
 def packet(data: bytes, _: Path) -> object:
     """An XMP packet: read, and written with an edit in it."""
-    from editkit.photo import xmp
+    from editkit.photo.metadata import xmp
 
     told = xmp.record_of(data), xmp.history_of(data), xmp.source_of(data)
     event = {"action": "edited", "softwareAgent": "x", "changed": "/", "parameters": "x"}
@@ -49,7 +55,7 @@ def packet(data: bytes, _: Path) -> object:
 def record(data: bytes, folder: Path) -> object:
     """A record of an edit, in the metadata of a picture beside its original: found for `replay`."""
     from editkit.ops.replay import find_replay
-    from editkit.photo.files import encode_photo, read_photo
+    from editkit.photo.io.files import encode_photo, read_photo
 
     packet_ = _RECORD_PACKET % _escaped(data)
     image = read_photo(_picture("PNG", xmp=packet_))
@@ -62,7 +68,7 @@ def record(data: bytes, folder: Path) -> object:
 
 def recipe(data: bytes, folder: Path) -> object:
     """A recipe in YAML, or in TOML where the first byte is odd."""
-    from editkit.batch.recipe import read_recipe
+    from editkit.batch.recipes.recipe import read_recipe
 
     file = folder / ("r.toml" if data[:1] and data[0] % 2 else "r.yaml")
     file.write_bytes(data[1:])
@@ -71,7 +77,7 @@ def recipe(data: bytes, folder: Path) -> object:
 
 def table(data: bytes, folder: Path) -> object:
     """A table in CSV, or in JSON lines where the first byte is odd."""
-    from editkit.batch.table import read_table
+    from editkit.batch.recipes.table import read_table
 
     file = folder / ("t.jsonl" if data[:1] and data[0] % 2 else "t.csv")
     file.write_bytes(data[1:])
@@ -81,7 +87,7 @@ def table(data: bytes, folder: Path) -> object:
 def mask(data: bytes, _: Path) -> object:
     """An expression, on a small photo."""
     from editkit.masks.evaluate import coverage_of
-    from editkit.photo.files import read_photo
+    from editkit.photo.io.files import read_photo
 
     return coverage_of(data.decode("utf-8", "surrogateescape"), read_photo(_picture("PNG")))
 

@@ -2,8 +2,8 @@
 
 FOLDER is as for `quality.py`. Each hole is painted once by the built-in model; what it painted is
 put into the photo with one set of steps after another, and the results are measured at the edge of
-the mask (`editkit.photo.scores`), by the detail on its two sides, and against the truth (the
-perceptual distance of `quality.py`). Prints one Markdown table for each kind of case.
+the mask (`editkit.photo.quality.scores`), by the detail on its two sides, and against the truth
+(the perceptual distance of `quality.py`). Prints one Markdown table for each kind of case.
 
 Beside the kinds of mask there are two kinds of case with a grain that is known: `grainy`, blobs in
 photos with noise added as a sensor has it, and `large`, boxes in photos enlarged threefold before
@@ -27,11 +27,11 @@ from quality import GREY, Case, Perception, cases, seen, window
 import editkit
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model
-from editkit.ops.canvas import make_canvas, to_values
-from editkit.photo.files import read_photo
-from editkit.photo.harmonise import Harmony, harmonised
-from editkit.photo.regions import Region, cut_mask, cut_photo, paste, plan_region
-from editkit.photo.scores import scores
+from editkit.ops.engine.canvas import make_canvas, to_values
+from editkit.photo.blend.harmonize import Harmony, harmonised
+from editkit.photo.geometry.crops import Region, cut_mask, cut_photo, paste, plan_region
+from editkit.photo.io.files import read_photo
+from editkit.photo.quality.scores import scores
 from editkit.types import Box, Rgb, Size
 
 KINDS = ("strokes", "blob", "box", "grainy", "large")

@@ -20,7 +20,7 @@ from PIL import Image
 
 from editkit.masks.evaluate import select_in
 from editkit.masks.preview import overlay
-from editkit.photo.files import Photo, read_photo, write_photo
+from editkit.photo.io.files import Photo, read_photo, write_photo
 
 LONG, SHORT = 6000, 4000
 EXPRESSIONS = (

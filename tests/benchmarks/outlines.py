@@ -25,12 +25,12 @@ from torch import Tensor
 from torch.nn import functional
 
 import editkit
-from editkit.models.outlines import PLANES, OutlineNet
-from editkit.photo.changes import first_found
-from editkit.photo.files import read_photo
-from editkit.photo.outlines import planes
-from editkit.photo.overlay import lay
-from editkit.photo.prefill import prefill
+from editkit.compare.aligned import lay
+from editkit.compare.detect import first_found
+from editkit.compare.outline import planes
+from editkit.compare.outline_net import PLANES, OutlineNet
+from editkit.photo.fill.classic import prefill
+from editkit.photo.io.files import read_photo
 from editkit.types import Box
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))

@@ -80,7 +80,7 @@ class Outcome:
 def _edited(file: Path, folder: Path, number: int) -> Outcome:
     """The file with a small box of it erased."""
     import editkit
-    from editkit.photo.files import read_photo
+    from editkit.photo.io.files import read_photo
 
     try:
         photo = _read(read_photo, file)

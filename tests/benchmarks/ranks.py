@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 import editkit
 from editkit.batch.work import badness
 from editkit.names import PERCEPTUAL, SCORES
-from editkit.ops.judge import judged
+from editkit.ops.perceptual import judged
 
 Values = NDArray[np.float64]
 

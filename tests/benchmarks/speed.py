@@ -41,17 +41,20 @@ TITLES = {
 }
 
 STAGES = {
-    "reading the photo": ["editkit.ops.masked:read_photo"],
-    "reading the mask": ["editkit.ops.masked:coverage_of"],
-    "cutting, pre-filling": ["editkit.ops.masked:cut_mask", "editkit.ops.masked:make_canvas"],
+    "reading the photo": ["editkit.ops.engine.masked:read_photo"],
+    "reading the mask": ["editkit.ops.engine.masked:coverage_of"],
+    "cutting, pre-filling": [
+        "editkit.ops.engine.masked:cut_mask",
+        "editkit.ops.engine.masked:make_canvas",
+    ],
     "text encoder": ["editkit.models.sd:StableDiffusion.embed"],
     "VAE encode": ["editkit.models.sd:StableDiffusion.encode"],
     "UNet": ["editkit.models.sd:UNet2DConditionModel.forward"],
     "VAE decode": ["editkit.models.sd:StableDiffusion.decode"],
     "matching, composite, proof": [
-        "editkit.ops.masked:harmonised",
-        "editkit.ops.masked:composite",
-        "editkit.ops.masked:compared",
+        "editkit.ops.engine.masked:harmonised",
+        "editkit.ops.engine.masked:composite",
+        "editkit.ops.engine.masked:compared",
     ],
     "encoding, proof of the file": ["editkit.ops.result:Result.encoded"],
     "writing": ["editkit.ops.result:write_bytes"],
@@ -179,12 +182,12 @@ def measure_cold(photo: str, mask: str, out: str, steps: str) -> dict[str, Any]:
     """Time of each stage of a one-line edit with default settings."""
     watch = Stopwatch()
     with watch.timing("imports"):
-        api = importlib.import_module("editkit.ops.api")
+        api = importlib.import_module("editkit.api")
         importlib.import_module("editkit.models.sd")
     for stage, names in STAGES.items():
         for name in names:
             watch.watch(stage, name)
-    watch.watch("loading", "editkit.ops.api:load_model")
+    watch.watch("loading", "editkit.api:load_model")
     with watch.timing("the rest"):
         api.inpaint(photo, mask, PROMPT, steps=int(steps)).save(out)
     return {

@@ -211,7 +211,7 @@ def test_a_folder_that_the_system_refuses(folder: Path, quick: tuple[str, ...]) 
 AS_NOBODY = """
 import os, sys
 from PIL import Image
-import editkit.masks.read, editkit.models.registry, editkit.photo.files
+import editkit.masks.read, editkit.models.registry, editkit.photo.io.files
 from editkit_cli.main import main
 Image.init()
 if not os.geteuid():

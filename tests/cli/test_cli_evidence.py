@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from editkit.photo.files import read_photo
-from editkit.photo.signing import read_credentials
+from editkit.photo.io.files import read_photo
+from editkit.photo.metadata.c2pa import read_credentials
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import records
 import shell
 from PIL import Image, ImageCms, PngImagePlugin
 
-from editkit.shown import harmless
+from editkit.sanitize import harmless
 
 EVIL = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp\u2066\u200b\u2028\rline\x08\x7f\ufeff\U000e0041"
 NAME = f"{EVIL.replace('/', '')}.png"

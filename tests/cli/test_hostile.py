@@ -14,7 +14,7 @@ import pytest
 import shell
 from PIL import Image
 
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
 
 WHOLE = hostile.whole()
 BOMBS = hostile.bombs()
@@ -108,7 +108,7 @@ LITTLE_MEMORY = """
 import resource, sys
 from PIL import Image
 import cv2, imagecodecs, tifffile
-import editkit.photo.evidence, editkit.photo.files
+import editkit.photo.quality.verify, editkit.photo.io.files
 from editkit_cli.main import main
 Image.init()
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -274,9 +274,9 @@ def test_a_name_that_is_no_text_in_a_process(folder: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from PIL import Image
-import editkit.masks.read, editkit.models.registry, editkit.photo.files
+import editkit.masks.read, editkit.models.registry, editkit.photo.io.files
 from editkit_cli.main import main
-from editkit_cli.running import read_pair
+from editkit_cli.command_run import read_pair
 Image.init()
 read_pair(*sys.argv[2:4])
 if not os.geteuid():

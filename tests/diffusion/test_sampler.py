@@ -16,7 +16,7 @@ from editkit.diffusion.levels import Level, Pred, Schedule, Target
 from editkit.diffusion.plans import How, Move, Plan, inversion, linear, repaint, travel
 from editkit.diffusion.sampler import MEMORY, cost, sample
 from editkit.diffusion.solvers import Consistency, DpmPlusPlus2M, First, Heun, Solver, UniPC
-from editkit.diffusion.walk import Moment, Past
+from editkit.diffusion.step import Moment, Past
 
 MANY = 6_000
 

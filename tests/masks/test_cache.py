@@ -18,7 +18,7 @@ from editkit.masks import evaluate as evaluating
 from editkit.masks.cache import Cache, key_of, open_cache
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.language import parse
-from editkit.photo.files import Photo, read_photo
+from editkit.photo.io.files import Photo, read_photo
 from editkit.types import Coverage, Size
 
 SIZE = Size(21, 30)

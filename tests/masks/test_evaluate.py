@@ -20,10 +20,10 @@ import editkit
 from editkit import Mask, MaskError, Masks
 from editkit.errors import InputError
 from editkit.masks import refine, select, shapes
-from editkit.masks.derive import derive
 from editkit.masks.evaluate import advice, coverage_of, select_in
+from editkit.masks.roles import derive
 from editkit.models.base import Model
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
 from editkit.types import Coverage, Size
 
 SIZE = Size(20, 28)

@@ -16,7 +16,7 @@ from editkit.masks.evaluate import View, evaluate
 from editkit.masks.grammar import REFINEMENTS, SOURCES, Length
 from editkit.masks.language import Join, Node, Not, Pick, parse, pick, refine, written
 from editkit.masks.value import Mask
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
 
 PHOTO = read_photo(shell.noise(24, 32))
 

@@ -14,7 +14,7 @@ import editkit
 from editkit.errors import MaskError
 from editkit.masks.evaluate import reading_of, select_in
 from editkit.masks.read import Reading
-from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 RED = (230, 20, 30)

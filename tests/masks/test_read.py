@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from editkit.errors import ImageError, MaskError
 from editkit.masks.read import bounding_box, read_mask
-from editkit.photo.files import PhotoLike
+from editkit.photo.io.files import PhotoLike
 from editkit.types import Box, Size
 
 SIZE = Size(12, 20)

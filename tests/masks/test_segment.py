@@ -19,10 +19,10 @@ from editkit import InputError, Mask, MaskError, ModelLoadError, UnknownModelErr
 from editkit.masks import shapes
 from editkit.masks.checkpoints import BOXES, CUTS, DEFAULTS, FAMILIES, load_segmenter
 from editkit.masks.evaluate import select_in
-from editkit.masks.frames import frame_of, pixels
+from editkit.masks.model_input import frame_of, pixels
 from editkit.masks.segment import detect, objects
 from editkit.models.base import Model
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
 from editkit.types import Coverage, Size
 
 ndi: Any = scipy.ndimage  # whose stubs know no overloads

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from editkit.ops.canvas import make_canvas, reduce_mask, sample_mask, to_pixels, to_rgb
+from editkit.ops.engine.canvas import make_canvas, reduce_mask, sample_mask, to_pixels, to_rgb
 
 
 def test_pixels_and_back() -> None:

@@ -14,8 +14,8 @@ import editkit
 from editkit import Composite, InputError, MaskError
 from editkit.models.base import Model
 from editkit.ops import composite as composites
-from editkit.photo.colour import adobe_rgb_profile
-from editkit.photo.files import Photo, read_photo
+from editkit.photo.color import adobe_rgb_profile
+from editkit.photo.io.files import Photo, read_photo
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 Array = NDArray[np.uint8]
@@ -139,10 +139,10 @@ def test_another_profile_and_orientation_and_alpha_are_seen_through(tmp_path: Pa
     Image.fromarray(np.rot90(before)).save(tmp_path / "o.png", exif=exif)
     wide = read_photo(before)
     profile = adobe_rgb_profile()
-    from editkit.photo import colour
+    from editkit.photo import color
 
-    adobe = colour.usable_profile(profile, "RGB")
-    values = colour.from_rgb(wanted, "RGB", adobe)
+    adobe = color.usable_profile(profile, "RGB")
+    values = color.from_rgb(wanted, "RGB", adobe)
     layer = np.dstack([np.rint(np.clip(values, 0, 255)), np.full(before.shape[:2], 200)])
     Image.fromarray(layer.astype(np.uint8)).save(tmp_path / "e.png", icc_profile=profile)
     result = editkit.composite(tmp_path / "o.png", tmp_path / "e.png", grain=0.0)

@@ -19,10 +19,10 @@ from editkit.diffusion.levels import Level
 from editkit.diffusion.sampler import sample
 from editkit.diffusion.views import Views, Window, blended, viewed
 from editkit.models.base import Model
-from editkit.ops.canvas import as_canvas
-from editkit.ops.edit import open_session
-from editkit.ops.masked import views_for
-from editkit.ops.work import Meter
+from editkit.ops.engine.canvas import as_canvas
+from editkit.ops.engine.masked import views_for
+from editkit.ops.engine.region_plan import Meter
+from editkit.ops.engine.session import open_session
 from editkit.tensors import State
 from editkit.types import Size
 
@@ -85,8 +85,8 @@ def set_free(monkeypatch: pytest.MonkeyPatch) -> None:
         del sigma
         return torch.zeros_like(pixels)
 
-    monkeypatch.setattr("editkit.ops.masked.Coarse", nothing_kept)
-    monkeypatch.setattr("editkit.ops.masked.blurred", nothing)
+    monkeypatch.setattr("editkit.ops.engine.masked.Coarse", nothing_kept)
+    monkeypatch.setattr("editkit.ops.engine.masked.blurred", nothing)
 
 
 def test_one_window_over_the_whole_is_the_plain_walk(

@@ -15,12 +15,21 @@ import torch
 from PIL import Image
 
 import editkit
-from editkit import Generate, Img2Img, Inpaint, InputError, MaskError, Outpaint, Resample, Result
+from editkit import (
+    Generate,
+    Img2Img,
+    Inpaint,
+    InputError,
+    MaskError,
+    Outpaint,
+    Resample,
+    Result,
+    api,
+)
 from editkit.models.base import Model
 from editkit.models.settings import Settings
 from editkit.names import SOLVERS
-from editkit.ops import api
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
 from editkit.types import Size
 
 MODES = ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"]

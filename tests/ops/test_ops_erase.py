@@ -15,9 +15,9 @@ from editkit.models.base import Model
 from editkit.names import ERASERS
 from editkit.ops.fill import Fill
 from editkit.ops.replay import find_replay
-from editkit.photo import xmp
-from editkit.photo.colour import adobe_rgb_profile
-from editkit.photo.files import Photo, read_photo
+from editkit.photo.color import adobe_rgb_profile
+from editkit.photo.io.files import Photo, read_photo
+from editkit.photo.metadata import xmp
 
 CLASSICAL = ERASERS[1:]
 MODES = ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"]

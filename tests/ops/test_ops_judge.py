@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from editkit.diffusion.draws import Keyed
 from editkit.masks.read import read_mask
 from editkit.models.base import Model
-from editkit.ops.judge import judged, perceptual_error
+from editkit.ops.perceptual import judged, perceptual_error
 from editkit.ops.result import Result
-from editkit.photo.files import Photo, read_photo
+from editkit.photo.io.files import Photo, read_photo
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

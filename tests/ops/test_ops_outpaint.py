@@ -15,8 +15,8 @@ import editkit
 from editkit import InputError, Outpaint
 from editkit.models.base import Model
 from editkit.ops.replay import find_replay
-from editkit.photo import xmp
-from editkit.photo.files import read_photo, write_photo
+from editkit.photo.io.files import read_photo, write_photo
+from editkit.photo.metadata import xmp
 from editkit.types import Size
 
 MODES = ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"]

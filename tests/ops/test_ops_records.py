@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import editkit
 from editkit.errors import EditkitError, InputError
+from editkit.ops.record_schema import TAKES, check_record
 from editkit.ops.replay import Replay, find_replay
-from editkit.ops.valid import TAKES, check_record
-from editkit.photo import xmp
-from editkit.photo.files import read_photo
+from editkit.photo.io.files import read_photo
+from editkit.photo.metadata import xmp
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_nothing_but_edits_is_called(there: Path, name: str) -> None:
 
 
 def test_all_edits_are_known() -> None:
-    from editkit.batch.operations import operations
+    from editkit.batch.recipes.steps import operations
 
     named = {"".join(part.capitalize() for part in name.split("_")) for name in operations()}
     named = {{"Img2img": "Img2Img"}.get(name, name) for name in named}

@@ -17,7 +17,7 @@ from torch import Tensor
 from editkit.models.base import Model
 from editkit.models.registry import builtin_folder
 from editkit.models.schedules import RECIPES
-from editkit.ops.canvas import Canvas, to_pixels
+from editkit.ops.engine.canvas import Canvas, to_pixels
 from editkit.ops.generate import Generate
 from editkit.ops.img2img import Img2Img
 from editkit.ops.inpaint import Inpaint

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 import editkit
 from editkit.errors import EditkitError, ImageError, InputError
 from editkit.ops.output import Saving, check_saving
-from editkit.photo.files import Photo, check_encoding, check_target, encode_photo, read_photo
+from editkit.photo.io.files import Photo, check_encoding, check_target, encode_photo, read_photo
 from editkit.types import Size
 
 RNG = np.random.default_rng(3)

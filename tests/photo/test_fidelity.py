@@ -24,10 +24,11 @@ from PIL import Image, ImageCms, PngImagePlugin
 from editkit.errors import ImageError
 from editkit.ops.output import Saving
 from editkit.ops.result import Result
-from editkit.photo import colour, xmp
-from editkit.photo.composite import compared, composite
-from editkit.photo.evidence import info, verify
-from editkit.photo.files import Photo, read_photo, upright
+from editkit.photo import color
+from editkit.photo.blend.composite import compared, composite
+from editkit.photo.io.files import Photo, read_photo, upright
+from editkit.photo.metadata import xmp
+from editkit.photo.quality.verify import info, verify
 from editkit.types import Box, Coverage
 
 CONVERT = Path("/usr/bin/convert")  # the name alone may find another program
@@ -37,7 +38,7 @@ BOX = Box(9, 13, 30, 41)
 
 
 def adobe() -> bytes:
-    return colour.adobe_rgb_profile()
+    return color.adobe_rgb_profile()
 
 
 def display_p3() -> bytes:
@@ -85,7 +86,7 @@ class Row:
     def make(self, folder: Path) -> Path:
         path = folder / f"{self.name}{self.suffix}"
         dtype = np.uint16 if self.mode.endswith("16") else np.uint8
-        made = samples(colour.CHANNELS[self.mode], dtype)
+        made = samples(color.CHANNELS[self.mode], dtype)
         if self.suffix == ".tif":
             self._tiff(path, made)
         elif self.mode.endswith("16"):
@@ -97,12 +98,12 @@ class Row:
             options["exif"] = exif_block(self.orientation)
             if self.suffix == ".jxl":
                 importlib.import_module("pillow_jxl")
-            colour.image_of(made, self.mode).save(path, **options)
+            color.image_of(made, self.mode).save(path, **options)
         return path
 
     def _tiff(self, path: Path, made: np.ndarray) -> None:
         photometric = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
-        base = colour.base(self.mode)
+        base = color.base(self.mode)
         tifffile.imwrite(
             path,
             made,
@@ -203,9 +204,9 @@ def test_another_reader_finds_the_same_samples(row: Row, tmp_path: Path) -> None
 
 def raw(path: Path, row: Row) -> np.ndarray:
     """What ImageMagick reads, turned upright, (H, W, C)."""
-    depth = colour.depth(row.mode)
+    depth = color.depth(row.mode)
     kind = {"L": "gray", "LA": "graya", "CMYK": "cmyk", "RGBA": "rgba"}
-    letters = kind.get(colour.base(row.mode), "rgb")
+    letters = kind.get(color.base(row.mode), "rgb")
     order = ["-endian", "LSB"]
     command = [CONVERT, path, "-auto-orient", *order, "-depth", str(depth), f"{letters}:-"]
     data = subprocess.run(command, check=True, capture_output=True).stdout
@@ -310,17 +311,17 @@ def test_grey_of_16_bits_is_not_clipped(tmp_path: Path) -> None:
 def test_colours_come_back_within_rounding(profile: bytes, base: str, depth: int) -> None:
     """sRGB to the profile and back, beside Little CMS as Pillow has it."""
     grey = base == "L"
-    mode = base if depth == 8 else colour.deepened(base)
-    usable = colour.usable_profile(profile, mode)
+    mode = base if depth == 8 else color.deepened(base)
+    usable = color.usable_profile(profile, mode)
     assert usable is not None
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
     rgb = np.repeat(rgb[..., :1], 3, axis=2) if grey else rgb
-    stored = np.rint(colour.from_rgb(rgb, mode, usable)).astype(
+    stored = np.rint(color.from_rgb(rgb, mode, usable)).astype(
         np.uint8 if depth == 8 else np.uint16
     )
     stored = stored[..., 0] if grey else stored
-    back = colour.to_rgb(stored, mode, usable).astype(int)
+    back = color.to_rgb(stored, mode, usable).astype(int)
     # A step of 8 bits in the profile may be more than one in sRGB, near black most of all.
     bright = rgb.min(axis=2) > 40
     assert np.abs(back - rgb)[bright].max() <= (3 if depth == 8 else 1)

@@ -16,8 +16,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from editkit.errors import ImageError
-from editkit.photo import jpeg
-from editkit.photo.files import Photo, PhotoLike, read_photo
+from editkit.photo.formats import jpeg
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Box, Size
 
 RNG = np.random.default_rng(7)

@@ -13,8 +13,15 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from editkit.errors import ImageError
-from editkit.photo import writing
-from editkit.photo.files import Photo, check_target, encode_photo, is_lossy, read_photo, write_photo
+from editkit.photo.io import writing
+from editkit.photo.io.files import (
+    Photo,
+    check_target,
+    encode_photo,
+    is_lossy,
+    read_photo,
+    write_photo,
+)
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (9, 13), "LA": (9, 13, 2), "RGB": (9, 13, 3), "RGBA": (9, 13, 4), "CMYK": (9, 13, 4)}

@@ -12,8 +12,8 @@ from PIL import Image
 from editkit.errors import ImageError
 from editkit.ops.output import Encoded, Saving
 from editkit.ops.result import Result
-from editkit.photo.composite import composite
-from editkit.photo.files import read_photo
+from editkit.photo.blend.composite import composite
+from editkit.photo.io.files import read_photo
 from editkit.types import Box
 
 SAMPLES = np.random.default_rng(8).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -99,7 +99,7 @@ def test_libjpeg_writes_nothing_on_the_terminal(
 
 def test_what_others_write_meanwhile_appears() -> None:
     code = (
-        "import os\nfrom editkit.photo.quiet import libraries_silenced\n"
+        "import os\nfrom editkit.photo.silence import libraries_silenced\n"
         "with libraries_silenced():\n"
         "    os.write(2, b'mine\\nCorrupt JPEG data: 3 bytes\\nours\\n')\n"
     )

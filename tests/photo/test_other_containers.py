@@ -10,8 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from editkit.photo import bmp, colour
-from editkit.photo.files import encode_photo, read_photo
+from editkit.photo import color
+from editkit.photo.formats import bmp
+from editkit.photo.io.files import encode_photo, read_photo
 
 SAMPLES = np.random.default_rng(4).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 
@@ -27,7 +28,7 @@ def test_a_bmp_keeps_its_profile(mode: str) -> None:
     import imagecodecs
 
     grey = bytes(imagecodecs.cms_profile("gray", gamma=1.8))
-    profile = grey if mode == "L" else colour.adobe_rgb_profile()
+    profile = grey if mode == "L" else color.adobe_rgb_profile()
     photo = read_photo(saved("PNG", mode, icc_profile=profile))
     data = encode_photo(photo, ".bmp")
     again = read_photo(data)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from editkit.photo.exif import upright_exif
-from editkit.photo.files import Photo, read_photo, write_photo
-from editkit.photo.metadata import sized_xmp
+from editkit.photo.io.files import Photo, read_photo, write_photo
+from editkit.photo.metadata.bundle import sized_xmp
+from editkit.photo.metadata.exif import upright_exif
 
 SAMPLES = np.random.default_rng(5).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" a="b"/></x:xmpmeta>'

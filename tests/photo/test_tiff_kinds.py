@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from editkit.errors import ImageError
-from editkit.photo.files import Photo, read_photo, write_photo
+from editkit.photo.io.files import Photo, read_photo, write_photo
 
 RNG = np.random.default_rng(5)
 HIGH, WIDE = 24, 31

@@ -13,7 +13,7 @@ import shell
 import tifffile
 from PIL import Image, ImageCms
 
-from editkit.photo.files import Photo, encode_photo
+from editkit.photo.io.files import Photo, encode_photo
 
 HEIGHT, WIDTH = 48, 64
 _HEAD = b"\x89PNG\r\n\x1a\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from editkit.batch.engines import Engine
+from editkit.batch.engines.processes import Engine
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.ops.inpaint import Inpaint
 

@@ -1,0 +1,275 @@
+"""The one-line forms: read, load, edit.
+
+A model given by name is loaded for this one call; for more than one edit load it once with
+`load_model` and pass it.
+"""
+
+import os
+from typing import Any, TypedDict, Unpack, cast
+
+from editkit.masks.evaluate import MaskLike
+from editkit.models.base import Model, check_model
+from editkit.models.registry import BUILTIN, load_model
+from editkit.ops.composite import Composite
+from editkit.ops.engine.session import Progress
+from editkit.ops.generate import Generate
+from editkit.ops.img2img import Img2Img
+from editkit.ops.inpaint import Inpaint
+from editkit.ops.outpaint import Outpaint
+from editkit.ops.resample import Resample
+from editkit.ops.result import Result
+from editkit.options import called_by_name
+from editkit.photo.io.files import Photo, PhotoLike
+from editkit.types import Size
+
+ModelLike = Model | str | os.PathLike[str]
+"""A loaded model, or what `load_model` takes."""
+
+
+class EditOptions(TypedDict, total=False):
+    """Options of every edit: see `Edit`."""
+
+    negative: str
+    steps: int | None
+    guidance: float | None
+    guidance_rescale: float
+    guidance_interval: tuple[float, float]
+    seed: int | None
+    solver: str | None
+    work_size: int | None
+    compat: bool
+
+
+class MaskedOptions(EditOptions, total=False):
+    """Options of edits inside a mask: see `MaskedEdit`."""
+
+    strength: float | None
+    prefill: str | None
+    context: float
+    match: bool
+    seam: str | None
+    feather: float | None
+    grain: float
+    sharpen: bool
+    denoise: str | None
+    condition: str | None
+    composite: str | None
+    regions: str
+    detail: float | None
+
+
+class InpaintOptions(MaskedOptions, total=False):
+    """Options of `Inpaint`."""
+
+    blend: bool
+
+
+class EraseOptions(InpaintOptions, total=False):
+    """Options of `Erase`."""
+
+    method: str
+
+
+class OutpaintOptions(InpaintOptions, total=False):
+    """Options of `Outpaint`."""
+
+    left: int | str
+    right: int | str
+    top: int | str
+    bottom: int | str
+    size: Size | None
+    aspect: str | None
+    anchor: str | None
+
+
+class ResampleOptions(MaskedOptions, total=False):
+    """Options of `Resample`."""
+
+    jump: int
+    repeats: int
+
+
+class Img2ImgOptions(EditOptions, total=False):
+    """Options of `Img2Img`."""
+
+    strength: float
+
+
+class CompositeOptions(TypedDict, total=False):
+    """Options of `Composite`."""
+
+    motion: str
+    threshold: float
+    grow: int | None
+    drift: bool
+    match: bool
+    seam: str | None
+    feather: float | None
+    grain: float
+    sharpen: bool
+    made_by: str
+    seed: int | None
+
+
+class GenerateOptions(EditOptions, total=False):
+    """Options of `Generate`."""
+
+    size: Size | None
+
+
+@called_by_name
+def inpaint(
+    photo: PhotoLike | Photo,
+    mask: MaskLike,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[InpaintOptions],
+) -> Result:
+    """The photo with its masked area repainted, and everything else as it was.
+
+    Args:
+        photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        mask: the same, of the photo's size; white may change, black stays.
+        prompt: what to paint.
+        model: a loaded model, or the name of one.
+        progress: told of every step.
+        options: fields of `Inpaint`.
+
+    Raises:
+        InputError: an option, the photo or the mask cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Inpaint(prompt, **_given(options))
+    return edit(loaded(model), photo, mask, progress=progress)
+
+
+@called_by_name
+def outpaint(
+    photo: PhotoLike | Photo,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[OutpaintOptions],
+) -> Result:
+    """The photo as it was in a larger frame, with new content around it.
+
+    Args:
+        photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        prompt: what to paint.
+        model: a loaded model, or the name of one.
+        progress: told of every step.
+        options: fields of `Outpaint`: what to add, and how.
+
+    Raises:
+        InputError: an option or the photo cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Outpaint(prompt, **_given(options))
+    return edit(loaded(model), photo, progress=progress)
+
+
+@called_by_name
+def resample(
+    photo: PhotoLike | Photo,
+    mask: MaskLike,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[ResampleOptions],
+) -> Result:
+    """The photo with its masked area repainted by RePaint's resampling: see `inpaint`.
+
+    Raises:
+        InputError: an option, the photo or the mask cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Resample(prompt, **_given(options))
+    return edit(loaded(model), photo, mask, progress=progress)
+
+
+@called_by_name
+def img2img(
+    photo: PhotoLike | Photo,
+    prompt: str = "",
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[Img2ImgOptions],
+) -> Result:
+    """The whole photo repainted, as far as `strength` allows.
+
+    Raises:
+        InputError: an option or the photo cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Img2Img(prompt, **_given(options))
+    return edit(loaded(model), photo, progress=progress)
+
+
+@called_by_name
+def generate(
+    prompt: str,
+    *,
+    model: ModelLike = BUILTIN,
+    progress: Progress | None = None,
+    **options: Unpack[GenerateOptions],
+) -> Result:
+    """A picture painted from a prompt alone.
+
+    Raises:
+        InputError: an option cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    edit = Generate(prompt, **_given(options))
+    return edit(loaded(model), progress=progress)
+
+
+@called_by_name
+def composite(
+    original: PhotoLike | Photo,
+    edited: PhotoLike | Photo,
+    mask: MaskLike | None = None,
+    **options: Unpack[CompositeOptions],
+) -> Result:
+    """The original with only that changed that an edit made elsewhere changed.
+
+    Args:
+        original: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        edited: the same, after the edit; size, place and colours may have drifted.
+        mask: where the edit is, of the original's size; found unless given.
+        options: fields of `Composite`.
+
+    Raises:
+        InputError: an option or a picture cannot be used, or the two do not lie on each other.
+        MaskError: nothing changed, or the mask cannot be used.
+    """
+    return Composite(**_given(options))(original, edited, mask)
+
+
+def _given(options: object) -> dict[str, Any]:
+    """Options as the edits take them, which make a number of a seed of None."""
+    return cast("dict[str, Any]", options)
+
+
+def loaded(model: ModelLike | None) -> Model:
+    """The model, loaded if it was named; the built-in one where None was given.
+
+    Raises:
+        InputError: it is no model.
+        ModelError: it cannot be found or loaded.
+    """
+    if model is None:
+        return load_model(BUILTIN)
+    if isinstance(model, str | os.PathLike):
+        return load_model(model)
+    check_model(model)
+    return model

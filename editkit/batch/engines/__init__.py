@@ -1,0 +1,1 @@
+"""Where photos are edited: worker processes, or a Ray cluster."""

@@ -1,0 +1,340 @@
+"""Batches on a Ray cluster: the same tasks, done by actors that hold the model.
+
+Ray places the actors, and says which of them are lost; what those held is done by others. Photos,
+masks and results are paths or URLs that every node sees.
+"""
+
+import dataclasses
+import importlib
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import chain
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from editkit.batch.engines.processes import WINDOW
+from editkit.batch.recipes.recipe import Bound
+from editkit.batch.tasks import Outcome, Setup, Task
+from editkit.errors import BatchError, InputError
+from editkit.offline import forbid_network
+from editkit.storage.url import is_url, place_of
+
+_TRIES = 3
+"""Actors that a photo may take with it before it is given up; or that die while they load."""
+
+_PATIENCE = 600.0
+"""Seconds in which the first of the actors must have found a place: clusters take time to grow."""
+
+_STORE = 2**28
+"""Bytes of shared memory of a cluster that is started here: only previews go through it."""
+
+
+class Worker:
+    """An actor: a bench whose model is loaded once.
+
+    It is given several tasks at a time, so that it reads and writes some while it edits another:
+    as a worker process of the local engine.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        if setup.offline:
+            forbid_network()
+        from editkit.batch.work import Bench
+
+        self._bench = Bench(setup)
+        self._waiting = SimpleQueue[Task]()
+        self._promised = dict[tuple[str, int], Future[Outcome]]()
+
+    def ready(self, task: Task) -> None:
+        """Loads what a task needs, and begins to work."""
+        from editkit.batch.work import loaded
+
+        loaded(self._bench, task.steps)
+        Thread(target=self._work, daemon=True).start()
+
+    def edit(self, task: Task) -> Outcome:
+        """What came of a task; called by several threads at a time."""
+        promised = self._promised[task.key] = Future[Outcome]()
+        self._waiting.put(task)
+        return promised.result()
+
+    def _work(self) -> None:
+        from editkit.batch.work import pipeline
+
+        try:
+            for outcome in pipeline(self._bench, self._take):
+                self._promised.pop(outcome.key).set_result(outcome)
+        except BaseException as error:  # nobody else would hear of it
+            for promised in self._promised.values():
+                promised.set_exception(error)
+            raise
+
+    def _take(self, block: bool) -> Task | None:  # noqa: FBT001 - as `pipeline` calls it
+        try:
+            return self._waiting.get(block)
+        except Empty:
+            return None
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """An engine of Ray actors.
+
+    Attributes:
+        address: of the cluster; by RAY_ADDRESS, or one that is started here, where None.
+        workers: how many actors; as many as the cluster has GPUs (or CPUs) for, where None.
+        gpus: of each actor; a part of one where several share it. Where None, 1 if the cluster
+            has GPUs and the recipe's device is not the CPU, else 0.
+
+    Raises:
+        InputError: more than one GPU, and no whole number of them.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.gpus is not None and self.gpus > 1 and self.gpus != int(self.gpus):
+            raise InputError(f"gpus is {self.gpus:g}; above 1, give a whole number")
+
+    def __call__(self, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        """Edits on the cluster.
+
+        Raises:
+            InputError: Ray is not installed.
+            BatchError: there is no cluster, or it lost a task for good.
+        """
+        ray = _ray()
+        ours = not ray.is_initialized()
+        if ours:
+            self._join(ray)
+        try:
+            first = next(tasks, None)
+            if first is not None:
+                yield from self._worked_through(ray, setup, chain([first], tasks), first)
+        finally:
+            if ours:
+                ray.shutdown()
+
+    def _worked_through(
+        self,
+        ray: Any,  # noqa: ANN401 - a module
+        setup: Setup,
+        tasks: Iterator[Task],
+        first: Task,
+    ) -> Iterator[Outcome]:
+        gpus = self.gpus_of(ray, setup)
+        # One call more than it may hold: the one that loads the model.
+        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=WINDOW + 1)(Worker)
+        actors = _Actors(ray, kind, setup, tasks)
+        try:
+            yield from actors.run(self._count(ray, gpus), _anywhere(first))
+        finally:
+            actors.stop()
+
+    def _join(self, ray: Any) -> None:  # noqa: ANN401
+        """Joins the cluster, or starts one."""
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+        if not (self.address or os.environ.get("RAY_ADDRESS")):
+            options |= {"object_store_memory": _STORE, "include_dashboard": False}
+        try:
+            ray.init(address=self.address, **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise BatchError(f"no Ray cluster: {str(error).splitlines()[0]}") from error
+
+    def gpus_of(self, ray: Any, setup: Setup) -> float:  # noqa: ANN401 - a module
+        """GPUs of each actor, on the cluster that was joined."""
+        if self.gpus is not None:
+            return self.gpus
+        wanted = setup.device.partition(":")[0] in ("auto", "cuda")
+        return 1.0 if wanted and ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+
+    def _count(self, ray: Any, gpus: float) -> int:  # noqa: ANN401
+        """How many actors; where that was said, Ray may yet have to make room for them."""
+        if self.workers:
+            return self.workers
+        room = sum(room_for(node["Resources"], gpus) for node in ray.nodes() if node["Alive"])
+        if not room:
+            what = f"{gpus:g} of a GPU and a CPU" if gpus else "a CPU"
+            advice = "give fewer --gpus, or --workers if it will grow"
+            raise BatchError(f"no node of the Ray cluster has {what} for a worker; {advice}")
+        return room
+
+
+def room_for(resources: Mapping[str, float], gpus: float) -> int:
+    """How many actors fit on a node: each takes a CPU, and no actor takes parts of two GPUs."""
+    cpus, devices = int(resources.get("CPU", 0)), resources.get("GPU", 0)
+    if not gpus:
+        return cpus
+    # A third of a GPU is a little more than that in binary.
+    fits = int(devices) * int(1 / gpus + 1e-6) if gpus < 1 else int(devices // gpus)
+    return min(cpus, fits)
+
+
+@dataclass(eq=False)
+class _Actor:
+    """An actor and the tasks that it holds, by the references of what will come of them."""
+
+    handle: Any
+    held: dict[Any, Task] = field(default_factory=dict[Any, Task])
+    lost: bool = False
+
+
+class _Actors:
+    """The actors of one run.
+
+    An actor that is lost takes all that it held with it. Those tasks are done by others, one at a
+    time, so that one which kills its actor is found, and takes no other with it again.
+    """
+
+    def __init__(self, ray: Any, kind: Any, setup: Setup, tasks: Iterator[Task]) -> None:  # noqa: ANN401
+        self._ray, self._kind, self._setup = ray, kind, setup
+        self._tasks, self._last = tasks, False
+        self._starting = dict[Any, _Actor]()
+        self._working = list[_Actor]()
+        self._again = deque[Task]()
+        self._tries = Counter[tuple[str, int]]()
+        self._failed = 0
+
+    def run(self, count: int, first: Task) -> Iterator[Outcome]:
+        """Starts so many actors, which load what the first task needs, and gives them the tasks."""
+        for _ in range(count):
+            self._start(first)
+        while True:
+            self._hand_out()
+            given = {ref: actor for actor in self._working for ref in actor.held}
+            if not given and not self._again and self._last:
+                return
+            # Without one that works, what is waited for is a place for one.
+            patience = None if given else _PATIENCE
+            waiting = [*given, *self._starting]
+            ready, _ = self._ray.wait(waiting, num_returns=1, timeout=patience)
+            if not ready:
+                raise BatchError(f"Ray found no place for a worker in {_PATIENCE:g} s; see its log")
+            if ready[0] in self._starting:
+                self._started(ready[0], first)
+            else:
+                yield from self._ended(given[ready[0]], ready[0], first)
+
+    def stop(self) -> None:
+        """Ends the actors."""
+        for actor in (*self._working, *self._starting.values()):
+            self._ray.kill(actor.handle)
+
+    def _start(self, first: Task) -> None:
+        """Asks for an actor; it is there when there is room for it."""
+        actor = _Actor(self._kind.remote(self._setup))
+        self._starting[actor.handle.ready.remote(first)] = actor
+
+    def _started(self, reference: Any, first: Task) -> None:  # noqa: ANN401
+        actor = self._starting.pop(reference)
+        errors = self._ray.exceptions
+        try:
+            self._ray.get(reference)
+        except errors.RayTaskError as error:
+            raise BatchError(f"the model cannot be loaded: {_line(error.cause)}") from error
+        except errors.RayError as error:
+            self._failed += 1
+            if self._failed == _TRIES:
+                message = f"a worker ended while it loaded the model, {_TRIES} times"
+                raise BatchError(f"{message}: {_line(error)}") from error
+            self._start(first)
+        else:
+            self._failed = 0
+            self._working.append(actor)
+
+    def _hand_out(self) -> None:
+        """Gives each actor as much as it may hold, those that hold least first."""
+        while self._working:
+            actor = max(self._working, key=self._room)
+            task = self._next() if self._room(actor) > 0 else None
+            if task is None:
+                return
+            actor.held[actor.handle.edit.remote(_anywhere(task))] = task
+
+    def _room(self, actor: _Actor) -> int:
+        """How many more tasks an actor may hold: nothing beside one that was lost before."""
+        if actor.lost or any(task.key in self._tries for task in actor.held.values()):
+            return 0
+        return (1 if self._again else WINDOW) - len(actor.held)
+
+    def _next(self) -> Task | None:
+        if self._again:
+            return self._again.popleft()
+        task = None if self._last else next(self._tasks, None)
+        self._last = task is None
+        return task
+
+    def _ended(self, actor: _Actor, reference: Any, first: Task) -> Iterator[Outcome]:  # noqa: ANN401
+        task = actor.held.pop(reference)
+        outcome: Outcome | None = None
+        try:
+            outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._lose(actor, first)
+            self._tries[task.key] += 1
+            if self._tries[task.key] < _TRIES:
+                self._again.append(task)
+            else:
+                message = f"the process that edited it ended, {_TRIES} times: {_line(error)}"
+                outcome = Outcome(*task.key, "failed", message, passing=True)
+        if actor.lost and not actor.held:
+            self._working.remove(actor)
+        if outcome is not None:
+            yield outcome
+
+    def _lose(self, actor: _Actor, first: Task) -> None:
+        """Asks for another actor in place of one that is gone; what that held will fail, too."""
+        if not actor.lost:
+            actor.lost = True
+            self._ray.kill(actor.handle)
+            self._start(first)
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _ray() -> Any:  # noqa: ANN401 - a module that may not be there
+    # Ray would copy the folder that we are started from to every node.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        advice = "install it with pip install 'editkit[ray]'"
+        raise InputError(f"--engine ray needs the package ray; {advice}") from error
+
+
+def _anywhere(task: Task) -> Task:
+    """The task for a node with another working folder; done twice, it replaces its own result."""
+    return dataclasses.replace(
+        task,
+        source=_absolute(task.source),
+        output=_absolute(task.output),
+        rejected=_absolute(task.rejected),
+        masks=tuple(_absolute_mask(mask) for mask in task.masks),
+        steps=tuple(_with_absolute_files(step) for step in task.steps),
+        replaces=True,
+    )
+
+
+def _with_absolute_files(step: Bound) -> Bound:
+    files = {name: _absolute(path) for name, path in step.files.items()}
+    return dataclasses.replace(step, files=files)
+
+
+def _absolute(path: str) -> str:
+    return str(place_of(path).absolute())
+
+
+def _absolute_mask(mask: str | None) -> str | None:
+    from editkit.masks.read import is_file
+
+    return _absolute(mask) if mask and (is_url(mask) or is_file(mask)) else mask

@@ -1,0 +1,1 @@
+"""Recipes: YAML or TOML documents, tables and templates, checked as a whole."""

@@ -1,0 +1,1 @@
+"""Reports of a batch: an HTML page, thumbnails, a contact sheet."""

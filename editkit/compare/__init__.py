@@ -1,0 +1,1 @@
+"""An edited copy against its original: alignment, color changes, and what was edited."""

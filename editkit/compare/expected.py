@@ -1,0 +1,90 @@
+"""What a copy would show if nothing in it had been edited.
+
+The photo is sent the way that its copy went: onto the copy's grid, through its tones and, where the
+copy is a JPEG, through an encoder with the copy's own tables. An encoder rounds each block for
+itself, so that what was not edited comes out as it is in the copy, or nearly; what is left of the
+difference is the edit's, and that of the blocks that it touched.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from editkit.compare.color_drift import Drift
+from editkit.compare.color_grade import Grade
+from editkit.photo.geometry.warp import Matrix, laid, sampled, source_of
+from editkit.photo.io.files import Photo
+from editkit.types import Box, Size
+
+Values = NDArray[np.float32]
+
+_BLOCKS = 16
+"""Pixels that the encoder may take together: 8x8, or twice that where colour is coarser."""
+
+_CHANNELS = ("L", "RGB")
+
+
+@dataclass(frozen=True, eq=False)
+class Foreseen:
+    """A copy without its edit.
+
+    Attributes:
+        photo: the photo.
+        copy: its copy, of which only size and encoding are asked for.
+        matrix: places in the photo to places in the copy.
+        tone: from the photo's colours to the copy's.
+    """
+
+    photo: Photo
+    copy: Photo
+    matrix: Matrix
+    tone: Drift | Grade
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the copy's encoding is known, and repeated."""
+        known = "qtables" in self.copy.carried and self.copy.orientation == 1
+        return known and self.copy.mode in _CHANNELS
+
+    def sampled(self, grid: Matrix, box: Box) -> Values:
+        """A box of a grid of it, as `warp.sampled` gives one of the copy.
+
+        Args:
+            grid: places of the grid to places in the copy.
+            box: the part of the grid.
+
+        Returns:
+            (H, W, 3), RGB in [0, 255].
+        """
+        source = source_of(grid, box, self.copy.size)
+        if source is None:
+            return np.zeros((*box.size, 3), np.float32)
+        blocks = _by_blocks(source, self.copy.size)
+        values = self._of(blocks)[source.seen_from(blocks).slices]
+        return laid(values, source, grid, box)[0]
+
+    def _of(self, box: Box) -> Values:
+        """A box of the copy, which begins at a block."""
+        values, _ = sampled(self.photo, np.asarray(np.linalg.inv(self.matrix), np.float64), box)
+        rgb = np.rint(np.clip(self.tone.undone(values), 0, 255)).astype(np.uint8)
+        return (self._through_jpeg(rgb) if self.encoded else rgb).astype(np.float32)
+
+    def _through_jpeg(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        held, mode = BytesIO(), self.copy.mode
+        carried = self.copy.carried
+        Image.fromarray(rgb).convert(mode).save(
+            held, "JPEG", qtables=carried["qtables"], subsampling=carried["subsampling"]
+        )
+        with Image.open(held) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+def _by_blocks(box: Box, size: Size) -> Box:
+    """The box with a block more on each side, for decoders smooth colour across blocks."""
+    top, left = (max(0, (at // _BLOCKS - 1) * _BLOCKS) for at in (box.top, box.left))
+    bottom = min(size.height, (-(-box.bottom // _BLOCKS) + 1) * _BLOCKS)
+    right = min(size.width, (-(-box.right // _BLOCKS) + 1) * _BLOCKS)
+    return Box(top, left, bottom, right)

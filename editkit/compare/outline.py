@@ -1,0 +1,173 @@
+"""How far an edit goes that was found.
+
+Resampling and JPEG spread an outline over pixels beside it, and a fill fades into what was there;
+so no threshold on a difference ends where the edit does. A small network, trained on edits whose
+area is known (`tests/benchmarks/outlines.py`), is shown both pictures, what was foreseen, and what
+is usual, and tells the inside from the rest. It is asked near the outline of what was found only:
+whether something changed at all, and what lies deep inside, is not its to decide.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.compare.aligned import Bits, Overlay, Values, lab, soft, with_margin
+from editkit.compare.noise_floor import Usual, detail_of, length_of
+from editkit.photo.geometry.warp import framed, laid, source_of
+from editkit.types import Box
+
+_SIGMA = 1.0
+_MOST = 8.0
+_REACH = 32
+_ROUNDS = 6
+_HOLE = 0.25
+_WINDOW = 384
+_AROUND = 64
+
+HALF = 127
+"""A share that is larger is of the edit."""
+
+Shares = NDArray[np.uint8]
+
+
+def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Values:
+    """What the network is shown of a box of the grid.
+
+    Args:
+        over: the two pictures.
+        usual: what is usual in the rest.
+        found: what was found, on the whole grid.
+        box: the part of the grid.
+
+    Returns:
+        (15, H, W): colour in CIELAB; the copy's difference to it, and to what was foreseen;
+        logarithms of what of both is usual, of both in units of it, and of the photo's detail that
+        is finer than the grid; what was found. Zero where the copy covers nothing.
+    """
+    outer, inner = with_margin(box, over.grid)
+    one, other, covered = over.pair(outer)
+    grid = over.matrix @ framed(over.grid, over.photo.size)
+    seen, left = over.compared(one, other)
+    ours = lab(seen)
+    off = ours - lab(left)
+    odd = lab(over.foreseen.sampled(grid, outer)) - lab(other)
+    detail = detail_of(lab(soft(seen)))
+    levels = [level.at(detail) for level in (usual[0].photo, usual[0].foreseen)]
+    lengths = [length_of(step, _SIGMA, covered) for step in (off, odd)]
+    shown = [
+        (ours - np.array([50, 0, 0], np.float32)) / 50,
+        off / 10,
+        odd / 5,
+        *(np.log(level) for level in levels),
+        *(np.log1p(length / level) for length, level in zip(lengths, levels, strict=True)),
+        np.log1p(_finer(over, outer)),
+        found[outer.slices],
+    ]
+    stacked = np.dstack(shown).astype(np.float32) * covered[..., None]
+    return np.clip(np.moveaxis(stacked, 2, 0)[:, *inner], -_MOST, _MOST)
+
+
+def _finer(over: Overlay, box: Box) -> Values:
+    """How much the photo's lightness varies within each pixel of the grid."""
+    grid = framed(over.grid, over.photo.size)
+    source = source_of(grid, box, over.photo.size)
+    if source is None or over.grid == over.photo.size:
+        return np.zeros(box.size, np.float32)
+    light = lab(over.photo.rgb(source).astype(np.float32))[..., 0]
+    means, _ = laid(np.dstack([light, light**2, light]), source, grid, box)
+    return np.sqrt(np.maximum(means[..., 1] - means[..., 0] ** 2, 0))
+
+
+def outlined(over: Overlay, usual: Sequence[Usual], found: Bits) -> Shares:
+    """Each part that was found, as far as it goes.
+
+    Args:
+        over: the two pictures; not an exact copy.
+        usual: what is usual in the rest.
+        found: (H, W), of the grid.
+
+    Returns:
+        (H, W), how much of a pixel is of the edit, 255 for all; more than half in each part.
+    """
+    known, out = found, whole(found)
+    for _ in range(_ROUNDS):
+        out = _told(over, usual, found, known)
+        parts = _of_parts(out > HALF, found)
+        out = np.where(parts == (out > HALF), out, whole(parts))
+        if not (parts & ~_within(_REACH // 2, known)).any():
+            break
+        known = parts  # a thin edit, most of which was not found, is followed along
+    return out
+
+
+def _told(over: Overlay, usual: Sequence[Usual], found: Bits, known: Bits) -> Shares:
+    """What the network tells near the outline of what is known; beyond it, what is known."""
+    from editkit.compare.outline_net import inside  # PyTorch is slow to import
+
+    near, out = _near_outline(known), whole(known)
+    for window in _windows(near):
+        outer, inner = with_margin(window, over.grid, _AROUND)
+        told = inside(planes(over, usual, found, outer))[inner]
+        out[window.slices] = np.where(near[window.slices], told, out[window.slices])
+    return out
+
+
+def whole(bits: Bits) -> Shares:
+    """All of a pixel, or nothing of it."""
+    return bits.astype(np.uint8) * np.uint8(255)
+
+
+def _near_outline(bits: Bits) -> Bits:
+    """Within reach of an outline. Nothing is known beyond the frame, so that is none."""
+    return _within(_REACH, bits) & _within(_REACH, ~bits)
+
+
+def _within(reach: int, bits: Bits) -> Bits:
+    kernel = np.ones((2 * reach + 1,) * 2, np.uint8)
+    return np.asarray(cv2.dilate(bits.astype(np.uint8), kernel)) > 0
+
+
+def _parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
+    """Each connected part: the box around it, and what of the box is its own."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
+    for number in range(1, count):
+        left, top, width, height, _ = (int(value) for value in stats[number])
+        here = (slice(top, top + height), slice(left, left + width))
+        yield here, np.asarray(labels[here]) == number
+
+
+def _windows(near: Bits) -> Iterator[Box]:
+    """Squares of the grid that have some of it."""
+    height, width = near.shape
+    for top in range(0, height, _WINDOW):
+        for left in range(0, width, _WINDOW):
+            box = Box(top, left, min(top + _WINDOW, height), min(left + _WINDOW, width))
+            if near[box.slices].any():
+                yield box
+
+
+def _of_parts(told: Bits, found: Bits) -> Bits:
+    """What is told of parts that were found; those of which nothing is told as they were found."""
+    out = np.zeros_like(told)
+    for here, own in _parts(told):
+        if (own & found[here]).any():
+            out[here] |= without_holes(own)
+    for here, own in _parts(found):
+        if not (own & out[here]).any():
+            out[here] |= own
+    return out
+
+
+def without_holes(bits: Bits) -> Bits:
+    """With holes closed that are much smaller than what is around them."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (~bits).astype(np.uint8), connectivity=4
+    )
+    left, top, width, height, area = np.asarray(stats).T
+    outside = (left == 0) | (top == 0)
+    outside |= (left + width == bits.shape[1]) | (top + height == bits.shape[0])
+    hole = ~outside & (area < _HOLE * np.count_nonzero(bits))
+    hole[0] = False
+    return bits | hole[np.asarray(labels)] if count > 1 else bits

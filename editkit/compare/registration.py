@@ -1,0 +1,468 @@
+"""Registration: where each pixel of a photo lies in an edited copy of it.
+
+Corners of the photo are tracked in the copy (Lucas and Kanade, 1981; pyramids after Bouguet, 2000),
+from the two frames laid onto each other or, where that leads nowhere, from matched features (SIFT,
+Lowe 2004). What agrees on one motion (MAGSAC++, arXiv 1912.05909) is what the edit left alone; the
+rest is the edit. Contrast is evened out before, so that tone, cast and vignettes do not count.
+
+Of the motions that explain the agreeing points the simplest is taken, by the Bayesian information
+criterion and a tolerance: a copy that did not move is to be the identity, not nearly so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.errors import InputError
+from editkit.names import MOTIONS
+from editkit.photo.geometry.warp import (
+    Matrix,
+    Points,
+    corners,
+    framed,
+    moved,
+    reduced,
+    scale_of,
+    view,
+)
+from editkit.photo.io.files import Photo
+from editkit.types import Coverage, Rgb, Size
+
+_GRID = 3_000_000
+_FEATURES = 1000
+_CORNERS = 3000
+_WINDOW = 21
+_ROUNDS = 5
+_FEWEST = 12
+_AGREEING = 0.15
+_SETTLED = 0.03
+_TOLERANCE = 0.04
+_UNCERTAIN = 0.02
+_CORRELATED = 8
+_SAME_ASPECT = 0.02
+_PARAMETERS = {"none": 0, "shift": 2, "scale": 4, "affine": 6, "perspective": 8}
+
+Grey = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """How an edited copy lies on its photo.
+
+    Attributes:
+        matrix: places in the photo to places in the copy.
+        motion: the simplest of `editkit.names.MOTIONS` that explains it.
+        points: how many places of the photo were looked for in the copy.
+        agreeing: how many of them agree on the motion.
+        residual: root mean square of their disagreement, in pixels of the photo; None where
+            nothing was measured.
+        notes: what is to be said of it.
+    """
+
+    matrix: Matrix
+    motion: str
+    points: int = 0
+    agreeing: int = 0
+    residual: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def report(self, photo: Size) -> dict[str, Any]:
+        """What was found, as JSON can hold it."""
+        across, down = scale_of(self.matrix, photo)
+        return {
+            "motion": self.motion,
+            "matrix": [[float(f"{v:.9g}") for v in row] for row in self.matrix],
+            "scale": [round(across, 5), round(down, 5)],
+            "points": self.points,
+            "points_agreeing": self.agreeing,
+            "residual_px": None if self.residual is None else round(self.residual, 3),
+        }
+
+
+def register(
+    photo: Photo, copy: Photo, changed: Coverage | None = None, *, motion: str = "auto"
+) -> Registration:
+    """Where each pixel of the photo lies in its edited copy.
+
+    Args:
+        photo: the photo before.
+        copy: the photo after, of any size.
+        changed: what is known to have changed, at the photo's size; it is not looked at.
+        motion: one of `editkit.names.MOTIONS`: nothing but the frame's scale, a shift, a scale
+            and a shift, and so on.
+
+    Raises:
+        InputError: an unknown motion, or pictures of which too little agrees.
+    """
+    if motion not in MOTIONS:
+        raise InputError(f"motion is {motion!r}; give one of {', '.join(MOTIONS)}")
+    frame = framed(photo.size, copy.size)
+    if motion == "none":
+        return Registration(frame, "none", notes=_stretched(photo.size, copy.size))
+    pair = _Pair(photo, copy, changed)
+    found = None
+    if _same_aspect(photo.size, copy.size):
+        found = _settled(pair, frame, motion)
+    if found is None:
+        found = _by_features(pair, motion)
+    if found is None:
+        found = _by_frame(pair, frame)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """The two pictures, and what is known to have changed."""
+
+    photo: Photo
+    copy: Photo
+    changed: Coverage | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Match:
+    """The two pictures at the size that they are matched at: neither enlarged, both bearable.
+
+    Attributes:
+        grey: the photo there.
+        grid: places there to places in the photo.
+        corners: of the photo there, where nothing is known to have changed.
+        copy: the copy, no larger than it is of use.
+        shrunk: places in the copy to places in that.
+    """
+
+    grey: Grey
+    grid: Matrix
+    corners: Points
+    copy: Photo
+    shrunk: Matrix
+
+    @property
+    def size(self) -> Size:
+        return Size(*self.grey.shape)
+
+
+def _match(pair: _Pair, start: Matrix) -> _Match:
+    whole = pair.photo.size
+    across, down = scale_of(start, whole)
+    factor = min(1.0, across, down, sqrt(_GRID / whole.area))
+    size, seen = _times(whole, factor), _times(pair.copy.size, min(1.0, factor / min(across, down)))
+    grid = framed(size, whole)
+    grey = _evened(reduced(pair.photo, size))
+    copy = pair.copy
+    if seen != copy.size:
+        copy = Photo(reduced(copy, seen), "RGB")
+    find: Any = cv2.goodFeaturesToTrack
+    kept = None if pair.changed is None else _kept(pair.changed, size)
+    apart = max(3.0, sqrt(size.area / _CORNERS))
+    found = find(grey, _CORNERS, 0.01, apart, mask=kept, blockSize=5)
+    places = np.zeros((0, 2)) if found is None else np.asarray(found, np.float64).reshape(-1, 2)
+    return _Match(grey, grid, places, copy, framed(pair.copy.size, seen))
+
+
+def _times(size: Size, factor: float) -> Size:
+    return Size(*(max(1, round(side * factor)) for side in size))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tracks:
+    """Places found in both pictures, each in its own pixels.
+
+    Attributes:
+        photo: in the photo.
+        copy: in the copy.
+        sought: how many were looked for.
+        pixel: how many pixels of the copy are one of the grid that was matched on.
+        scale: how many pixels of the copy are one of the photo.
+    """
+
+    photo: Points
+    copy: Points
+    sought: int
+    pixel: float
+    scale: float
+
+    def only(self, which: NDArray[np.bool_]) -> "_Tracks":
+        return _Tracks(self.photo[which], self.copy[which], self.sought, self.pixel, self.scale)
+
+
+def _settled(pair: _Pair, start: Matrix, motion: str) -> Registration | None:
+    """The motion found from a start by tracking, again and again; None where that leads nowhere."""
+    matrix, found = start, None
+    frame = corners(pair.photo.size)
+    match = _match(pair, start)
+    for number in range(_ROUNDS):
+        tracks = _tracked(match, matrix, pair.photo.size, wide=number == 0)
+        found = _fitted(pair, tracks, motion, wide=number == 0)
+        if found is None:
+            return None
+        step = np.abs(moved(found.matrix, frame) - moved(matrix, frame)).max()
+        matrix = found.matrix
+        if float(step) < _SETTLED * tracks.pixel:
+            break
+    return found
+
+
+def _tracked(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
+    """The photo's corners looked for in the copy, which is laid over it by `matrix`."""
+    laid = matrix @ match.grid
+    rgb, covered = view(match.copy, match.shrunk @ laid, match.size)
+    grey, other, places = match.grey, _evened(rgb), match.corners
+    scale, pixel = _mean_scale(matrix, size), _mean_scale(laid, match.size)
+    whole = np.rint(places).astype(int)
+    shown = _inner(covered)[whole[:, 1], whole[:, 0]]
+    start = places[shown]
+    if len(start) < _FEWEST:
+        return _Tracks(start, start, len(start), pixel, scale)
+    there, found = _flow(grey, other, start, wide=wide)
+    back, again = _flow(other, grey, there, wide=wide)
+    off = np.hypot(*(back - start).T)
+    good = found & again & (off < (1.0 if wide else 0.3))
+    in_photo, in_copy = moved(match.grid, start), moved(laid, there)
+    return _Tracks(in_photo, in_copy, len(start), pixel, scale).only(good)
+
+
+def _flow(one: Grey, other: Grey, start: Points, *, wide: bool) -> tuple[Points, NDArray[np.bool_]]:
+    """Where the surroundings of places in one picture are in the other, and which were found."""
+    where = start.astype(np.float32).reshape(-1, 1, 2)
+    flow: Any = cv2.calcOpticalFlowPyrLK
+    there, found, _ = flow(
+        one,
+        other,
+        where,
+        None,
+        winSize=(_WINDOW, _WINDOW),
+        maxLevel=4 if wide else 1,
+        criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 0.003),
+    )
+    return np.asarray(there, np.float64).reshape(-1, 2), np.asarray(found).ravel() > 0
+
+
+def _fitted(pair: _Pair, tracks: _Tracks, motion: str, *, wide: bool) -> Registration | None:
+    """The simplest motion that the tracks agree on; None where too few agree."""
+    agreeing = _agreeing(tracks, 2.0 if wide else 0.75)
+    if agreeing is None or len(agreeing.photo) < max(_FEWEST, _AGREEING * tracks.sought):
+        return None
+    names = list(_PARAMETERS) if motion == "auto" else [motion]
+    fits = [fit for name in names for fit in _fits(name, agreeing, pair)]
+    matrix, name = _simplest(fits, agreeing, pair.photo.size)
+    off = _off(matrix, agreeing) / tracks.scale
+    residual = float(np.sqrt(np.mean(off**2)))
+    return Registration(matrix, name, tracks.sought, len(agreeing.photo), residual)
+
+
+def _agreeing(tracks: _Tracks, limit: float) -> _Tracks | None:
+    """Those that a single perspective explains; the limit is in pixels of the grid."""
+    if len(tracks.photo) < _FEWEST:
+        return None
+    find: Any = cv2.findHomography
+    matrix, _ = find(
+        tracks.photo, tracks.copy, cv2.USAC_MAGSAC, limit * tracks.pixel, None, 5000, 0.999
+    )
+    if matrix is None:
+        return None
+    off = _off(np.asarray(matrix, np.float64), tracks)
+    near = tracks.only(off < limit * tracks.pixel)
+    if len(near.photo) < _FEWEST:
+        return None
+    # Of those, what lies beyond three deviations is no noise of tracking.
+    off = _off(np.asarray(matrix, np.float64), near)
+    spread = max(1.4826 * float(np.median(off)), _UNCERTAIN * tracks.pixel)
+    return near.only(off < 3 * spread)
+
+
+def _off(matrix: Matrix, tracks: _Tracks) -> NDArray[np.float64]:
+    return np.hypot(*(moved(matrix, tracks.photo) - tracks.copy).T)
+
+
+Fit = tuple[str, Matrix]
+
+
+def _fits(name: str, tracks: _Tracks, pair: _Pair) -> list[Fit]:
+    """Motions of a name, each fitted by least squares."""
+    frame = framed(pair.photo.size, pair.copy.size)
+    if name == "none":
+        return [(name, frame)]
+    if name == "shift":
+        starts = [np.eye(3), frame] if not np.array_equal(frame, np.eye(3)) else [frame]
+        return [(name, _shifted(start, tracks)) for start in starts]
+    if name == "scale":
+        return [(name, _scaled(tracks))]
+    if name == "affine":
+        known = np.c_[tracks.photo, np.ones(len(tracks.photo))]
+        solved = np.linalg.lstsq(known, tracks.copy, rcond=None)[0]
+        return [(name, np.vstack([solved.T, [0, 0, 1]]))]
+    find: Any = cv2.findHomography
+    matrix, _ = find(tracks.photo, tracks.copy, 0)
+    return [] if matrix is None else [(name, np.asarray(matrix, np.float64))]
+
+
+def _shifted(start: Matrix, tracks: _Tracks) -> Matrix:
+    shift = (tracks.copy - moved(start, tracks.photo)).mean(axis=0)
+    matrix = start.copy()
+    matrix[:2, 2] += shift
+    whole = np.rint(matrix[:2, 2])
+    # A crop moves by whole pixels, and then nothing needs to be interpolated.
+    same_size = np.array_equal(start, np.eye(3))
+    if same_size and float(np.abs(whole - matrix[:2, 2]).max()) < _TOLERANCE * tracks.pixel:
+        matrix[:2, 2] = whole
+    return matrix
+
+
+def _scaled(tracks: _Tracks) -> Matrix:
+    matrix = np.eye(3)
+    for axis in (0, 1):
+        known = np.c_[tracks.photo[:, axis], np.ones(len(tracks.photo))]
+        matrix[axis, [axis, 2]] = np.linalg.lstsq(known, tracks.copy[:, axis], rcond=None)[0]
+    return matrix
+
+
+def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix, str]:
+    """The fit of the best criterion, or a simpler one that says the same all over the frame."""
+    costs = [_cost(name, matrix, tracks) for name, matrix in fits]
+    best_name, best = fits[int(np.argmin(costs))]
+    places = np.concatenate([corners(size), corners(size) / 2 + corners(size).mean(axis=0) / 2])
+    for name, matrix in fits:
+        apart = np.hypot(*(moved(matrix, places) - moved(best, places)).T).max()
+        if name == best_name or float(apart) < _TOLERANCE * tracks.pixel:
+            return (best, name) if name == best_name else (matrix, name)
+    return best, best_name
+
+
+def _cost(name: str, matrix: Matrix, tracks: _Tracks) -> float:
+    """The Bayesian information criterion; neighbouring tracks see much of the same."""
+    off = _off(matrix, tracks) / tracks.pixel
+    count = len(off) / _CORRELATED
+    noise = float(np.mean(off**2)) + _UNCERTAIN**2
+    return count * np.log(noise) + _PARAMETERS[name] * np.log(max(count, 2.0))
+
+
+def _by_features(pair: _Pair, motion: str) -> Registration | None:
+    """The motion found from matched features; None where the photo or the copy has none.
+
+    Raises:
+        InputError: there are features, and they are not the same.
+    """
+    small = [_small(picture) for picture in (pair.photo, pair.copy)]
+    make: Any = cv2.SIFT.create
+    sift = make(4000, contrastThreshold=0.02)
+    found: list[tuple[Any, Any]] = [
+        sift.detectAndCompute(_evened(rgb), None if k else _known(pair, rgb))
+        for k, rgb in enumerate(small)
+    ]
+    if min(len(points) for points, _ in found) < 2 * _FEWEST:
+        return None
+    matches = _matches(found[0][1], found[1][1])
+    places = [
+        np.array([points[match[k]].pt for match in matches], np.float64).reshape(-1, 2)
+        for k, (points, _) in enumerate(found)
+    ]
+    to_photo, to_copy = (
+        framed(Size(*rgb.shape[:2]), picture.size)
+        for rgb, picture in zip(small, (pair.photo, pair.copy), strict=True)
+    )
+    pixel = _mean_scale(to_copy, pair.copy.size)
+    tracks = _Tracks(
+        moved(to_photo, places[0]), moved(to_copy, places[1]), len(matches), pixel, 1.0
+    )
+    agreeing = _agreeing(tracks, 3.0)
+    start = None if agreeing is None else _sane(_fits("affine", agreeing, pair)[0][1])
+    result = None if start is None else _settled(pair, start, motion)
+    if result is None:
+        count = 0 if agreeing is None else len(agreeing.photo)
+        raise InputError(
+            f"the edited picture does not lie on the original: {count} of {len(matches)} matches "
+            "agree; is it an edit of this photo? motion=none lays frame on frame"
+        )
+    return result
+
+
+def _matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Numbers of features that are each other's nearest, and clearly so."""
+    matcher = cv2.BFMatcher(cv2.NORM_L2)
+    there: Any = matcher.knnMatch(one, other, k=2)
+    back: Any = matcher.match(other, one)
+    nearest = {match.queryIdx: match.trainIdx for match in back}
+    return [
+        (best.queryIdx, best.trainIdx)
+        for best, second in there
+        if best.distance < 0.8 * second.distance and nearest.get(best.trainIdx) == best.queryIdx
+    ]
+
+
+def _sane(matrix: Matrix) -> Matrix | None:
+    """The matrix, if it neither mirrors nor squeezes nor enlarges beyond reason."""
+    sizes = np.linalg.svd(matrix[:2, :2], compute_uv=False)
+    upright = float(np.linalg.det(matrix[:2, :2])) > 0
+    return matrix if upright and sizes[1] > 0.02 and sizes[0] < min(50, 2 * sizes[1]) else None
+
+
+def _by_frame(pair: _Pair, frame: Matrix) -> Registration:
+    """Frame on frame, for pictures in which there is nothing to hold on to.
+
+    Raises:
+        InputError: their frames are not alike.
+    """
+    if not _same_aspect(pair.photo.size, pair.copy.size):
+        raise InputError(
+            f"the edited picture is {pair.copy.size}, the original {pair.photo.size}, and they "
+            "have too little detail to be matched; give an edit of the same shape"
+        )
+    note = "there is too little detail to match: the edit was laid frame on frame"
+    return Registration(frame, "none", notes=(note,))
+
+
+def _small(photo: Photo) -> Rgb:
+    size = _times(photo.size, min(1.0, _FEATURES / max(photo.size)))
+    return reduced(photo, size)
+
+
+def _known(pair: _Pair, rgb: Rgb) -> Grey | None:
+    return None if pair.changed is None else _kept(pair.changed, Size(*rgb.shape[:2]))
+
+
+def _kept(changed: Coverage, size: Size) -> Grey:
+    """255 where nothing is known to have changed, at a distance that tracking does not see over."""
+    cell = (ceil(changed.shape[1] / size.width), ceil(changed.shape[0] / size.height))
+    bits = cv2.dilate((changed > 0).astype(np.uint8), np.ones(cell[::-1], np.uint8))
+    small = cv2.resize(bits, size[::-1], interpolation=cv2.INTER_NEAREST)
+    grown = cv2.dilate(small, np.ones((_WINDOW, _WINDOW), np.uint8))
+    return np.where(np.asarray(grown) > 0, 0, 255).astype(np.uint8)
+
+
+def _evened(rgb: Rgb) -> Grey:
+    """Lightness with its local mean and contrast evened out: what tone and cast leave alone."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean = cv2.GaussianBlur(grey, (0, 0), 8)
+    spread = np.sqrt(cv2.GaussianBlur((grey - mean) ** 2, (0, 0), 8) + np.float32(16))
+    return np.clip(128 + 40 * (grey - mean) / spread, 0, 255).astype(np.uint8)
+
+
+def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Covered pixels that are not near the border of what is covered."""
+    bits = np.pad(covered, 1).astype(np.uint8)
+    small = cv2.erode(bits, np.ones((5, 5), np.uint8))
+    return np.asarray(small)[1:-1, 1:-1] > 0
+
+
+def _mean_scale(matrix: Matrix, size: Size) -> float:
+    across, down = scale_of(matrix, size)
+    return sqrt(max(across * down, 1e-12))
+
+
+def _same_aspect(one: Size, other: Size) -> bool:
+    ratio = (one.width * other.height) / (one.height * other.width)
+    # A side that was rounded to whole pixels is off by up to one.
+    rounding = 1 / min(*one, *other)
+    return abs(ratio - 1) <= _SAME_ASPECT + rounding
+
+
+def _stretched(one: Size, other: Size) -> tuple[str, ...]:
+    if _same_aspect(one, other):
+        return ()
+    return (f"the edit of {other} was stretched to the original's {one}",)

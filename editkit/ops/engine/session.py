@@ -1,0 +1,237 @@
+"""What all edits share: their parameters, and the one call of the sampler.
+
+An edit is imperative and frozen: the instance is the parameters, calling it applies them. Options
+left at None are the model's recommendation.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+import torch
+
+from editkit.diffusion.constraints import Constraint
+from editkit.diffusion.draws import Draws, Keyed, Sequential
+from editkit.diffusion.guides import Cfg, Guided, Network
+from editkit.diffusion.levels import Schedule
+from editkit.diffusion.plans import How, Plan, is_below_a_step
+from editkit.diffusion.sampler import Watch, sample
+from editkit.diffusion.solvers import Solver
+from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
+from editkit.errors import InputError, shown
+from editkit.models.base import Hole, Model, Text
+from editkit.models.settings import Settings
+from editkit.names import SOLVERS
+from editkit.ops.checks import readable, whole, within
+from editkit.ops.engine.canvas import reduce_mask, sample_mask
+from editkit.options import SEEDS, Options
+from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
+from editkit.types import Size
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)`, in steps of the walk."""
+
+_RING = 64
+"""Pixels around a hole that are decoded with it, to see how well the patch agrees there."""
+
+
+@dataclass(frozen=True)
+class Edit(Options):
+    """Parameters of any edit.
+
+    Attributes:
+        prompt: what to paint.
+        negative: what to avoid; heard where guidance is above 1.
+        steps: steps of the whole schedule, at least 1.
+        guidance: scale of classifier-free guidance, at least 0; 1 asks only the prompt.
+        guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
+        guidance_interval: noise levels sigma in (low, high] that are guided.
+        seed: of all noise; the same seed gives the same picture. None draws one.
+        solver: one of `editkit.names.SOLVERS`.
+        work_size: side in pixels of the square whose area the model works on.
+        compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
+            sampled, masks are sampled at nearest pixels, blending follows each step.
+    """
+
+    prompt: str = ""
+    _: KW_ONLY
+    negative: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_rescale: float = 0.0
+    guidance_interval: tuple[float, float] = (0.0, math.inf)
+    seed: int = 0
+    solver: str | None = None
+    work_size: int | None = None
+    compat: bool = False
+
+    def __post_init__(self) -> None:
+        self.settle()
+        readable("prompt", self.prompt)
+        readable("negative", self.negative)
+        whole("steps", self.steps, 1, 1000)
+        within("guidance", self.guidance, 0, 100)
+        within("guidance_rescale", self.guidance_rescale, 0, 1)
+        low, high = _pair("guidance_interval", self.guidance_interval)
+        if not 0 <= low <= high:
+            raise InputError(f"guidance_interval is {(low, high)}; give (low, high), 0 or more")
+        whole("seed", self.seed, 0, SEEDS - 1)
+        whole("work_size", self.work_size, 32, 8192)
+        if self.solver is not None and self.solver not in SOLVERS:
+            raise InputError(
+                f"unknown solver {shown(self.solver)}; choose one of {', '.join(SOLVERS)}"
+            )
+
+    def recommended_solver(self, settings: Settings) -> str:
+        """The solver to use where none was named."""
+        return settings.solver
+
+
+def _pair(name: str, value: object) -> tuple[float, float]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InputError(f"{name} is {shown(value)}; give (low, high), 0 or more")
+    for number in value:
+        within(name, number, 0, math.inf)
+    return value
+
+
+@dataclass(frozen=True)
+class Session:
+    """An edit on one model at one size: everything that the sampler wants but the start.
+
+    Options that the edit leaves open are the model's recommendation here.
+    """
+
+    edit: Edit
+    model: Model
+    schedule: Schedule
+    solver: Solver
+    guidance: float
+    draws: Draws
+    progress: Progress | None = field(default=None, repr=False)
+    views: Views | None = field(default=None, repr=False)
+    """Windows of latents that the model looks through; None shows it the whole at once."""
+
+    def encode(self, purpose: str, pixels: Pixels) -> Latents:
+        """Latents of a picture; `purpose` names the draw of the posterior."""
+        model, views = self.model, self.views
+        shape = model.latent_shape(Size(*pixels.shape[-2:]), len(pixels))
+        noise = self.draws.posterior(purpose, shape)
+        if views is None:
+            return model.encode(pixels, noise).cpu()
+        # What any window will see that looks at what is wanted.
+        near = views.near(max(views.window))
+        parts = (
+            (
+                seen,
+                [model.encode(pixels[..., *enlarged(seen, model.latent_cell)], noise[..., *seen])],
+            )
+            for seen in near.windows()
+        )
+        return blended(parts, [torch.zeros(shape)], views.overlap)[0]
+
+    def decode(self, latents: Latents, otherwise: Pixels) -> Pixels:
+        """Pixels of clean latents; `otherwise` is what no window shows."""
+        model, views, cell = self.model, self.views, self.model.latent_cell
+        if views is None:
+            return model.decode(latents)
+        parts = (
+            (enlarged(seen, cell), [model.decode(latents[..., *seen]).cpu()])
+            for seen in views.near(_RING // cell).windows()
+        )
+        return blended(parts, [otherwise], views.overlap * cell)[0]
+
+    def noise(self, size: Size) -> Latents:
+        """The noise that the walk starts from."""
+        return self.draws("start", self.model.latent_shape(size))
+
+    def hole(self, pixels: Pixels, mask: PixelMask) -> Hole | None:
+        """What an inpainting model is told of a picture with a hole; None for other models."""
+        told = self.model.capabilities.inpainting
+        if not told and not self.edit.compat:
+            return None
+        # For other models the pipeline encodes the cut picture too, and does not use it.
+        around = self.encode("around", pixels * (mask == 0))
+        return Hole(self.reduce(mask), around) if told else None
+
+    def emptiness(self, size: Size) -> Hole | None:
+        """What an inpainting model is told where there is nothing to keep: a hole of all."""
+        if not self.model.capabilities.inpainting:
+            return None
+        # In memory as pictures are (`to_pixels`): an even picture leaves normalisation nothing but
+        # rounding errors to work on, and those differ with the layout.
+        nothing = torch.zeros(1, 3, *size).to(memory_format=torch.channels_last)
+        return self.hole(nothing, torch.ones(1, 1, *size))
+
+    def reduce(self, mask: PixelMask) -> LatentMask:
+        """A mask at latent size: where the sampler may change anything."""
+        if self.edit.compat:
+            return sample_mask(mask, self.model.latent_cell)
+        growth = self.model.settings.mask_growth_latent
+        return reduce_mask(mask, self.model.latent_cell, growth)
+
+    def run(
+        self, x: Latents, plan: Plan, hole: Hole | None, constraints: Sequence[Constraint] = ()
+    ) -> Latents:
+        """The sampler, with the model asked as the edit's guidance wants it."""
+        edit, model = self.edit, self.model
+        text = Text(edit.prompt, edit.negative)
+        # Asked twice for the same, a model answers the same twice.
+        unguided = model.capabilities.guidance_input or edit.prompt == edit.negative
+        scale = 1.0 if unguided else self.guidance
+        guide = Cfg(scale, edit.guidance_rescale, edit.guidance_interval)
+        return sample(
+            x,
+            plan,
+            self.schedule,
+            Guided(self._network(text, hole), guide, self.schedule.target),
+            self.solver,
+            draws=self.draws,
+            constraints=constraints,
+            watch=self._watch(plan),
+        )
+
+    def _network(self, text: Text, hole: Hole | None) -> Network:
+        """The model with its conditions, through windows if there are any."""
+        model = self.model
+        if self.views is None:
+            return model.network(text, hole, self.guidance)
+
+        def at(seen: Window) -> Network:
+            part = hole and Hole(hole.mask[..., *seen], hole.around[..., *seen])
+            return model.network(text, part, self.guidance)
+
+        return viewed(at, self.views)
+
+    def _watch(self, plan: Plan) -> Watch | None:
+        progress = self.progress
+        if progress is None:
+            return None
+        down = [m.k for m in plan if m.how is not How.RENOISE]
+        return lambda move, pred: progress(down.index(move.k) + 1, len(down))
+
+
+def weak(steps: int, strength: float) -> list[str]:
+    """A note where a strength is less than one step of the schedule."""
+    if not is_below_a_step(steps, strength):
+        return []
+    return [
+        f"a strength of {strength:g} is less than one of {steps} steps; one step was made, as "
+        f"a strength of {1 / steps:.2g} makes it. More steps make finer strengths"
+    ]
+
+
+def open_session(edit: Edit, model: Model, size: Size, progress: Progress | None = None) -> Session:
+    """A session of `edit` on `model` for pictures of `size`.
+
+    Raises:
+        InputError: the solver cannot make that many steps.
+    """
+    settings = model.settings
+    solver_name = edit.solver or edit.recommended_solver(settings)
+    schedule, solver = model.schedule(solver_name, edit.steps or settings.steps, size)
+    guidance = settings.guidance if edit.guidance is None else edit.guidance
+    draws = Keyed((edit.seed,))
+    if edit.compat:
+        draws = Sequential(torch.Generator().manual_seed(edit.seed))
+    return Session(edit, model, schedule, solver, guidance, draws, progress)

@@ -1,0 +1,1 @@
+"""Putting a patch into a photo: seams, color, sharpness, grain."""

@@ -1,0 +1,53 @@
+"""The colours that a patch is off by: a smooth field, fitted around the hole, carried across it.
+
+What is off is measured on kept pixels near the hole, where patch and photo show the same. It is
+smoothed there, for noise and detail are no cast, then spanned across the hole as a membrane.
+"""
+
+import cv2
+import numpy as np
+
+from editkit.photo.blend.laplace import Hole, Values, membrane
+
+_REACH = 24
+_SMOOTH = 5.0
+_OUTLYING = 3.0
+
+
+def recoloured(patch: Values, photo: Values, hole: Hole) -> Values:
+    """The patch with the colours that the photo has around the hole.
+
+    Args:
+        patch: (H, W, 3), the whole picture as it was painted, in [0, 255].
+        photo: (H, W, 3); what it shows in the hole does not count.
+        hole: (H, W).
+    """
+    return patch + colour_field(patch, photo, hole)
+
+
+def colour_field(patch: Values, photo: Values, hole: Hole) -> Values:
+    """What the patch's colours are off by, (H, W, 3): in the hole and on a ring 24 pixels wide."""
+    ring = ring_of(hole, _REACH)
+    off = np.where(ring[..., None], photo - patch, np.float32(0))
+    _calmed(off, ring)
+    weight = cv2.GaussianBlur(ring.astype(np.float32), (0, 0), _SMOOTH)
+    smooth = np.asarray(cv2.GaussianBlur(off, (0, 0), _SMOOTH), np.float32)
+    smooth /= np.maximum(weight, np.float32(1e-6))[..., None]
+    return membrane(np.where(ring[..., None], smooth, np.float32(0)), ~hole)
+
+
+def ring_of(hole: Hole, reach: float) -> Hole:
+    """The kept pixels that are no farther than `reach` from the hole."""
+    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return ~hole & (np.asarray(distance) <= reach)
+
+
+def _calmed(off: Values, ring: Hole) -> None:
+    """Draws in, in place, what lies far from the rest: it is content that differs, no cast."""
+    values = off[ring]
+    if not len(values):
+        return
+    middle = np.median(values, axis=0)
+    spread = 1.4826 * np.median(np.abs(values - middle), axis=0)
+    far = _OUTLYING * spread + 1
+    off[ring] = np.clip(values, middle - far, middle + far)

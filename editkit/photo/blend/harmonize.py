@@ -1,0 +1,137 @@
+"""Making a patch sit in a photo: its colours, sharpness and grain, and how it passes into it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from editkit.errors import InputError
+from editkit.masks.read import bounding_box
+from editkit.names import SEAMS
+from editkit.photo.blend import seams
+from editkit.photo.blend.color_match import recoloured, ring_of
+from editkit.photo.blend.grain import regrained
+from editkit.photo.blend.laplace import Hole, Values
+from editkit.photo.blend.sharpness import sharpened
+from editkit.types import Box, Rgb
+
+_AROUND = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harmony:
+    """What is done to a patch so that it cannot be told from the photo; each step by itself.
+
+    Attributes:
+        colour: carry what the patch's colours are off by around the hole smoothly across it.
+        blend: how the patch passes into the photo, one of `editkit.names.SEAMS`.
+        feather: pixels over which it does so, where `blend` is "feather".
+        grain: add what the patch lacks of the noise around the hole, times this; 0 is none.
+        sharpen: bring the patch to the sharpness of the photo around the hole.
+    """
+
+    colour: bool = True
+    blend: str = "multiband"
+    feather: float = 2.0
+    grain: float = 1.0
+    sharpen: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what was given.
+
+        Raises:
+            InputError: an unknown blend, or a number that is out of range.
+        """
+        if self.blend not in SEAMS:
+            raise InputError(f"unknown blend {self.blend!r}; choose one of {', '.join(SEAMS)}")
+        if not 0 <= self.feather <= 1000:
+            raise InputError(f"feather is {self.feather!r}; give a number from 0 to 1000")
+        if not 0 <= self.grain <= 4:
+            raise InputError(f"grain is {self.grain!r}; give a number from 0 to 4")
+
+
+def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
+    """What a seam and a feather that were asked for, or left open, come to: a blend and its width.
+
+    A feather asks for the seam "feather"; where both are open it is "multiband".
+
+    Raises:
+        InputError: an unknown seam, or a feather with another seam.
+    """
+    if seam is not None and seam not in SEAMS:
+        raise InputError(f"unknown seam {seam!r}; choose one of {', '.join(SEAMS)}")
+    if feather is None:
+        return seam or "multiband", 2.0
+    if seam not in (None, "feather"):
+        raise InputError(
+            f"a feather of {feather} does not go with the seam {seam!r}; leave one out"
+        )
+    return "feather", feather
+
+
+def harmonised(
+    patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmony, seed: int = 0
+) -> Values:
+    """The photo with the patch in its hole, made to sit there.
+
+    Nothing depends on what the hole covers in the photo. What lies farther than 64 pixels from the
+    hole counts for nothing either.
+
+    Args:
+        patch: (H, W, 3) float32 in [0, 255], the whole picture as it was painted: around the hole
+            it is compared with the photo.
+        photo: (H, W, 3) in [0, 255], at the same place and size.
+        hole: (H, W), true where the patch shall be; what a composite has its alpha above 0 in.
+        harmony: what to do.
+        seed: of the grain.
+
+    Returns:
+        (H, W, 3) float32 in [0, 255], not rounded; outside the hole the photo's values.
+
+    Raises:
+        InputError: the shapes differ.
+    """
+    if patch.shape != photo.shape or hole.shape != photo.shape[:2]:
+        raise InputError(
+            f"a patch of shape {patch.shape} and a hole of shape {hole.shape} do not fit a photo "
+            f"of shape {photo.shape}"
+        )
+    out = photo.astype(np.float32)
+    if not hole.any():
+        return out
+    box = _nearby(hole)
+    here, mine = out[box.slices], hole[box.slices]
+    ring = ring_of(mine, _AROUND)
+    fitted = _fitted(patch[box.slices], here, mine, ring, harmony)
+    done = _passed(fitted, here, mine, harmony)
+    if harmony.grain:
+        noise = regrained(fitted, here, mine, ring, seed)
+        if noise is not None:
+            done = done + np.float32(harmony.grain) * noise
+    here[mine] = np.clip(done[mine], 0, 255)
+    return out
+
+
+def _fitted(patch: Values, photo: Values, hole: Hole, ring: Hole, harmony: Harmony) -> Values:
+    if harmony.sharpen:
+        patch = sharpened(patch, photo, hole, ring)
+    if harmony.colour:
+        patch = recoloured(patch, photo, hole)
+    return patch
+
+
+def _passed(patch: Values, photo: Values, hole: Hole, harmony: Harmony) -> Values:
+    if harmony.blend == "feather":
+        return seams.feather(patch, photo, hole, harmony.feather)
+    if harmony.blend == "multiband":
+        return seams.multiband(patch, photo, hole)
+    return seams.poisson(patch, photo, hole) if harmony.blend == "poisson" else patch
+
+
+def _nearby(hole: Hole) -> Box:
+    box = bounding_box(hole.astype(np.float32))
+    return Box(
+        max(box.top - _AROUND, 0),
+        max(box.left - _AROUND, 0),
+        min(box.bottom + _AROUND, hole.shape[0]),
+        min(box.right + _AROUND, hole.shape[1]),
+    )

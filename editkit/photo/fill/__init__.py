@@ -1,0 +1,1 @@
+"""Classical fills: OpenCV's, scikit-image's and PatchMatch."""

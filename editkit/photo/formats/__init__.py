@@ -1,0 +1,1 @@
+"""Each container's own rules: JPEG, PNG, TIFF, BMP, AVIF and HEIC."""

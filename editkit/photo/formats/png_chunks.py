@@ -1,0 +1,134 @@
+"""Which of a PNG's chunks still hold after an edit, and what lies behind its end."""
+
+import binascii
+import zlib
+from collections.abc import Iterable
+
+from editkit.photo.formats.png import LONGEST, Chunk
+from editkit.photo.metadata import previews
+
+_CREDENTIALS = "its Content Credentials hold of the original only and were left out"
+_SHOWING = {
+    b"prVW": "preview (Fireworks)",
+    b"mkBF": "layers (Fireworks)",
+    b"mkBS": "layers (Fireworks)",
+    b"mkBT": "layers (Fireworks)",
+    b"mkTS": "layers (Fireworks)",
+    b"skMf": "original picture (Skitch)",
+    b"skRf": "original picture (Skitch)",
+    b"gmAP": "gain map",
+    b"gdAT": "gain map",
+    b"acTL": "the other pictures of its animation",
+}
+_SOURCES = (b"mxfile", b"mxGraphModel", b"application/vnd.excalidraw+json", b"drawing")
+"""Texts that hold the drawing which the picture shows."""
+
+_OF_SAMPLES = {
+    b"iDOT": "where its rows lie (iDOT)",
+    b"dSIG": "a signature of the original (dSIG)",
+    b"seAl": "a signature of the original (seAl)",
+}
+_OF_DEPTH, _OF_PALETTE, _PALETTE = (b"sBIT", b"bKGD"), (b"hIST", b"PLTE"), 3
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PLAIN = (
+    *(
+        b"iCCP",
+        b"PLTE",
+        b"gAMA",
+        b"cHRM",
+        b"sRGB",
+        b"sBIT",
+        b"bKGD",
+        b"hIST",
+        b"cICP",
+        b"mDCV",
+        b"cLLI",
+    ),
+    *(b"mDCv", b"cLLi", b"pHYs", b"sPLT", b"tIME", b"oFFs", b"pCAL", b"sCAL", b"gIFg", b"sTER"),
+    # These are looked at where EXIF is.
+    b"eXIf",
+)
+_UNREADABLE = 1 << 17
+_MOST = 1 << 26
+
+
+def kept(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[Chunk], list[str]]:
+    """What still holds of a photo's chunks after an edit, and notes on what does not.
+
+    Args:
+        chunks: all but header and samples.
+        bits: of a sample.
+        kind: the colour type of the header.
+    """
+    found, notes, chunks = list[Chunk](), list[str](), list(chunks)
+    changed = bits < 8 or kind == _PALETTE or any(chunk.kind == b"tRNS" for chunk in chunks)
+    for chunk in chunks:
+        if chunk.kind == b"tRNS" or (chunk.kind == b"PLTE" and kind == _PALETTE):
+            continue  # said where the mode is said, and in the samples now
+        note = _reason(chunk)
+        if chunk.kind in _OF_PALETTE or (changed and chunk.kind in _OF_DEPTH):
+            note = _of_original(f"PNG chunk {chunk.kind.decode()}")
+        if note is None:
+            found.append(chunk)
+        else:
+            notes.append(note)
+    return found, list(dict.fromkeys(notes))
+
+
+def _reason(chunk: Chunk) -> str | None:
+    """Why the chunk stays out, if it does."""
+    kind, data = chunk
+    name = f"PNG chunk {kind.decode('latin-1')}"
+    if kind == b"caBX":
+        return _CREDENTIALS
+    if kind in _OF_SAMPLES:
+        return _of_original(_OF_SAMPLES[kind])
+    if len(data) > LONGEST:
+        return f"{name}: left out, as it is over {LONGEST} bytes"
+    if kind in _SHOWING:
+        return previews.left_out(_SHOWING[kind])
+    return None if kind in _PLAIN else _reason_by_content(chunk, name)
+
+
+def _reason_by_content(chunk: Chunk, name: str) -> str | None:
+    kind, data = chunk
+    if kind in _TEXTS:
+        key = data[:79].split(b"\0")[0]
+        shows = key in _SOURCES or (not _is_xmp(key) and previews.holds_picture(_text_of(chunk)))
+        return previews.left_out(f"text {key.decode('latin-1')} with a picture") if shows else None
+    if len(data) > _UNREADABLE:
+        return previews.left_out(f"{name} of {len(data)} bytes")
+    shows = previews.holds_picture(data) or previews.holds_picture(_inflated(data))
+    return previews.left_out(f"{name} with a picture") if shows else None
+
+
+def _of_original(what: str) -> str:
+    return f"{what}: left out, as it holds of the original only"
+
+
+def _is_xmp(key: bytes) -> bool:
+    """XMP is looked at by itself."""
+    return key == b"XML:com.adobe.xmp"
+
+
+def _text_of(chunk: Chunk) -> bytes:
+    """What a text chunk says, unpacked; of ImageMagick's raw profiles the bytes."""
+    key, _, rest = chunk.data.partition(b"\0")
+    if chunk.kind == b"zTXt":
+        rest = _inflated(rest[1:])
+    elif chunk.kind == b"iTXt":
+        packed, body = rest[:1] == b"\x01", rest[2:].split(b"\0", 2)[-1]
+        rest = _inflated(body) if packed else body
+    if not key.startswith(b"Raw profile type "):
+        return rest
+    try:
+        return binascii.unhexlify(b"".join(rest.split()[2:]))
+    except binascii.Error:
+        return rest
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, _MOST)
+    except zlib.error:
+        return b""

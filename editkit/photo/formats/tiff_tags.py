@@ -1,0 +1,117 @@
+"""Which of a TIFF's tags still hold after an edit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from editkit.photo.metadata import photoshop, previews
+
+Tag = tuple[int, int, int, Any, bool]
+"""Code, type, count, value, and true: as tifffile takes them."""
+
+_IPTC, _PHOTOSHOP = 33723, 34377
+_SHOWING = {
+    37724: "Photoshop's layers (tag 37724)",
+    50828: "the raw file it came from (tag 50828)",
+    33628: "further pictures (tag 33628)",
+    34310: "camera data with pictures (tag 34310)",
+}
+_ELSEWHERE = {
+    400: "GlobalParametersIFD",
+    33424: "KodakIFD",
+    34954: "LeafSubIFD",
+    40965: "InteropIFD",
+}
+"""Tags that point to a directory elsewhere in the file, which is not carried along."""
+
+_STATISTICS = {
+    280: "MinSampleValue",
+    281: "MaxSampleValue",
+    340: "SMinSampleValue",
+    341: "SMaxSampleValue",
+}
+_FIGURES = {
+    290: "GrayResponseUnit",
+    291: "GrayResponseCurve",
+    300: "ColorResponseUnit",
+    301: "TransferFunction",
+    342: "TransferRange",
+    532: "ReferenceBlackWhite",
+}
+"""Tags whose numbers are of the file's own depth and kind of samples."""
+
+_BYTES, _DIRECTORIES = (1, 6, 7), (13, 18)
+_UNREADABLE = 1 << 17
+
+
+def kept(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
+    """What still holds of a photo's tags, and notes on what does not.
+
+    Args:
+        layout: as `tiff.layout_of` gives it.
+    """
+    found, notes = list[Tag](), list[str]()
+    if layout["further"]:
+        notes.append(previews.left_out("further pages or sub-directories of its TIFF"))
+    for tag in layout["tags"]:
+        remaining, lost = _kept(tag, figures=layout["figures"])
+        found += [remaining] if remaining is not None else []
+        notes += lost
+    return found, list(dict.fromkeys(notes))
+
+
+def bytes_of(value: Any, kind: int) -> bytes:  # noqa: ANN401 - whatever tifffile made of it
+    """A tag's value as the bytes that it has in a file of little-endian order."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if kind in (*_BYTES, 3, 4, 8, 9):
+        code = {1: "u1", 6: "i1", 7: "u1", 3: "<u2", 4: "<u4", 8: "<i2", 9: "<i4"}[kind]
+        try:
+            return np.asarray(value).astype(code).tobytes()
+        except (TypeError, ValueError, OverflowError):
+            return b""
+    return b""
+
+
+def _kept(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
+    code, kind, _, value, _ = tag
+    reason = _reason(code, kind, figures=figures)
+    if reason is not None:
+        return None, [reason]
+    data = bytes_of(value, kind)
+    if code == _PHOTOSHOP:
+        return _cleaned_resources(tag, data)
+    if code == _IPTC:
+        iptc, notes = photoshop.cleaned_iptc(data)
+        return ((code, 7, len(iptc), iptc, True) if notes and iptc else tag), notes
+    long = kind in _BYTES and len(data) > _UNREADABLE
+    if long or previews.holds_picture(data):
+        what = f"of {len(data)} bytes" if long else "with a picture"
+        return None, [previews.left_out(f"TIFF tag {code} {what}")]
+    return tag, []
+
+
+def _reason(code: int, kind: int, *, figures: bool) -> str | None:
+    """Why a tag stays out whatever its value is, if it does."""
+    if code in _STATISTICS or (code in _FIGURES and not figures):
+        name = _STATISTICS.get(code) or _FIGURES[code]
+        return f"tag {code} ({name}): left out, as it holds of the original only"
+    if code in _SHOWING:
+        return previews.left_out(_SHOWING[code])
+    if code in _ELSEWHERE or kind in _DIRECTORIES:
+        name = _ELSEWHERE.get(code, "a directory")
+        return f"tag {code} ({name}): left out, as it points to data elsewhere in the file"
+    return None
+
+
+def _cleaned_resources(tag: Tag, data: bytes) -> tuple[Tag | None, list[str]]:
+    try:
+        cleaned, notes = photoshop.cleaned(data)
+    except ValueError:
+        return None, ["damaged Photoshop data were left out"]
+    if not notes:
+        return tag, []
+    return ((tag[0], 7, len(cleaned), cleaned, True) if cleaned else None), notes

@@ -1,0 +1,1 @@
+"""Crops, components of a mask, frames and warps."""

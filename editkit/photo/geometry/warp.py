@@ -1,0 +1,227 @@
+"""A photo seen on another grid of pixels: moved, turned, scaled, in perspective.
+
+A matrix (3, 3) maps places of a grid to places in a photo, `[x, y, 1]`, where whole numbers are the
+centres of pixels; so the left edge of a photo is at -0.5.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from editkit.photo import color
+from editkit.photo.io.files import Photo
+from editkit.types import Box, Rgb, Size
+
+Matrix = NDArray[np.float64]
+"""(3, 3), places of a grid to places in a photo."""
+
+Points = NDArray[np.float64]
+"""(N, 2), as x and y."""
+
+_MARGIN = 6
+_STRIP = 1 << 22
+_ENLARGING = 1.05
+_UPRIGHT = 1e-3
+
+
+def framed(grid: Size, photo: Size) -> Matrix:
+    """The matrix that lays the frame of the grid onto the frame of the photo."""
+    return scaled(photo.width / grid.width, photo.height / grid.height)
+
+
+def scaled(across: float, down: float) -> Matrix:
+    """The matrix that makes a pixel of the grid that many pixels of the photo."""
+    shift = [(across - 1) / 2, (down - 1) / 2]
+    return np.array([[across, 0, shift[0]], [0, down, shift[1]], [0, 0, 1]], np.float64)
+
+
+def moved(matrix: Matrix, points: Points) -> Points:
+    """Where a matrix maps points to."""
+    away = np.c_[points, np.ones(len(points))] @ matrix.T
+    return np.asarray(away[:, :2] / away[:, 2:], np.float64)
+
+
+def corners(size: Size) -> Points:
+    """The outer corners of a picture's frame."""
+    right, bottom = size.width - 0.5, size.height - 0.5
+    return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
+
+
+def scale_of(matrix: Matrix, size: Size) -> tuple[float, float]:
+    """How many pixels of the photo one of the grid is, across and down, in the grid's middle."""
+    x, y = (size.width - 1) / 2, (size.height - 1) / 2
+    at = moved(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
+    return float(np.hypot(*(at[1] - at[0]))), float(np.hypot(*(at[2] - at[0])))
+
+
+def sampled(
+    photo: Photo, matrix: Matrix, box: Box, *, precise: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A box of the grid, and which of its pixels the photo covers.
+
+    Where a pixel of the grid is several of the photo, it is their mean; otherwise interpolation is
+    Lanczos's. A matrix that moves by whole pixels copies.
+
+    Args:
+        photo: the photo.
+        matrix: the grid's places in the photo.
+        box: the part of the grid.
+        precise: keep what 8 bits of sRGB do not hold.
+
+    Returns:
+        (H, W, 3) sRGB in [0, 255], beyond it where `precise`, and (H, W).
+    """
+    source = source_of(matrix, box, photo.size)
+    if source is None:
+        return np.zeros((*box.size, 3), np.float32), np.zeros(box.size, np.bool_)
+    return laid(_values(photo, source, precise=precise), source, matrix, box)
+
+
+def laid(
+    values: NDArray[np.float32], source: Box, matrix: Matrix, box: Box
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`sampled`, of the part of a photo that lies in `source` of it.
+
+    Args:
+        values: (h, w, 3), of the source.
+        source: at least what `source_of` asks for.
+        matrix: the grid's places in the photo.
+        box: the part of the grid.
+
+    Returns:
+        (H, W, 3) and (H, W).
+    """
+    here = _translation(-source.left, -source.top) @ matrix @ _translation(box.left, box.top)
+    across, down = (max(1.0, k) for k in scale_of(here, box.size))
+    if max(across, down) > _ENLARGING:
+        if _is_upright(here, box.size):
+            return _averaged(values, here, box.size)
+        small = Size(max(1, round(values.shape[0] / down)), max(1, round(values.shape[1] / across)))
+        here = framed(source.size, small) @ here
+        shown: Any = cv2.resize(values, small[::-1], interpolation=cv2.INTER_AREA)
+        values = shown.reshape(*small, 3)
+    return _warped(values, here, box.size)
+
+
+def source_of(matrix: Matrix, box: Box, photo: Size) -> Box | None:
+    """The part of the photo that a box of a grid needs; None where it shows nothing of it."""
+    matrix = matrix @ _translation(box.left, box.top)
+    around = moved(matrix, corners(box.size))
+    margin = _MARGIN * max(1.0, *scale_of(matrix, box.size))
+    low = np.floor(around.min(axis=0) + 0.5 - margin)
+    high = np.ceil(around.max(axis=0) + 0.5 + margin)
+    left, top = (int(max(value, 0)) for value in low)
+    right, bottom = (int(min(v, n)) for v, n in zip(high, (photo.width, photo.height), strict=True))
+    return Box(top, left, bottom, right) if left < right and top < bottom else None
+
+
+def view(photo: Photo, matrix: Matrix, size: Size) -> tuple[Rgb, NDArray[np.bool_]]:
+    """The whole grid in 8 bits, by strips: the photo is never converted as a whole."""
+    rgb, covered = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
+    for box in strips(matrix, size):
+        values, inside = sampled(photo, matrix, box)
+        rgb[box.slices] = np.rint(np.clip(values, 0, 255))
+        covered[box.slices] = inside
+    return rgb, covered
+
+
+def reduced(photo: Photo, size: Size) -> Rgb:
+    """The whole photo at another size, at most its own: a grid of `framed(size, photo.size)`."""
+    rgb = photo.rgb()
+    if size == photo.size:
+        return rgb
+    return np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def strips(matrix: Matrix, size: Size, pixels: int = _STRIP) -> Iterator[Box]:
+    """Strips of a grid that are each that many pixels of the photo, and of the grid, at most."""
+    across, down = scale_of(matrix, size)
+    rows = max(16, int(pixels / (max(1.0, across * down) * size.width)))
+    for top in range(0, size.height, rows):
+        yield Box(top, 0, min(top + rows, size.height), size.width)
+
+
+def _translation(x: float, y: float) -> Matrix:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+
+def _values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float32]:
+    if precise:
+        return color.to_real_rgb(photo.samples[box.slices], photo.mode, photo.profile)
+    return photo.rgb(box).astype(np.float32)
+
+
+def _is_upright(matrix: Matrix, size: Size) -> bool:
+    """Whether the grid is neither turned nor in perspective, nor finer than the photo."""
+    scales = matrix[0, 0] / matrix[2, 2], matrix[1, 1] / matrix[2, 2]
+    apart = moved(matrix, corners(size)) - moved(np.diag([*scales, 1]), corners(size))
+    return min(scales) >= 1 and bool(np.ptp(apart, axis=0).max() < _UPRIGHT)
+
+
+def _averaged(
+    values: NDArray[np.float32], matrix: Matrix, size: Size
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Each pixel of an upright grid as the mean of just what lies in it, wherever it begins."""
+    matrix = matrix / matrix[2, 2]
+    down, rows = _shares(values.shape[0], matrix[1, 1], matrix[1, 2], size.height)
+    across, columns = _shares(values.shape[1], matrix[0, 0], matrix[0, 2], size.width)
+    lower = (down @ values.reshape(values.shape[0], -1)).reshape(size.height, -1, 3)
+    sideways = np.ascontiguousarray(lower.swapaxes(0, 1)).reshape(values.shape[1], -1)
+    shown = (across @ sideways).reshape(size.width, size.height, 3).swapaxes(0, 1)
+    return np.ascontiguousarray(shown), rows[:, None] & columns
+
+
+def _shares(count: int, scale: float, shift: float, size: int) -> tuple[Any, NDArray[np.bool_]]:
+    """How much of each of `count` pixels lies in each of `size`, and which have their middle there.
+
+    Beyond the first and the last it is those that are repeated.
+    """
+    low = scale * (np.arange(size) - 0.5) + shift + 0.5
+    number = np.floor(low)[:, None] + np.arange(int(np.ceil(scale)) + 1)
+    share = np.minimum(low[:, None] + scale, number + 1) - np.maximum(low[:, None], number)
+    share = np.maximum(share, 0) / scale
+    place = np.clip(number, 0, count - 1).astype(np.int32)
+    row = np.broadcast_to(np.arange(size)[:, None], place.shape)
+    entries = (share.ravel().astype(np.float32), (row.ravel(), place.ravel()))
+    middle = low + scale / 2
+    return csr_matrix(entries, (size, count)), (middle >= 0) & (middle < count)
+
+
+def _warped(
+    values: NDArray[np.float32], matrix: Matrix, size: Size
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    whole = np.round(matrix)
+    if np.array_equal(whole, matrix) and np.array_equal(whole[:2, :2], np.eye(2)):
+        copied = _copied(values, int(matrix[0, 2]), int(matrix[1, 2]), size)
+        if copied is not None:
+            return copied
+    flags = cv2.WARP_INVERSE_MAP
+    # Not INTER_CUBIC: with OpenCV's coefficient of -0.75 even a ramp moves by half as much again.
+    shown = cv2.warpPerspective(
+        values,
+        matrix,
+        size[::-1],
+        flags=flags | cv2.INTER_LANCZOS4,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    ones = np.ones(values.shape[:2], np.uint8)
+    covered = cv2.warpPerspective(ones, matrix, size[::-1], flags=flags | cv2.INTER_NEAREST)
+    return np.asarray(shown, np.float32).reshape(*size, 3), np.asarray(covered) > 0
+
+
+def _copied(
+    values: NDArray[np.float32], left: int, top: int, size: Size
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    out, covered = np.zeros((*size, 3), np.float32), np.zeros(size, np.bool_)
+    rows = slice(max(0, -top), min(size.height, values.shape[0] - top))
+    columns = slice(max(0, -left), min(size.width, values.shape[1] - left))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    moved_rows = slice(rows.start + top, rows.stop + top)
+    out[rows, columns] = values[moved_rows, columns.start + left : columns.stop + left]
+    covered[rows, columns] = True
+    return out, covered

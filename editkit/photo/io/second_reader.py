@@ -1,0 +1,154 @@
+"""A second reader of files, to prove an edit by: it shares no code with `reading.py`.
+
+A proof that is read by the code that wrote it says of a fault in that code that all is well. So two
+files are read once more by others: TIFFs of one layout by tifffile, as they are stored, everything
+else by OpenCV.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.photo.io.reading import Photo, upright
+from editkit.photo.silence import libraries_silenced
+from editkit.types import Coverage
+
+_SAME = ("photometric", "bitspersample", "sampleformat", "extrasamples", "samplesperpixel")
+_ROWS = 256
+_PNG = b"\x89PNG"
+
+
+class Difference(NamedTuple):
+    """Samples outside of a mask that differ between two files: how many, and by how much."""
+
+    samples: int
+    largest: int
+
+
+def differing(
+    original: Photo, edited: bytes, orientation: int, mask: Coverage
+) -> Difference | None:
+    """Kept samples that others find to differ in the file of an edit.
+
+    Args:
+        original: the photo before the edit.
+        edited: the file after it.
+        orientation: that of the file after it.
+        mask: (H, W), upright; samples where it is 0 are to be kept.
+
+    Returns:
+        None where the file before the edit is not there any more, or where no other library reads
+        the two alike: samples of 12 bits, say.
+    """
+    before = file_of(original)
+    if before is None or original.frame or not (_is_plain(before) and _is_plain(edited)):
+        return None
+    pair = _stored_pair(before, edited) or _opened_pair(before, edited)
+    if pair is None:
+        return None
+    old, new = upright(pair[0], original.orientation), upright(pair[1], orientation)
+    if old.shape != new.shape or old.shape[:2] != mask.shape:
+        return None
+    return _counted(old, new, mask)
+
+
+def file_of(photo: Photo) -> bytes | None:
+    """The file that a photo was read from; None where it is gone, or is another by now."""
+    held = photo.data or photo.carried.get("jpeg")
+    if held is not None:
+        return held
+    try:
+        found = photo.path.read_bytes() if photo.path is not None and photo.path.is_file() else None
+    except OSError:
+        return None
+    return found if found and hashlib.sha256(found).hexdigest() == photo.digest else None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether all readers give the same number for a sample: those of odd depths, each scales."""
+    if data.startswith(b"GIF") or (data.startswith(_PNG) and b"acTL" in data[:4096]):
+        return False  # pictures of animations are put together by rules of each reader's own
+    if data[:2] == b"BM":
+        return len(data) > 34 and data[28] in (8, 24) and not any(data[30:34])
+    if data[:2] not in (b"II", b"MM"):
+        return True
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(BytesIO(data)) as file:
+            page: Any = file.pages[0]
+            return page.bitspersample in (8, 16) and page.sampleformat == 1
+    except Exception:  # noqa: BLE001 - whatever another maker's reader makes of a stranger's file
+        return False
+
+
+def _stored_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Stored samples of two TIFFs whose samples mean the same."""
+    import tifffile
+
+    if before[:2] not in (b"II", b"MM") or after[:2] not in (b"II", b"MM"):
+        return None
+    try:
+        with tifffile.TiffFile(BytesIO(before)) as one, tifffile.TiffFile(BytesIO(after)) as two:
+            pages: tuple[Any, Any] = (one.pages[0], two.pages[0])
+            if any(getattr(pages[0], key) != getattr(pages[1], key) for key in _SAME):
+                return None
+            old, new = (_channels_last(page) for page in pages)
+            return old, new
+    except Exception:  # noqa: BLE001 - whatever another maker's reader makes of a stranger's file
+        return None
+
+
+def _channels_last(page: Any) -> NDArray[Any]:  # noqa: ANN401 - tifffile's own, loosely typed
+    array = np.asarray(page.asarray())
+    return np.moveaxis(array, 0, -1) if page.axes.startswith("S") and array.ndim == 3 else array
+
+
+def _opened_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Both files by OpenCV, of one type and the same channels."""
+    old, new = _opened(before), _opened(after)
+    if old is None or new is None or old.dtype != new.dtype:
+        return None
+    if old.shape[2] == new.shape[2]:
+        return old, new
+    # A grey photo may come as colours, and one without transparency as one with it.
+    return _colours(old), _colours(new)
+
+
+def _opened(data: bytes) -> NDArray[Any] | None:
+    """(H, W, C) as stored, not turned; None where OpenCV does not read it."""
+    try:
+        with libraries_silenced():
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, MemoryError):
+        return None
+    if found is None:
+        return None
+    return found if found.ndim == 3 else found[..., None]
+
+
+def _colours(array: NDArray[Any]) -> NDArray[Any]:
+    channels = array.shape[2]
+    return array.repeat(3, 2) if channels < 3 else array[..., :3]
+
+
+def _counted(old: NDArray[Any], new: NDArray[Any], mask: Coverage) -> Difference:
+    count = largest = 0
+    for rows in _strips(len(mask)):
+        kept = mask[rows] == 0
+        if not (old[rows] != new[rows]).any():
+            continue
+        # Wide enough for the difference of any two samples of 32 bits.
+        gap = np.abs(old[rows][kept].astype(np.int64) - new[rows][kept])
+        count += int(np.count_nonzero(gap))
+        largest = max(largest, int(gap.max(initial=0)))
+    return Difference(count, largest)
+
+
+def _strips(height: int) -> Iterator[slice]:
+    return (slice(top, top + _ROWS) for top in range(0, height, _ROWS))

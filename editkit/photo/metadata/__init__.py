@@ -1,0 +1,1 @@
+"""EXIF, XMP, IPTC, color code points and Content Credentials."""

@@ -1,0 +1,104 @@
+"""Photoshop's image resources (8BIM) and the IPTC data among them, without pictures."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from editkit.photo.metadata import previews
+
+_SIGNATURES = (b"8BIM", b"8B64", b"AgHg", b"DCSR", b"MeSa", b"PHUT")
+_THUMBNAILS = (0x0409, 0x040C)
+_IPTC = 0x0404
+_NAMES = {
+    0x0409: "a thumbnail among Photoshop's resources",
+    0x040C: "a thumbnail among Photoshop's resources",
+    0x0422: "EXIF data with a picture among Photoshop's resources",
+    0x0424: "XMP data with a picture among Photoshop's resources",
+}
+
+
+class Resource(NamedTuple):
+    """A resource: its bytes as they lie in the file, its number, and its content."""
+
+    raw: bytes
+    number: int
+    data: bytes
+
+
+def cleaned(block: bytes) -> tuple[bytes, list[str]]:
+    """The resources that show no picture of the photo, and notes on those left out.
+
+    Raises:
+        ValueError: the block is damaged.
+    """
+    kept, notes = list[bytes](), list[str]()
+    for found in _resources(block):
+        if found.number == _IPTC:
+            iptc, lost = cleaned_iptc(found.data)
+            kept.append(found.raw if iptc == found.data else packed(_IPTC, iptc))
+            notes += lost
+        elif found.number in _THUMBNAILS or previews.holds_picture(found.data):
+            name = _NAMES.get(found.number, f"Photoshop's resource {found.number}")
+            notes.append(previews.left_out(name))
+        else:
+            kept.append(found.raw)
+    return b"".join(kept), list(dict.fromkeys(notes))
+
+
+def packed(number: int, data: bytes) -> bytes:
+    """A resource without a name."""
+    return (
+        b"8BIM" + number.to_bytes(2) + b"\0\0" + len(data).to_bytes(4) + data + bytes(len(data) % 2)
+    )
+
+
+def cleaned_iptc(data: bytes) -> tuple[bytes, list[str]]:
+    """IPTC data without its preview (2:200 to 2:202), and a note if there was one.
+
+    Data that are damaged come back as they are, unless they hold a picture.
+    """
+    kept, found = list[bytes](), False
+    try:
+        for raw, name, content in _datasets(data):
+            shows = name in ((2, 200), (2, 201), (2, 202)) or previews.holds_picture(content)
+            found = found or shows
+            kept += [] if shows else [raw]
+    except ValueError:
+        found, kept = previews.holds_picture(data), []
+    return (b"".join(kept) if found else data), [previews.left_out("IPTC preview")] if found else []
+
+
+def _resources(block: bytes) -> Iterator[Resource]:
+    at = 0
+    while at < len(block):
+        if block[at : at + 4] not in _SIGNATURES:
+            if block[at:].strip(b"\0"):
+                raise ValueError("not a resource")
+            return
+        name = at + 6
+        start = name + ((block[name] + 2) & ~1) + 4 if name < len(block) else len(block) + 1
+        length = int.from_bytes(block[start - 4 : start])
+        end = start + length
+        if end > len(block):
+            raise ValueError("a resource is cut short")
+        raw = block[at : end + length % 2]
+        yield Resource(raw, int.from_bytes(block[at + 4 : name]), block[start:end])
+        at = end + length % 2
+
+
+def _datasets(data: bytes) -> Iterator[tuple[bytes, tuple[int, int], bytes]]:
+    """Each data set as it lies in the data, its record and number, and its content."""
+    at = 0
+    while at < len(data):
+        if data[at] != 0x1C or at + 5 > len(data):
+            if data[at:].strip(b"\0"):
+                raise ValueError("not a data set")
+            yield data[at:], (0, 0), b""
+            return
+        length, start = int.from_bytes(data[at + 3 : at + 5]), at + 5
+        if length & 0x8000:  # the length of the length
+            start += length & 0x7FFF
+            length = int.from_bytes(data[at + 5 : start]) if start < at + 14 else len(data)
+        if start + length > len(data):
+            raise ValueError("a data set is cut short")
+        yield data[at : start + length], (data[at + 1], data[at + 2]), data[start : start + length]
+        at = start + length

@@ -1,0 +1,27 @@
+"""EXIF, XMP, IPTC and texts that travel with a photo, without pictures of it."""
+
+from typing import Any
+
+from editkit.photo.metadata import photoshop, previews, xmp_previews
+
+
+def without_pictures(carried: dict[str, Any]) -> list[str]:
+    """Takes pictures of the photo out of what is carried; notes on what was left out.
+
+    Args:
+        carried: see `metadata.py`; changed in place.
+    """
+    notes = list[str]()
+    if "exif" in carried:
+        carried["exif"], count = previews.blanked(carried["exif"])
+        notes += [previews.left_out(previews.IN_EXIF)] if count else []
+    if "xmp" in carried:
+        packet, lost = xmp_previews.cleaned(carried.pop("xmp"))
+        carried.update({"xmp": packet} if packet is not None else {})
+        notes += lost
+    if "iptc" in carried:
+        carried["iptc"], lost = photoshop.cleaned_iptc(carried["iptc"])
+        notes += lost
+    if "comment" in carried and previews.holds_picture(carried["comment"]):
+        del carried["comment"]  # a note comes from the segments
+    return notes

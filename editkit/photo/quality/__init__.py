@@ -1,0 +1,1 @@
+"""Scores of an edit, and what files themselves prove."""

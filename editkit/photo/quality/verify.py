@@ -1,0 +1,185 @@
+"""What files themselves show: two of them compared, and what one of them carries."""
+
+import warnings
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from editkit.errors import ImageError, InputError
+from editkit.masks.read import bounding_box
+from editkit.photo import color
+from editkit.photo.blend.composite import compared
+from editkit.photo.formats import jpeg
+from editkit.photo.io.files import Photo, turned_back
+from editkit.photo.metadata import xmp
+from editkit.photo.quality.scores import nearby, scores
+from editkit.types import Coverage, Report, Size
+
+_CARRIED = ("icc_profile", "exif", "iptc", "dpi")
+
+
+def verify(
+    original: Photo, edited: Photo, mask: Coverage | None = None, *, tolerance: int = 0
+) -> Report:
+    """What an edit changed, and whether it kept what it had to, from the two photos alone.
+
+    Two JPEGs that are built alike are compared by their coefficients, too: decoders spread colour
+    over the borders of blocks, so that samples beside an edited block differ where its neighbour's
+    coefficients are the same.
+
+    Args:
+        original: the photo before.
+        edited: the photo after, of the same size and mode.
+        mask: where it was allowed to change; without one every difference counts as allowed.
+        tolerance: the largest difference of a kept sample that is let pass, in its own units.
+
+    Returns:
+        `kept` (whether all is well), counts of samples, the parts that changed with their boxes,
+        scores of the edge, and which metadata are the same.
+
+    Raises:
+        InputError: the photos or the mask do not fit each other.
+    """
+    if (original.size, original.mode) != (edited.size, edited.mode):
+        raise InputError(
+            f"the original is {original.size} {original.mode}, the edited photo {edited.size} "
+            f"{edited.mode}; they cannot be compared sample by sample"
+        )
+    differs = _differing(original, edited)
+    area = differs.astype(np.float32) if mask is None else mask
+    count = compared(original, edited, area)
+    blocks = None if mask is None else _blocks(original, edited, mask)
+    kept = count.largest <= tolerance or (blocks is not None and blocks.changed == 0)
+    return {
+        "kept": kept,
+        "size": str(original.size),
+        "mode": original.mode,
+        "samples_kept": count.kept,
+        "samples_changed": count.edited_changed,
+        "samples_changed_outside": count.kept_changed,
+        "largest_change_outside": count.largest,
+        **_block_report(blocks),
+        "regions": _regions(differs),
+        "scores": _scores(edited, area),
+        "same": {key: _same(original, edited, key) for key in _CARRIED},
+        "source_type": xmp.source_of(edited.carried.get("xmp")),
+    }
+
+
+def info(photo: Photo) -> Report:
+    """What a photo's file carries, by names and sizes."""
+    packet = photo.carried.get("xmp")
+    record = xmp.record_of(packet)
+    return {
+        "format": photo.format,
+        "size": str(photo.size),
+        "mode": photo.mode,
+        "bits": color.depth(photo.mode),
+        "orientation": photo.orientation,
+        "sha256": photo.digest,
+        "profile": _profile_name(photo),
+        "dpi": [float(v) for v in photo.carried["dpi"]] if "dpi" in photo.carried else None,
+        "exif": _exif(photo),
+        "xmp_bytes": len(packet) if packet else 0,
+        "iptc_bytes": len(photo.carried.get("iptc", b"")),
+        "text": dict(photo.carried.get("text", {})),
+        "comment": _text(photo.carried.get("comment")),
+        "source_type": xmp.source_of(packet),
+        "history": xmp.history_of(packet),
+        "record": record,
+        "notes": list(photo.notes),
+    }
+
+
+def _differing(original: Photo, edited: Photo) -> NDArray[np.bool_]:
+    """Pixels of which a sample differs; an array of truth values alone is held as a whole."""
+    differs = np.zeros(original.size, np.bool_)
+    for row in range(0, original.size.height, 256):
+        rows = slice(row, row + 256)
+        found = original.samples[rows] != edited.samples[rows]
+        differs[rows] = found.any(axis=2) if found.ndim == 3 else found
+    return differs
+
+
+def _blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.Blocks | None:
+    before, after = (photo.carried.get("jpeg") for photo in (original, edited))
+    if original.orientation != edited.orientation or before is None or after is None:
+        return None
+    try:
+        stored = turned_back(mask > 0, original.orientation)
+        return jpeg.blocks_compared(before, after, stored)
+    except ImageError:
+        return None
+
+
+def _block_report(blocks: jpeg.Blocks | None) -> Report:
+    if blocks is None:
+        return {}
+    return {"jpeg_blocks_kept": blocks.total, "jpeg_blocks_changed_outside": blocks.changed}
+
+
+def _regions(differs: NDArray[np.bool_]) -> list[dict[str, int]]:
+    """Connected parts of what differs, largest first, at most a hundred of them."""
+    if not differs.any():
+        return []
+    _, _, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
+    parts = sorted(np.asarray(stats)[1:].tolist(), key=lambda part: -part[4])[:100]
+    return [
+        {"top": top, "left": left, "bottom": top + high, "right": left + wide, "pixels": area}
+        for left, top, wide, high, area in parts
+    ]
+
+
+def _scores(photo: Photo, area: Coverage) -> dict[str, float | None] | None:
+    if not area.any():
+        return None
+    box = nearby(bounding_box(area), Size(*area.shape))
+    return scores(photo.rgb(box), area[box.slices])
+
+
+def _same(original: Photo, edited: Photo, key: str) -> bool:
+    old, new = original.carried.get(key), edited.carried.get(key)
+    if key == "dpi" and old and new:
+        # Some containers count dots a metre, in whole numbers.
+        return all(abs(a - b) < 0.02 for a, b in zip(old, new, strict=True))
+    return bool(old == new)
+
+
+def _profile_name(photo: Photo) -> str | None:
+    from io import BytesIO
+
+    from PIL import ImageCms
+
+    data = photo.carried.get("icc_profile")
+    if data is None:
+        return None
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(data))).strip()
+    except (OSError, ImageCms.PyCMSError):
+        return "unreadable"
+
+
+def _exif(photo: Photo) -> dict[str, str]:
+    """EXIF tags by their names, values as text."""
+    from PIL import ExifTags, Image
+
+    exif = Image.Exif()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            exif.load(photo.carried.get("exif", b""))
+            inner = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+            place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    except (OSError, ValueError, SyntaxError, LookupError):
+        return {}
+    named = {ExifTags.TAGS.get(code, hex(code)): value for code, value in inner.items()}
+    named |= {ExifTags.GPSTAGS.get(code, hex(code)): value for code, value in place.items()}
+    return {
+        key: f"{len(value)} bytes" if isinstance(value, bytes) and len(value) > 16 else str(value)
+        for key, value in named.items()
+        if key not in ("ExifOffset", "GPSInfo")
+    }
+
+
+def _text(value: object) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None

@@ -1,0 +1,54 @@
+"""Whether a disk tells large letters from small ones: then `A.png` and `a.png` are two photos."""
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from editkit.storage.url import Place, is_folder
+
+_ENOUGH = 200
+"""Names that are looked at."""
+
+
+def names_on(folder: Place) -> Callable[[Place], str]:
+    """What tells files in a folder apart: their paths, or those but for the size of letters."""
+    if tells_case(folder):
+        return str
+    return lambda path: str(path).casefold()
+
+
+def tells_case(folder: Place) -> bool:
+    """Whether two files in a folder may be called the same but for the size of letters.
+
+    Nothing is written: it is asked for what is there by other letters. Where there is nothing to
+    ask for, they may not. Of a folder that is not there yet, the one that it will be in counts.
+    """
+    if not isinstance(folder, Path):  # a store has keys, not names
+        return True
+    here = next((f for f in (folder, *folder.absolute().parents) if is_folder(f)), Path("/"))
+    try:
+        with os.scandir(here) as entries:
+            names = [e.name for e in itertools.islice(entries, _ENOUGH)]
+    except OSError:
+        return False
+    lettered = [name for name in names if name.swapcase() != name]
+    if not lettered:
+        return here.parent != here and tells_case(here.parent) if _same_disk(here) else False
+    # Where one name has a double, both are there, or it is one file under two names.
+    return all(not _same(here / name, here / name.swapcase()) for name in lettered[:3])
+
+
+def _same_disk(folder: Path) -> bool:
+    """Whether a folder lies on the disk of the one above it."""
+    try:
+        return folder.stat().st_dev == folder.parent.stat().st_dev
+    except OSError:
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
