@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from editkit.diffusion.levels import Level, Pred
-from editkit.diffusion.step import Moment
+from editkit.diffusion.step import StepContext
 from editkit.tensors import State, StateMask
 
 Known = Callable[[Level], StateMask]
@@ -24,9 +24,9 @@ CLEAN = Level(0.0, 1.0, 0.0)
 class Constraint:
     """Leaves everything as it is."""
 
-    def enter(self, x: State, moment: Moment) -> State:
-        """`x` made consistent with what is known at `moment.here`."""
-        del moment
+    def enter(self, x: State, context: StepContext) -> State:
+        """`x` made consistent with what is known at `context.here`."""
+        del context
         return x
 
     def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
@@ -84,13 +84,13 @@ class Blend(Constraint):
     noise: State | None = None
     lagging: bool = False
 
-    def enter(self, x: State, moment: Moment) -> State:
+    def enter(self, x: State, context: StepContext) -> State:
         """The known part at this level's noise, the rest of `x`."""
-        if self.lagging and moment.move.k == 0:
+        if self.lagging and context.move.k == 0:
             return x
-        noise = moment.noise("blend", x) if self.noise is None else self.noise
-        held = moment.schedule.start(self.clean, noise, moment.move.i)
-        return _mixed(held, x, self.known(moment.here))
+        noise = context.noise("blend", x) if self.noise is None else self.noise
+        held = context.schedule.start(self.clean, noise, context.move.i)
+        return _mixed(held, x, self.known(context.here))
 
     def finish(self, x: State) -> State:
         """The known part as it was, the rest of `x`."""

@@ -9,7 +9,7 @@ from editkit.diffusion.draws import Draws
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import How, Move, Plan
 from editkit.diffusion.solvers import Solver
-from editkit.diffusion.step import Denoise, Moment, Past
+from editkit.diffusion.step import Denoise, Past, StepContext
 from editkit.tensors import State
 
 Watch = Callable[[Move, Pred], None]
@@ -52,17 +52,17 @@ def sample(
 
     past: list[Past] = []  # of this descent only: a jump back in noise makes it stale
     for move in plan:
-        moment = Moment(schedule, move, held, draws)
+        context = StepContext(schedule, move, held, draws)
         if move.how is How.RENOISE:
-            x = schedule.renoise(x, move.i, move.j, moment.noise("renoise", x))
+            x = schedule.renoise(x, move.i, move.j, context.noise("renoise", x))
             past = []
             continue
         for constraint in constraints:
-            x = constraint.enter(x, moment)
-        pred = held(x, moment.here)
-        x = solver.correct(x, pred, past, moment)
-        past = [*past, Past(moment.here, x, pred.x0)][-MEMORY:]
-        x = solver.step(x, pred, past, moment)
+            x = constraint.enter(x, context)
+        pred = held(x, context.here)
+        x = solver.correct(x, pred, past, context)
+        past = [*past, Past(context.here, x, pred.x0)][-MEMORY:]
+        x = solver.step(x, pred, past, context)
         if watch:
             watch(move, pred)
     for constraint in constraints:

@@ -1,4 +1,4 @@
-"""Solvers: how one step down in noise is made. Pure functions of what a `Moment` shows.
+"""Solvers: how one step down in noise is made. Pure functions of what a `StepContext` shows.
 
 A solver keeps nothing between steps; a multistep method finds its history in `past`, which holds
 this descent only, the newest last, and is emptied whenever the walk goes back up.
@@ -12,7 +12,7 @@ import numpy as np
 
 from editkit.diffusion.levels import Level, Pred, Schedule
 from editkit.diffusion.plans import Move
-from editkit.diffusion.step import Moment, Past
+from editkit.diffusion.step import Past, StepContext
 from editkit.tensors import State
 
 
@@ -24,13 +24,13 @@ class Solver:
         del schedule, move
         return 1
 
-    def correct(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def correct(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """`x` as better known once the network has been asked there; most solvers leave it."""
-        del pred, past, moment
+        del pred, past, context
         return x
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
-        """The state at `moment.there`; `past[-1]` is the present one."""
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
+        """The state at `context.there`; `past[-1]` is the present one."""
         raise NotImplementedError
 
 
@@ -44,13 +44,13 @@ class First(Solver):
 
     eta: float = 0.0
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """Equation 12 of the paper, with the state written as `a*x0 + s*eps`."""
         del past
-        there = moment.there
-        churn = self.eta * _posterior_deviation(moment.here, there)
+        there = context.there
+        churn = self.eta * _posterior_deviation(context.here, there)
         out = there.a * pred.x0 + math.sqrt(there.s**2 - churn**2) * pred.eps
-        return out + churn * moment.noise("step", x) if churn else out
+        return out + churn * context.noise("step", x) if churn else out
 
 
 def _posterior_deviation(here: Level, there: Level) -> float:
@@ -71,15 +71,15 @@ class Consistency(Solver):
     sigma_data: float = 0.5
     timestep_scaling: float = 10.0
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """Multistep consistency sampling (algorithm 3 of the paper)."""
         del past
-        scaled = moment.here.t * self.timestep_scaling
+        scaled = context.here.t * self.timestep_scaling
         c_skip = self.sigma_data**2 / (scaled**2 + self.sigma_data**2)
         c_out = scaled / math.hypot(scaled, self.sigma_data)
         clean = c_out * pred.x0 + c_skip * x
-        there = moment.there
-        return there.a * clean + there.s * moment.noise("step", x) if there.s else there.a * clean
+        there = context.there
+        return there.a * clean + there.s * context.noise("step", x) if there.s else there.a * clean
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class Heun(Solver):
         """Two, but one for a step to the clean level."""
         return 2 if schedule[move.j].s else 1
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """Predict with a first-order step, ask again there, go back and use the mean slope."""
-        first = First().step(x, pred, past, moment)
-        if not moment.there.s:
+        first = First().step(x, pred, past, context)
+        if not context.there.s:
             return first
-        other = moment.denoise(first, moment.there)
-        (c_i, a_i, s_i), (c_j, a_j, s_j) = (self._frame(v) for v in (moment.here, moment.there))
+        other = context.denoise(first, context.there)
+        (c_i, a_i, s_i), (c_j, a_j, s_j) = (self._frame(v) for v in (context.here, context.there))
         slope = (a_j - a_i) * (pred.x0 + other.x0) + (s_j - s_i) * (pred.eps + other.eps)
         return c_j * (x / c_i + slope / 2)
 
@@ -123,23 +123,23 @@ class DpmPlusPlus2M(Solver):
     eta: float = 0.0
     short: int = 15
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """Exact for the linear part, second order in the prediction where there is a history."""
-        here, there = moment.here, moment.there
+        here, there = context.here, context.there
         h = there.log_snr - here.log_snr
         churned = h * (1 + self.eta)
         keep = there.s / here.s * (math.exp(-self.eta * h) if self.eta else 1.0)
-        out = keep * x - there.a * math.expm1(-churned) * self._slope(pred, past, moment, h)
+        out = keep * x - there.a * math.expm1(-churned) * self._slope(pred, past, context, h)
         if not self.eta or not there.s:
             return out
-        return out + there.s * math.sqrt(-math.expm1(-2 * self.eta * h)) * moment.noise("step", x)
+        return out + there.s * math.sqrt(-math.expm1(-2 * self.eta * h)) * context.noise("step", x)
 
-    def _slope(self, pred: Pred, past: Sequence[Past], moment: Moment, h: float) -> State:
-        ends = moment.move.j == moment.schedule.steps and moment.schedule.steps < self.short
+    def _slope(self, pred: Pred, past: Sequence[Past], context: StepContext, h: float) -> State:
+        ends = context.move.j == context.schedule.steps and context.schedule.steps < self.short
         if len(past) < 2 or ends or math.isinf(h):
             return pred.x0
         before = past[-2]
-        r = (moment.here.log_snr - before.level.log_snr) / h
+        r = (context.here.log_snr - before.level.log_snr) / h
         return pred.x0 + (pred.x0 - before.x0) / (2 * r)
 
 
@@ -149,17 +149,17 @@ class UniPC(Solver):
 
     order: int = 2
 
-    def correct(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def correct(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """UniC (alg. 1): the last step made again, now that its end is known."""
         if not past:
             return x
-        nodes = self._nodes(past, moment.schedule, moment.move.i)
-        return _unified(nodes, moment.here, pred.x0)
+        nodes = self._nodes(past, context.schedule, context.move.i)
+        return _unified(nodes, context.here, pred.x0)
 
-    def step(self, x: State, pred: Pred, past: Sequence[Past], moment: Moment) -> State:
+    def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
         """UniP (alg. 2)."""
-        nodes = self._nodes(past, moment.schedule, moment.move.j)
-        return _unified(nodes, moment.there, None)
+        nodes = self._nodes(past, context.schedule, context.move.j)
+        return _unified(nodes, context.there, None)
 
     def _nodes(self, past: Sequence[Past], schedule: Schedule, j: int) -> Sequence[Past]:
         """As much of the past as the step to level `j` uses; the order falls towards the end."""

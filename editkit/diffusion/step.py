@@ -22,7 +22,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepContext:
     """One move of a walk, about to be made."""
 
     schedule: Schedule

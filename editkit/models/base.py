@@ -37,7 +37,7 @@ class Hole:
 
     mask: LatentMask
     """1 where the picture is missing."""
-    around: Latents
+    masked_latents: Latents
     """The encoded picture, mid-grey inside the hole."""
 
 
@@ -50,13 +50,13 @@ class Text:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class Request:
     """What a network is asked: a noisy state, with all that it is told beside.
 
     Attributes:
         x: the state, of one picture or several.
         level: its noise level.
-        branches: which questions of a guide, see `editkit.diffusion.guides`.
+        branches: which requests of a guide, see `editkit.diffusion.guides`.
         text: the prompts.
         hole: what an inpainting model is told of the picture.
         guidance: for models that take it as an input.
@@ -129,19 +129,19 @@ class Model(Protocol):
         """The network with its conditions; `guidance` is for models that take it as an input."""
         ...
 
-    def ask(self, questions: Sequence[Question]) -> list[Sequence[State]]:
-        """The network's answers, for each question one for each of its branches; one call.
+    def predict(self, requests: Sequence[Request]) -> list[Sequence[State]]:
+        """The network's answers, for each request one for each of its branches; one call.
 
         States may be at different levels and have different prompts; their shape, whether they have
         a hole, and the guidance are one and the same.
         """
         ...
 
-    def unread(self, prompt: str) -> str:
+    def truncated_prompt(self, prompt: str) -> str:
         """The end of a prompt that is too long for the model to read; empty if all is read."""
         ...
 
-    def unknown(self, prompt: str) -> list[str]:
+    def unknown_words(self, prompt: str) -> list[str]:
         """The words of a prompt that the model has no name for, in whole or in part."""
         ...
 
@@ -171,7 +171,7 @@ def check_model(model: object) -> None:
     """
     kind = type(model)
     # Of the type, as asking the value would read all its weights.
-    if all(hasattr(kind, name) for name in ("encode", "decode", "network", "ask")):
+    if all(hasattr(kind, name) for name in ("encode", "decode", "network", "predict")):
         return
     if hasattr(kind, "save_pretrained"):
         raise InputError(

@@ -1,4 +1,4 @@
-"""What a network computes for each of several questions by itself, though they share a call."""
+"""What a network computes for each of several requests by itself, though they share a call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 
-class _ProductsApart(TorchFunctionMode):
+class _SplitMatmuls(TorchFunctionMode):
     """Matrix products are made for so many rows at a time."""
 
     def __init__(self, counts: Sequence[int]) -> None:
@@ -37,11 +37,11 @@ def _is_product(func: Callable[..., Any], args: Sequence[Any]) -> bool:
     return func is torch.nn.functional.conv2d and args[1].shape[-2:] == (1, 1)
 
 
-def products_apart(counts: Sequence[int]) -> AbstractContextManager[Any]:
-    """Linear layers of questions with so many rows each, as if each were asked alone.
+def split_matmuls(counts: Sequence[int]) -> AbstractContextManager[Any]:
+    """Linear layers of requests with so many rows each, as if each were asked alone.
 
     On a CPU the product of a matrix of few rows, or on several threads of many columns, is summed
     in an order that depends on how many rows there are; a product of many rows is no faster for
     more of them. Convolutions, attention and norms go through a picture at a time as it is.
     """
-    return _ProductsApart(counts) if len(counts) > 1 else nullcontext()
+    return _SplitMatmuls(counts) if len(counts) > 1 else nullcontext()

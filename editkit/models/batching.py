@@ -2,7 +2,7 @@
 
 An edit runs as it does alone: its own walk, its own draws, its own constraints, on its own state.
 Only the network is shared. Edits that run side by side ask it through a `Shared` model, which puts
-questions about states of one shape into one call, whatever photo, prompt or level they are of.
+requests about states of one shape into one call, whatever photo, prompt or level they are of.
 
 That must not change a picture. A library may sum in another order for another batch size, so a size
 is used only where it was seen to give the bits that it gives alone: the first calls of a size at a
@@ -27,14 +27,14 @@ from editkit.diffusion.guides import Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import DeviceError
-from editkit.models.base import Capabilities, Hole, Model, Question, Text
+from editkit.models.base import Capabilities, Hole, Model, Request, Text
 from editkit.models.memory import free_memory, give_back, is_out_of_memory, taken
 from editkit.models.settings import Settings
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
 MOST = 16
-"""Questions in one call, unless more are asked for."""
+"""Requests in one call, unless more are asked for."""
 
 _TRIALS = 2
 """Calls of a size that are compared before it is used."""
@@ -58,11 +58,11 @@ class StoppedError(Exception):
 
 @dataclass(eq=False)
 class _Asked:
-    """A question, by whom, and where the answer goes."""
+    """A request, by whom, and where the answer goes."""
 
     walker: object
     key: Key
-    question: Question
+    request: Request
     answer: "Future[Sequence[State]]" = field(default_factory=Future[Sequence[State]])
 
 
@@ -73,7 +73,7 @@ class _Shape:
     Attributes:
         sizes: of calls that may be made, smallest first.
         closed: whether no larger one will be tried.
-        each: bytes that one question takes; 0 where that is not known.
+        each: bytes that one request takes; 0 where that is not known.
         times: by the clock, of the trials of the next size: as before, and at that size.
     """
 
@@ -88,7 +88,7 @@ class _Shape:
         return 2 * self.sizes[-1]
 
     def fitting(self, count: int) -> int:
-        """The largest size for so many questions."""
+        """The largest size for so many requests."""
         return max(size for size in self.sizes if size <= count)
 
     def shrink(self, size: int) -> None:
@@ -104,7 +104,7 @@ class Shared:
 
     Attributes:
         model: the model.
-        most: questions in one call; None for as many as memory and time make worth while.
+        most: requests in one call; None for as many as memory and time make worth while.
     """
 
     def __init__(self, model: Model, most: int | None = None) -> None:
@@ -166,9 +166,9 @@ class Shared:
             self._walking.pop(walker, None)
             self._turn.notify_all()
 
-    def asked(self, walker: object, question: Question) -> Sequence[State]:
-        """The answer to a question, when there is one."""
-        asked = _Asked(walker, _key(question), question)
+    def asked(self, walker: object, request: Request) -> Sequence[State]:
+        """The answer to a request, when there is one."""
+        asked = _Asked(walker, _key(request), request)
         with self._turn:
             self._check_open()
             self._walking[walker] = asked.key
@@ -251,36 +251,36 @@ class Shared:
         return not shape.each or shape.each * size <= _ROOM * free_memory(self.model.device)
 
     def _answer(self, shape: _Shape, group: Sequence[_Asked]) -> None:
-        """Answers questions about states of one shape."""
+        """Answers requests about states of one shape."""
         while group:
             size = self._size(shape, len(group))
             part, group = group[:size], group[size:]
             try:
-                answers = self._answers(shape, [asked.question for asked in part])
+                answers = self._answers(shape, [asked.request for asked in part])
             except Exception:  # noqa: BLE001 - found again by the one to blame
                 for asked in part:
-                    _settle(asked.answer, lambda q=asked.question: self._by_itself(q))
+                    _settle(asked.answer, lambda q=asked.request: self._by_itself(q))
             else:
                 for asked, answer in zip(part, answers, strict=True):
                     asked.answer.set_result(answer)
 
     def _size(self, shape: _Shape, count: int) -> int:
-        """How many of so many questions go into the next call."""
+        """How many of so many requests go into the next call."""
         tried = count >= shape.next and self._may_grow(shape)
         return shape.next if tried else shape.fitting(count)
 
-    def _answers(self, shape: _Shape, questions: Sequence[Question]) -> Answers:
-        tried = len(questions) not in shape.sizes
-        return self._tried(shape, questions) if tried else self._asked(shape, questions)
+    def _answers(self, shape: _Shape, requests: Sequence[Request]) -> Answers:
+        tried = len(requests) not in shape.sizes
+        return self._tried(shape, requests) if tried else self._asked(shape, requests)
 
-    def _by_itself(self, question: Question) -> Sequence[State]:
-        return self.model.ask([question])[0]
+    def _by_itself(self, request: Request) -> Sequence[State]:
+        return self.model.predict([request])[0]
 
-    def _asked(self, shape: _Shape, questions: Sequence[Question]) -> Answers:
+    def _asked(self, shape: _Shape, requests: Sequence[Request]) -> Answers:
         """Answers in calls that have been tried; where memory fails, in smaller ones."""
         answers = Answers()
-        while len(answers) < len(questions):
-            part = questions[len(answers) :]
+        while len(answers) < len(requests):
+            part = requests[len(answers) :]
             part = part[: shape.fitting(len(part))]
             try:
                 answers += self._ask(shape, part)
@@ -293,21 +293,21 @@ class Shared:
                 give_back(self.model.device)
         return answers
 
-    def _ask(self, shape: _Shape, questions: Sequence[Question]) -> Answers:
-        if shape.each is None and len(questions) == 1:
-            answers, shape.each = taken(lambda: self.model.ask(questions), self.model.device)
+    def _ask(self, shape: _Shape, requests: Sequence[Request]) -> Answers:
+        if shape.each is None and len(requests) == 1:
+            answers, shape.each = taken(lambda: self.model.predict(requests), self.model.device)
             return answers
-        return self.model.ask(questions)
+        return self.model.predict(requests)
 
-    def _tried(self, shape: _Shape, questions: Sequence[Question]) -> Answers:
+    def _tried(self, shape: _Shape, requests: Sequence[Request]) -> Answers:
         """Answers in calls of sizes that have passed, compared with those of one call."""
-        size = len(questions)
+        size = len(requests)
         # Of a CPU only what this thread gets of it counts: it has other things to do, too.
         clock = time.thread_time if self.model.device.type == "cpu" else time.perf_counter
         started = clock()
-        answers = _finished(self._asked(shape, questions), self.model.device)
+        answers = _finished(self._asked(shape, requests), self.model.device)
         between = clock()
-        together = self._together(shape, questions)
+        together = self._together(shape, requests)
         took = clock() - between
         if together is None:
             return answers
@@ -319,10 +319,10 @@ class Shared:
             self._judge(shape, size)
         return answers
 
-    def _together(self, shape: _Shape, questions: Sequence[Question]) -> Answers | None:
+    def _together(self, shape: _Shape, requests: Sequence[Request]) -> Answers | None:
         """Answers of one call; None where there is no memory for it."""
         try:
-            return _finished(self.model.ask(questions), self.model.device)
+            return _finished(self.model.predict(requests), self.model.device)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -345,7 +345,7 @@ class Shared:
 
 
 class Filled(Shared):
-    """A model that is always asked `size` questions in a call, which is filled up with copies.
+    """A model that is always asked `size` requests in a call, which is filled up with copies.
 
     For devices that sum in another order for each size, where `Shared` has nothing to share: what
     an edit gets depends on `size`, and on nothing else. That it does not depend on who shares a
@@ -364,26 +364,26 @@ class Filled(Shared):
     def _size(self, shape: _Shape, count: int) -> int:
         return 1 if shape.closed else min(count, self._count)
 
-    def _answers(self, shape: _Shape, questions: Sequence[Question]) -> Answers:
-        if len(questions) == 1:
-            return [self._by_itself(questions[0])]
-        answers = self._filled(questions)
+    def _answers(self, shape: _Shape, requests: Sequence[Request]) -> Answers:
+        if len(requests) == 1:
+            return [self._by_itself(requests[0])]
+        answers = self._filled(requests)
         if len(shape.times) < _TRIALS:
             shape.times.append((0, 0))
-            ends = [self._by_itself(question) for question in (questions[0], questions[-1])]
+            ends = [self._by_itself(request) for request in (requests[0], requests[-1])]
             if not _same(ends, [answers[0], answers[-1]]):
                 shape.closed = True
-                return [self._by_itself(question) for question in questions]
+                return [self._by_itself(request) for request in requests]
         return answers
 
-    def _by_itself(self, question: Question) -> Sequence[State]:
-        return self._filled([question])[0]
+    def _by_itself(self, request: Request) -> Sequence[State]:
+        return self._filled([request])[0]
 
-    def _filled(self, questions: Sequence[Question]) -> Answers:
-        """Answers to questions, the last of them asked as often as it takes."""
-        copies = [questions[-1]] * (self._count - len(questions))
+    def _filled(self, requests: Sequence[Request]) -> Answers:
+        """Answers to requests, the last of them asked as often as it takes."""
+        copies = [requests[-1]] * (self._count - len(requests))
         try:
-            return self.model.ask([*questions, *copies])[: len(questions)]
+            return self.model.predict([*requests, *copies])[: len(requests)]
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -392,11 +392,11 @@ class Filled(Shared):
             raise DeviceError(message) from error
 
 
-def _key(question: Question) -> Key:
-    """What must be the same of questions in one call, and what decides how it is computed."""
-    x = question.x
-    rows = len(x) * len(question.branches)
-    return tuple(x.shape[1:]), rows, question.hole is None, question.guidance, x.dtype
+def _key(request: Request) -> Key:
+    """What must be the same of requests in one call, and what decides how it is computed."""
+    x = request.x
+    rows = len(x) * len(request.branches)
+    return tuple(x.shape[1:]), rows, request.hole is None, request.guidance, x.dtype
 
 
 def _settle(future: "Future[Any]", errand: Callable[[], Any]) -> None:
@@ -470,16 +470,16 @@ class _Walker:
 
     def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
         def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-            question = Question(x, level, branches, text, hole, guidance)
-            return self._shared.asked(self, question)
+            request = Request(x, level, branches, text, hole, guidance)
+            return self._shared.asked(self, request)
 
         return ask
 
-    def ask(self, questions: Sequence[Question]) -> Answers:
-        return [self._shared.asked(self, question) for question in questions]
+    def predict(self, requests: Sequence[Request]) -> Answers:
+        return [self._shared.asked(self, request) for request in requests]
 
-    def unread(self, prompt: str) -> str:
-        return self._model.unread(prompt)
+    def truncated_prompt(self, prompt: str) -> str:
+        return self._model.truncated_prompt(prompt)
 
-    def unknown(self, prompt: str) -> list[str]:
-        return self._model.unknown(prompt)
+    def unknown_words(self, prompt: str) -> list[str]:
+        return self._model.unknown_words(prompt)

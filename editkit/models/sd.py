@@ -22,8 +22,8 @@ from editkit.diffusion.guides import UNCOND, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import EditkitError, InputError, ModelLoadError, is_out_of_memory
-from editkit.models.base import Capabilities, Hole, Question, Text
-from editkit.models.batch_invariant import products_apart
+from editkit.models.base import Capabilities, Hole, Request, Text
+from editkit.models.batch_invariant import split_matmuls
 from editkit.models.config_checks import check_weights
 from editkit.models.fingerprint import weights_digest
 from editkit.models.registry import BUILTIN, builtin_folder, first_line
@@ -129,44 +129,42 @@ class StableDiffusion:
             self.embed(prompt)  # what is wrong with it is known before a walk begins
 
         def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-            return self.ask([Question(x, level, branches, text, hole, guidance)])[0]
+            return self.predict([Request(x, level, branches, text, hole, guidance)])[0]
 
         return ask
 
     @torch.inference_mode()
-    def ask(self, questions: Sequence[Question]) -> list[Sequence[State]]:
-        """One call of the UNet; each question has a row for each branch of each of its states."""
-        counts = [len(q.x) * len(q.branches) for q in questions]
-        times = [
-            q.level.t for q, count in zip(questions, counts, strict=True) for _ in range(count)
-        ]
-        apart = products_apart(counts) if self.device.type == "cpu" else nullcontext()
+    def predict(self, requests: Sequence[Request]) -> list[Sequence[State]]:
+        """One call of the UNet; each request has a row for each branch of each of its states."""
+        counts = [len(q.x) * len(q.branches) for q in requests]
+        times = [q.level.t for q, count in zip(requests, counts, strict=True) for _ in range(count)]
+        apart = split_matmuls(counts) if self.device.type == "cpu" else nullcontext()
         with _computed_by(self.name, "unet"), apart:
             out = self.unet(
-                self._to(torch.cat([self._inputs(q) for q in questions]), self.unet),
+                self._to(torch.cat([self._inputs(q) for q in requests]), self.unet),
                 torch.tensor(times, device=self.device),
-                encoder_hidden_states=torch.cat([self._texts(q) for q in questions]),
-                timestep_cond=self._guidance_input(questions[0].guidance),
+                encoder_hidden_states=torch.cat([self._texts(q) for q in requests]),
+                timestep_cond=self._guidance_input(requests[0].guidance),
                 return_dict=False,
             )[0]
         return [
             rows.float().to(q.x.device).chunk(len(q.branches))
-            for q, rows in zip(questions, out.split(counts), strict=True)
+            for q, rows in zip(requests, out.split(counts), strict=True)
         ]
 
-    def _inputs(self, question: Question) -> Tensor:
-        """A question's states with their inpainting channels, once for each branch."""
-        x, hole = question.x, question.hole
+    def _inputs(self, request: Request) -> Tensor:
+        """A request's states with their inpainting channels, once for each branch."""
+        x, hole = request.x, request.hole
         if hole is not None:
-            told = torch.cat([hole.mask, hole.around], dim=1)
+            told = torch.cat([hole.mask, hole.masked_latents], dim=1)
             x = torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
-        return torch.cat([x] * len(question.branches))
+        return torch.cat([x] * len(request.branches))
 
-    def _texts(self, question: Question) -> Tensor:
-        """A question's text embeddings, each branch's once for each state."""
-        text = question.text
-        asked = [text.negative if b == UNCOND else text.prompt for b in question.branches]
-        return torch.cat([self.embed(t).expand(len(question.x), -1, -1) for t in asked])
+    def _texts(self, request: Request) -> Tensor:
+        """A request's text embeddings, each branch's once for each state."""
+        text = request.text
+        asked = [text.negative if b == UNCOND else text.prompt for b in request.branches]
+        return torch.cat([self.embed(t).expand(len(request.x), -1, -1) for t in asked])
 
     def _guidance_input(self, guidance: float) -> Tensor | None:
         """Sinusoidal embedding of the guidance scale, for models distilled to take it as input.
@@ -198,14 +196,14 @@ class StableDiffusion:
             self._embeddings[prompt] = self._to(out[0], self.unet)
         return self._embeddings[prompt]
 
-    def unread(self, prompt: str) -> str:
+    def truncated_prompt(self, prompt: str) -> str:
         """The end of a prompt that the text encoder has no room for."""
         limit = self._room
         ids = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
         rest = "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
         return str(rest).strip()
 
-    def unknown(self, prompt: str) -> list[str]:
+    def unknown_words(self, prompt: str) -> list[str]:
         """Words for which the tokenizer has nothing but the token of what it does not know."""
         if self.tokenizer.unk_token is None:
             return []

@@ -26,10 +26,10 @@ class Inpaint(MaskedEdit):
         """Straight down."""
         return linear(steps, first)
 
-    def holds(self, model: Model) -> bool:
+    def uses_constraint(self, model: Model) -> bool:
         """Always, but for models that are told what surrounds the hole."""
         return self.blend or not model.capabilities.inpainting
 
-    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
+    def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
         """Blending, with the start's own noise at every level."""
         return Blend(clean, known, noise, lagging=self.compat)

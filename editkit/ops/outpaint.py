@@ -59,9 +59,9 @@ class Outpaint(Inpaint):
             photo, sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor
         )
 
-    def begins(self, settings: Settings) -> tuple[str, float]:
+    def start_settings(self, settings: Settings) -> tuple[str, float]:
         """Prefill and strength of the start; without a prefill, from what the frame holds."""
-        method, strength = super().begins(settings)
+        method, strength = super().start_settings(settings)
         return (method if self.prefill is not None else "none"), strength
 
     # The mask that other edits are given is the frame here.

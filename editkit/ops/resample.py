@@ -41,12 +41,12 @@ class Resample(MaskedEdit):
         """RePaint's walk."""
         return repaint(steps, jump=self.jump, repeats=self.repeats, first=first)
 
-    def holds(self, model: Model) -> bool:
+    def uses_constraint(self, model: Model) -> bool:
         """Always: that is the method."""
         del model
         return True
 
-    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
+    def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
         """Blending, with noise drawn afresh at every move."""
         del noise
         return Blend(clean, known)

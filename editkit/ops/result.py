@@ -156,7 +156,7 @@ def describe(edit: "Edit", model: "Model") -> Report:
         "edit": type(edit).__name__.lower(),
         "prompt": edit.prompt,
         "negative": edit.negative,
-        "unread": model.unread(edit.prompt),
+        "unread": model.truncated_prompt(edit.prompt),
         "model": model.name,
         "weights": model.weights,
         "solver": edit.solver or edit.recommended_solver(settings),
@@ -172,7 +172,7 @@ def prompt_notes(edit: "Edit", model: "Model") -> list[str]:
     """What the model does not read of an edit's prompts, a line each."""
     notes = list[str]()
     for name, prompt in (("prompt", edit.prompt), ("negative prompt", edit.negative)):
-        rest, unknown = model.unread(prompt), model.unknown(prompt)
+        rest, unknown = model.truncated_prompt(prompt), model.unknown_words(prompt)
         if rest:
             notes.append(f"the {name} is too long for the model; not read: {rest!r}")
         if unknown:

@@ -219,7 +219,7 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     import torch
 
     from editkit import load_model
-    from editkit.models.base import Hole, Question, Text
+    from editkit.models.base import Hole, Request, Text
     from editkit.types import Size
 
     model = load_model(options.model, device="cpu")
@@ -227,15 +227,15 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     shape = model.latent_shape(Size(options.side, options.side))
     draw = torch.Generator().manual_seed(options.seed)
 
-    def question(number: int) -> Question:
+    def request(number: int) -> Request:
         x, around = (torch.randn(shape, generator=draw) for _ in range(2))
         hole = Hole(torch.ones(1, 1, *shape[2:]), around)
         told = hole if model.capabilities.inpainting else None
         level = schedule.levels[number % 9]
-        return Question(x, level, ("uncond", "cond"), Text(f"wood {number}"), told, 1.5)
+        return Request(x, level, ("uncond", "cond"), Text(f"wood {number}"), told, 1.5)
 
-    questions = [question(number) for number in range(8)]
-    alone = [model.ask([one])[0] for one in questions]
+    requests = [request(number) for number in range(8)]
+    alone = [model.predict([one])[0] for one in requests]
     print(f"{options.side}x{options.side}, {torch.get_num_threads()} threads")
     sizes = (1, 2, 4, 8)
     took: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
@@ -243,7 +243,7 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     for _ in range(options.rounds):  # in turns: other work on the machine is then all sizes' lot
         for size in sizes:
             started, used = time.perf_counter(), time.process_time()
-            parts = [model.ask(questions[k : k + size]) for k in range(0, 8, size)]
+            parts = [model.predict(requests[k : k + size]) for k in range(0, 8, size)]
             took[size].append((time.perf_counter() - started, time.process_time() - used))
             answers = [tensor for part in parts for answer in part for tensor in answer]
             same[size] &= all(map(torch.equal, answers, [t for one in alone for t in one]))

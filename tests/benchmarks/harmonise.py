@@ -124,7 +124,7 @@ def paint(model: Model, case: Case) -> Painted:
         context=edit.context,
     )
     sight = cut_photo(photo, region)
-    canvas = make_canvas(sight, cut_mask(coverage, region), edit.begins(model.settings)[0])
+    canvas = make_canvas(sight, cut_mask(coverage, region), edit.start_settings(model.settings)[0])
     return Painted(to_values(model.decode(edit.latents(model, canvas))), region)
 
 

@@ -16,7 +16,7 @@ from editkit.diffusion.levels import Level, Pred, Schedule, Target
 from editkit.diffusion.plans import How, Move, Plan, inversion, linear, repaint, travel
 from editkit.diffusion.sampler import MEMORY, cost, sample
 from editkit.diffusion.solvers import Consistency, DpmPlusPlus2M, First, Heun, Solver, UniPC
-from editkit.diffusion.step import Moment, Past
+from editkit.diffusion.step import Past, StepContext
 
 MANY = 6_000
 
@@ -183,9 +183,9 @@ class Spy(DpmPlusPlus2M):
         super().__init__()
         object.__setattr__(self, "lengths", list[int]())
 
-    def step(self, x: Tensor, pred: Pred, past: Sequence[Past], moment: Moment) -> Tensor:
+    def step(self, x: Tensor, pred: Pred, past: Sequence[Past], context: StepContext) -> Tensor:
         self.lengths.append(len(past))
-        return super().step(x, pred, past, moment)
+        return super().step(x, pred, past, context)
 
 
 def test_history_does_not_survive_a_jump() -> None:

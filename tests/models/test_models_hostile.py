@@ -239,10 +239,10 @@ def test_ids_are_known() -> None:
 
 
 def test_words_that_the_model_does_not_know_are_said(builtin: Model) -> None:
-    assert builtin.unknown("a red door, blurry") == []
-    assert builtin.unknown("") == []
-    assert builtin.unknown("a 犬 and 🐕 and собака 犬") == ["犬", "🐕", "собака"]
-    assert builtin.unknown("red-haired (man): café!") == ["café"]
+    assert builtin.unknown_words("a red door, blurry") == []
+    assert builtin.unknown_words("") == []
+    assert builtin.unknown_words("a 犬 and 🐕 and собака 犬") == ["犬", "🐕", "собака"]
+    assert builtin.unknown_words("red-haired (man): café!") == ["café"]
     photo, mask = shell.noise(64, 64), shell.block(64, 64)
     done = editkit.inpaint(photo, mask, "a 犬 door", model=builtin, steps=1, negative="🐕")
     said = [note for note in done.report["notes"] if "does not know" in note]

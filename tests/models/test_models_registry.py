@@ -277,9 +277,9 @@ def test_a_prompt_is_encoded_once(checkpoints: dict[int, Path]) -> None:
 
 
 def test_what_a_long_prompt_loses(tiny4: StableDiffusion) -> None:
-    assert tiny4.unread("") == ""
-    assert tiny4.unread("abcdefghijklmn") == ""  # 14 letters, a start and an end
-    assert tiny4.unread("abcdefghijklmno").strip() == "o"
+    assert tiny4.truncated_prompt("") == ""
+    assert tiny4.truncated_prompt("abcdefghijklmn") == ""  # 14 letters, a start and an end
+    assert tiny4.truncated_prompt("abcdefghijklmno").strip() == "o"
     assert torch.equal(tiny4.embed("abcdefghijklmn" + "o"), tiny4.embed("abcdefghijklmn" + "pqr"))
 
 

@@ -21,7 +21,7 @@ from editkit.diffusion.views import Views, Window, blended, viewed
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import as_canvas
 from editkit.ops.engine.masked import views_for
-from editkit.ops.engine.region_plan import Meter
+from editkit.ops.engine.region_plan import ProgressSplitter
 from editkit.ops.engine.session import open_session
 from editkit.tensors import State
 from editkit.types import Size
@@ -99,7 +99,7 @@ def test_one_window_over_the_whole_is_the_plain_walk(
     canvas = as_canvas(rgb, cover, rgb, cover)
     plain = Inpaint(steps=4, strength=0.5, blend=True).latents(builtin, canvas)
     edit = Inpaint(steps=8, detail=0.5)  # half the steps do, where all is there already
-    assert torch.allclose(builtin.decode(plain), edit.finely(builtin, canvas), atol=1e-4)
+    assert torch.allclose(builtin.decode(plain), edit.refine_tiles(builtin, canvas), atol=1e-4)
 
 
 def test_a_picture_goes_through_the_autoencoder_in_windows_as_well_as_whole(builtin: Model) -> None:
@@ -124,7 +124,7 @@ def test_pixels_that_no_window_shows_come_back_as_they_were(tiny9: Model) -> Non
     rgb = smooth(448, 448)
     cover = square(448, slice(400, 420)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
-    out = Inpaint(steps=1, detail=0.5).finely(tiny9, canvas)
+    out = Inpaint(steps=1, detail=0.5).refine_tiles(tiny9, canvas)
     assert torch.equal(out[..., :200, :200], canvas.pixels[..., :200, :200])
     assert not torch.equal(out[..., 400:420, 400:420], canvas.pixels[..., 400:420, 400:420])
 
@@ -214,7 +214,7 @@ def test_a_pass_in_tiles_keeps_the_colours_that_were_painted(
     canvas = as_canvas(sky, cover, sky, cover)
 
     def off() -> float:
-        out = Inpaint(steps=8, detail=0.8).finely(builtin, canvas)
+        out = Inpaint(steps=8, detail=0.8).refine_tiles(builtin, canvas)
         return float(F.avg_pool2d(out - canvas.start, 32).abs().max()) * 127.5
 
     held = off()
@@ -225,7 +225,7 @@ def test_a_pass_in_tiles_keeps_the_colours_that_were_painted(
 
 def test_progress_of_several_walks_is_that_of_one() -> None:
     told = list[tuple[int, int]]()
-    meter = Meter(lambda done, total: told.append((done, total)), [1.0, 3.0])
+    meter = ProgressSplitter(lambda done, total: told.append((done, total)), [1.0, 3.0])
     for _ in range(2):
         step = meter.next()
         assert step is not None

@@ -558,7 +558,7 @@ RECOMMENDED = Settings(prefill="telea", strength=0.6)
 def test_where_a_walk_begins(
     settings: Settings, given: dict[str, Any], begins: tuple[str, float]
 ) -> None:
-    assert Inpaint("x", **given).begins(settings) == begins
+    assert Inpaint("x", **given).start_settings(settings) == begins
 
 
 def test_a_report_holds_every_option_as_plain_json(tiny4: Model) -> None:

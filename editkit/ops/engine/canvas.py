@@ -21,13 +21,13 @@ class Canvas:
         pixels: the picture.
         mask: how much it may change: 0 not at all, 1 freely, between a strength.
         start: the picture with the hole pre-filled; `pixels` itself where nothing was filled.
-        told: the hole that an inpainting model is told of, 0 or 1; `mask` where it is None.
+        condition_mask: the hole that an inpainting model is given, 0 or 1; None means `mask`.
     """
 
     pixels: Pixels
     mask: PixelMask
     start: Pixels
-    told: PixelMask | None = None
+    condition_mask: PixelMask | None = None
 
     @property
     def size(self) -> Size:

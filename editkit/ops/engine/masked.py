@@ -27,7 +27,7 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.models.settings import Settings
 from editkit.names import PREFILLS, REGIONS
 from editkit.ops.engine.canvas import Canvas, as_canvas, make_canvas, to_values
-from editkit.ops.engine.region_plan import Meter, Work, seed_for
+from editkit.ops.engine.region_plan import ProgressSplitter, RegionPlan, seed_for
 from editkit.ops.engine.session import Edit, Progress, Session, open_session, weak, within
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Result, describe, prompt_notes
@@ -124,7 +124,7 @@ class MaskedEdit(Edit):
             known = ", ".join(PREFILLS)
             raise InputError(f"unknown prefill {shown(self.prefill)}; choose one of {known}")
 
-    def begins(self, settings: Settings) -> tuple[str, float]:
+    def start_settings(self, settings: Settings) -> tuple[str, float]:
         """Prefill and strength of the start, with the model's recommendation for what is open.
 
         Without a prefill a strength below 1 would start from what is to be removed; with one that
@@ -136,7 +136,7 @@ class MaskedEdit(Edit):
             strength = _START
         return prefill, self.strength or strength
 
-    def refines(self, settings: Settings) -> float:
+    def detail_strength(self, settings: Settings) -> float:
         """Strength of the passes in tiles, with the model's recommendation; 0 for none."""
         return settings.detail if self.detail is None else self.detail
 
@@ -156,19 +156,19 @@ class MaskedEdit(Edit):
         """The walk."""
 
     @abstractmethod
-    def holds(self, model: Model) -> bool:
+    def uses_constraint(self, model: Model) -> bool:
         """Whether the walk on `model` is held to what surrounds the hole by a constraint."""
 
     @abstractmethod
-    def hold(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
+    def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
         """The constraint: the `known` part of `clean` is held; `noise` is the walk's start."""
 
     def latents(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Latents:
         """Clean latents of the canvas with its hole repainted."""
         session = open_session(self, model, canvas.size, progress)
-        (_, strength), steps = self.begins(model.settings), session.schedule.steps
+        (_, strength), steps = self.start_settings(model.settings), session.schedule.steps
         plan = self.plan(steps, first_level(steps, strength))
-        return self._walk(session, canvas, plan, strength, holds=self.holds(model))
+        return self._walk(session, canvas, plan, strength, constrained=self.uses_constraint(model))
 
     def _walk(
         self,
@@ -177,23 +177,27 @@ class MaskedEdit(Edit):
         plan: Plan,
         strength: float,
         *,
-        holds: bool,
-        finely: bool = False,
+        constrained: bool,
+        keep_coarse: bool = False,
     ) -> Latents:
         # A walk from pure noise that is held to nothing needs no encoding of the picture.
-        clean = session.encode("image", canvas.start) if holds or strength < 1 else None
+        clean = session.encode("image", canvas.start) if constrained or strength < 1 else None
         noise = session.noise(canvas.size)
-        hole = session.hole(canvas.pixels, canvas.mask if canvas.told is None else canvas.told)
+        hole = session.hole(
+            canvas.pixels, canvas.mask if canvas.condition_mask is None else canvas.condition_mask
+        )
         x, constraints = session.schedule.pure(noise), list[Constraint]()
         if clean is not None and strength < 1:
             x = session.schedule.start(clean, noise, plan.first)
-        if clean is not None and finely:
+        if clean is not None and keep_coarse:
             constraints.append(Coarse(clean, _COARSE))
-        if clean is not None and holds:
-            constraints.append(self.hold(clean, noise, self._known(session, canvas)))
+        if clean is not None and constrained:
+            constraints.append(self.constraint(clean, noise, self._known(session, canvas)))
         return session.run(x, plan, hole, constraints)
 
-    def finely(self, model: Model, canvas: Canvas, progress: Progress | None = None) -> Pixels:
+    def refine_tiles(
+        self, model: Model, canvas: Canvas, progress: Progress | None = None
+    ) -> Pixels:
         """The canvas painted once more from its start, through windows of the model's own size.
 
         The surroundings are held by blending whatever the model, so that every window sees them at
@@ -201,14 +205,14 @@ class MaskedEdit(Edit):
         What there is to paint is there already, so half the steps do, straight down; and what is
         as coarse as the places of a state at half the scale, where that was painted, stays so.
         """
-        settings, strength = model.settings, self.refines(model.settings)
+        settings, strength = model.settings, self.detail_strength(model.settings)
         fewer = replace(self, steps=ceil((self.steps or settings.steps) / 2))
         session = open_session(fewer, model, canvas.size, progress)
         side = self.work_size or settings.native_size
         session = views_for(session, session.reduce(canvas.mask), side)
         steps = session.schedule.steps
         plan = linear(steps, first_level(steps, strength))
-        latents = self._walk(session, canvas, plan, strength, holds=True, finely=True)
+        latents = self._walk(session, canvas, plan, strength, constrained=True, keep_coarse=True)
         pixels = session.decode(latents, canvas.pixels)
         # An autoencoder shifts colours, too, and otherwise in each window.
         return pixels + blurred(canvas.start - pixels, _COARSE * model.latent_cell)
@@ -264,7 +268,7 @@ class MaskedEdit(Edit):
         side = self.work_size or model.settings.native_size
         return split(coverage, self.regions, side / (1 + 2 * self.context))
 
-    def _work(self, model: Model, photo: Photo, part: Part) -> Work:
+    def _work(self, model: Model, photo: Photo, part: Part) -> RegionPlan:
         settings = model.settings
         native, multiple = self.work_size or settings.native_size, model.multiple
         region = plan_region(
@@ -275,16 +279,18 @@ class MaskedEdit(Edit):
             context=self.context,
             working=self.work_size,
         )
-        if self.compat or self.refines(settings) == 0:
-            return Work(part, region)
-        return Work(part, region, finer_regions(part.box, region, native=native, multiple=multiple))
+        if self.compat or self.detail_strength(settings) == 0:
+            return RegionPlan(part, region)
+        return RegionPlan(
+            part, region, finer_regions(part.box, region, native=native, multiple=multiple)
+        )
 
     def _painted(
         self,
         model: Model,
         photo: Photo,
         masks: Masks,
-        work: Sequence[Work],
+        work: Sequence[RegionPlan],
         progress: Progress | None,
     ) -> Photo:
         """The photo with one part after the other painted and put back.
@@ -292,7 +298,7 @@ class MaskedEdit(Edit):
         A part that is painted later is a hole to those before it: what it covers is to go. To those
         after it, a part that is done is a part of the photo.
         """
-        meter = Meter(progress, [cost for part in work for cost in part.costs()])
+        meter = ProgressSplitter(progress, [cost for part in work for cost in part.costs()])
         left = masks.copied() if len(work) > 1 else masks
         for number, one in enumerate(work):
             edit = replace(self, seed=seed_for(self.seed, "part", number))
@@ -306,10 +312,10 @@ class MaskedEdit(Edit):
         return photo
 
     def _patch(
-        self, model: Model, photo: Photo, masks: Masks, work: Work, meter: Meter
+        self, model: Model, photo: Photo, masks: Masks, work: RegionPlan, meter: ProgressSplitter
     ) -> tuple[NDArray[np.float32], Box]:
         """What the model paints, at its size in the photo, and its place there."""
-        region, method = work.region, self.begins(model.settings)[0]
+        region, method = work.region, self.start_settings(model.settings)[0]
         seen, holes = _seen(photo, masks, region)
         canvas = make_canvas(seen, holes.denoise, method, holes.condition)
         with device_errors(model.device):
@@ -322,7 +328,7 @@ class MaskedEdit(Edit):
             start = np.where(holes.denoise[..., None] > 0, start, seen)
             canvas = as_canvas(seen, holes.denoise, start, holes.condition)
             with device_errors(model.device):
-                values = to_values(edit.finely(model, canvas, meter.next()))
+                values = to_values(edit.refine_tiles(model, canvas, meter.next()))
         kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
         return harmonised(paste(values, region), kept, hole, self.harmony(), self.seed), region.box
 
@@ -338,17 +344,17 @@ class MaskedEdit(Edit):
         before: Photo,
         after: Photo,
         masks: Masks,
-        work: Sequence[Work],
+        work: Sequence[RegionPlan],
     ) -> Report:
         """What was done and what it changed."""
-        (prefill, strength), harmony = self.begins(model.settings), self.harmony()
+        (prefill, strength), harmony = self.start_settings(model.settings), self.harmony()
         mask = masks.composite
         kept = int((mask == 0).sum())
         count = compared(before, after, mask)
         near = nearby(bounding_box(mask), before.size)
         notes = [*before.notes, *advice(mask), *prompt_notes(self, model)]
         notes += weak(self.steps or model.settings.steps, strength)
-        if masks.soft and (self.compat or not self.holds(model)):
+        if masks.soft and (self.compat or not self.uses_constraint(model)):
             notes.append(
                 "the mask's values between 0 and 1 were 1 to the sampler, as this edit holds the "
                 "photo by what the model is told; blend=True makes them a strength for each pixel"
@@ -362,7 +368,7 @@ class MaskedEdit(Edit):
             **describe(self, model),
             "prefill": prefill,
             "strength": strength,
-            "detail": self.refines(model.settings),
+            "detail": self.detail_strength(model.settings),
             "seam": harmony.blend,
             "feather": harmony.feather,
             "region": max(work, key=lambda one: one.region.box.size.area).told(),

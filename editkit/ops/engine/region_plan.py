@@ -11,7 +11,7 @@ from editkit.photo.geometry.crops import Region
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class RegionPlan:
     """A part of a mask and where it is worked on.
 
     Attributes:
@@ -41,7 +41,7 @@ class Work:
         return {**self.region.box._asdict(), "worked_at": str(self.region.working), **tiles}
 
 
-class Meter:
+class ProgressSplitter:
     """Progress of several walks, one after the other, as that of one."""
 
     def __init__(self, progress: Progress | None, costs: Sequence[float]) -> None:

@@ -151,7 +151,7 @@ class Session:
         if not told and not self.edit.compat:
             return None
         # For other models the pipeline encodes the cut picture too, and does not use it.
-        around = self.encode("around", pixels * (mask == 0))
+        around = self.encode("masked", pixels * (mask == 0))
         return Hole(self.reduce(mask), around) if told else None
 
     def emptiness(self, size: Size) -> Hole | None:
@@ -198,7 +198,7 @@ class Session:
             return model.network(text, hole, self.guidance)
 
         def at(seen: Window) -> Network:
-            part = hole and Hole(hole.mask[..., *seen], hole.around[..., *seen])
+            part = hole and Hole(hole.mask[..., *seen], hole.masked_latents[..., *seen])
             return model.network(text, part, self.guidance)
 
         return viewed(at, self.views)
