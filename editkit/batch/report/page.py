@@ -21,7 +21,8 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
     """
     import jinja2
 
-    text = resources.files("editkit.batch.report").joinpath("report.html").read_text(encoding="utf-8")
+    file = resources.files("editkit.batch.report").joinpath("report.html")
+    text = file.read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(text)
     cards = [_card(row) for row in rows]
