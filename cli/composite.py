@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "--drift/--no-drift",
     default=True,
     show_default=True,
-    help="Undo the change of colour that all of EDITED went through.",
+    help="Undo the change of color that all of EDITED went through.",
 )
 @click.option("--mask-out", metavar="FILE", help="Write the area, as a mask, white where edited.")
 @click.option(
@@ -78,7 +78,7 @@ def composite(
 
     EDITED is what another program or a model on the web made of ORIGINAL; it may be of another
     size, moved, a little turned, cropped or padded, of another cast, format and depth. It is
-    registered to ORIGINAL, what changed is found (or is MASK: see `editkit inpaint`), the colours
+    registered to ORIGINAL, what changed is found (or is MASK: see `editkit inpaint`), the colors
     are brought back, and that area alone is passed into ORIGINAL, which keeps all else: samples,
     blocks of JPEG, format, profile, depth and metadata. One of the files may be -.
 

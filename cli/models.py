@@ -56,13 +56,13 @@ def _about(model: Found) -> dict[str, Any]:
         "folder": str(model.folder),
         "megabytes": _megabytes(model),
         "inpainting": unet.get("in_channels") == 9,
-        "licence": _licence(model),
+        "licence": _license(model),
         "settings": dataclasses.asdict(model.settings),
     }
 
 
-def _licence(model: Found) -> str:
-    """The licence that the model card names in its head."""
+def _license(model: Found) -> str:
+    """The license that the model card names in its head."""
     card = model.folder / "README.md"
     lines = card.read_text(encoding="utf-8").splitlines() if card.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("license:"))

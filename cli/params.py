@@ -235,7 +235,7 @@ _HARMONY = (
         "--match/--no-match",
         default=True,
         show_default=True,
-        help="Carry the photo's colours at the mask's edge into the new part.",
+        help="Carry the photo's colors at the mask's edge into the new part.",
     ),
 )
 _MASKED = (

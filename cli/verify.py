@@ -69,7 +69,7 @@ def verify(
 @click.option("--frame", type=click.IntRange(0), help="Which picture of several, from 0 on.")
 @click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
 def info(file: str, *, frame: int | None, as_json: bool) -> None:
-    """Print what FILE carries: samples, colour profile, metadata, provenance."""
+    """Print what FILE carries: samples, color profile, metadata, provenance."""
     from editkit.photo.quality.verify import info as look
 
     _tell(look(read_source(file, frame)), as_json=as_json)

@@ -244,7 +244,7 @@ def composite(
 
     Args:
         original: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
-        edited: the same, after the edit; size, place and colours may have drifted.
+        edited: the same, after the edit; size, place and colors may have drifted.
         mask: where the edit is, of the original's size; found unless given.
         options: fields of `Composite`.
 

@@ -1,6 +1,6 @@
 """An edited copy laid over its photo.
 
-Both are looked at on one grid on which neither is enlarged; the drift of the copy's colours, and
+Both are looked at on one grid on which neither is enlarged; the drift of the copy's colors, and
 whether there is any at all, is told from what nobody edited.
 """
 
@@ -52,10 +52,10 @@ class Overlay:
         photo: the photo.
         copy: its edited copy.
         matrix: places in the photo to places in the copy.
-        drift: of the copy's colours.
-        tone: the same from the photo's colours to the copy's.
+        drift: of the copy's colors.
+        tone: the same from the photo's colors to the copy's.
         exact: whether the copy's samples are the photo's wherever nothing was edited.
-        uneven: whether colours are off in most of the picture all the same, as by a vignette.
+        uneven: whether colors are off in most of the picture all the same, as by a vignette.
     """
 
     photo: Photo
@@ -68,7 +68,7 @@ class Overlay:
 
     @property
     def grade(self) -> Grade | None:
-        """What the copy's colours went through, where that is more than a drift."""
+        """What the copy's colors went through, where that is more than a drift."""
         return self.tone if isinstance(self.tone, Grade) else None
 
     @property
@@ -82,8 +82,8 @@ class Overlay:
         grid = framed(self.grid, self.photo.size)
         photo, _ = sampled(self.photo, grid, box)
         copy, covered = sampled(self.copy, self.matrix @ grid, box)
-        # Of a photo without colours none can be edited.
-        return photo, color.greyed(copy) if color.is_grey(self.photo.mode) else copy, covered
+        # Of a photo without colors none can be edited.
+        return photo, color.grayed(copy) if color.is_gray(self.photo.mode) else copy, covered
 
     def compared(self, photo: Values, copy: Values) -> tuple[Values, Values]:
         """A part of the photo and of the copy, so that they differ by the edit alone.
@@ -117,7 +117,7 @@ class Overlay:
 def lay(
     photo: Photo, copy: Photo, matrix: Matrix, changed: Coverage | None = None, *, drift: bool
 ) -> Overlay:
-    """A copy over its photo, with the drift of its colours found where nothing changed.
+    """A copy over its photo, with the drift of its colors found where nothing changed.
 
     Args:
         photo: the photo.
@@ -144,7 +144,7 @@ def lay(
 
 
 def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """Whether most squares are off in the mean, by what no change of colours explains.
+    """Whether most squares are off in the mean, by what no change of colors explains.
 
     An edit may take up two fifths of them; no more than the rest tells.
     """
@@ -160,7 +160,7 @@ def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> 
 
 
 def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
-    """Colours of both, at the same places, and which channels of the copy are not cut off."""
+    """Colors of both, at the same places, and which channels of the copy are not cut off."""
     rng = np.random.Generator(np.random.Philox(0))
     ours, theirs, whole = list[Values](), list[Values](), list[Bits]()
     for one, other, usable in probes:
@@ -176,7 +176,7 @@ def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Val
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
     """Whether a grade explains a copy clearly better than a drift, there or back.
 
-    Of a copy without noise no more than better is asked; of one whose colours are lost, which no
+    Of a copy without noise no more than better is asked; of one whose colors are lost, which no
     drift brings back, no more than as good.
     """
     one, other, usable = seen

@@ -1,7 +1,7 @@
-"""The change of colour that a whole picture went through, and its undoing.
+"""The change of color that a whole picture went through, and its undoing.
 
 What passes through another program or a model's autoencoder comes back with another cast, contrast,
-tone curve or saturation. Each channel gets a cubic of itself and a share of its distance from grey,
+tone curve or saturation. Each channel gets a cubic of itself and a share of its distance from gray,
 fitted where nothing else changed. No more than that: a free function of three channels would take a
 red plate that was painted blue for a drift of all that is blue.
 """
@@ -27,12 +27,12 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """What to add to the colours of a copy to have those of its photo.
+    """What to add to the colors of a copy to have those of its photo.
 
     Attributes:
         terms: (5, 3), for each channel of a constant, its value, its square and cube, and its
-            distance from the colour's lightness, all in [0, 1].
-        low: (3,), the darkest colour that it was fitted on; darker ones are shifted alike.
+            distance from the color's lightness, all in [0, 1].
+        low: (3,), the darkest color that it was fitted on; darker ones are shifted alike.
         high: (3,), the lightest.
     """
 
@@ -46,14 +46,14 @@ class Drift:
         return not self.terms.any()
 
     def step(self, values: Values) -> Values:
-        """What is to be added to colours of the copy."""
+        """What is to be added to colors of the copy."""
         if self.nothing:
             return np.zeros_like(values)
         known = _features(values, self.low, self.high)
         return np.einsum("...cf,fc->...c", known, self.terms.astype(np.float32))
 
     def undone(self, values: Values) -> Values:
-        """Colours of the copy as they would be in the photo."""
+        """Colors of the copy as they would be in the photo."""
         return values if self.nothing else values + self.step(values)
 
 
@@ -63,10 +63,10 @@ def no_drift() -> Drift:
 
 
 def fit_drift(copy: Values, photo: Values) -> Drift:
-    """The drift between colours of a copy and those of its photo, some of which are outliers.
+    """The drift between colors of a copy and those of its photo, some of which are outliers.
 
     Least squares by Tukey's biweight, which starts wide about the median of all differences, with
-    straight lines, and narrows: so up to about two fifths of the colours may have changed for
+    straight lines, and narrows: so up to about two fifths of the colors may have changed for
     another reason, however well a curve could explain that. A drift under half a level is none.
 
     Args:
@@ -95,8 +95,8 @@ def fit_drift(copy: Values, photo: Values) -> Drift:
 def _features(values: Values, low: Values, high: Values) -> Values:
     """(..., 3, 5)."""
     inside = np.clip(values, low, high).astype(np.float32) / np.float32(255)
-    colour = inside - (inside @ _LUMA)[..., None]
-    return np.stack([np.ones_like(inside), inside, inside**2, inside**3, colour], axis=-1)
+    color = inside - (inside @ _LUMA)[..., None]
+    return np.stack([np.ones_like(inside), inside, inside**2, inside**3, color], axis=-1)
 
 
 def _solved(

@@ -3,8 +3,8 @@
 Brightness, contrast, gamma, white balance, saturation, sepia and what a filter makes of them are a
 monotone curve for each channel, a 3x3 matrix, and a curve again. It is found where nothing else
 changed, from the photo to its copy: in this direction even a grade that cuts off lights or takes
-the colours away is a plain function, so that what it did can be told from what was edited. Its
-inverse brings colours back, as far as the grade left them.
+the colors away is a plain function, so that what it did can be told from what was edited. Its
+inverse brings colors back, as far as the grade left them.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Values = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 
 _LOW, _HIGH = -0.2, 1.2
-"""Where curves are known, in units of 255: a matrix takes colours beyond black and white."""
+"""Where curves are known, in units of 255: a matrix takes colors beyond black and white."""
 
 _INNER = np.array(
     [-0.1, 0.0, 0.04, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.775, 0.85, 0.9, 0.95, 1.0, 1.1]
@@ -53,13 +53,13 @@ _ENDS = 2.5
 
 @dataclass(frozen=True, eq=False)
 class Grade:
-    """Colours of a photo to those of its copy.
+    """Colors of a photo to those of its copy.
 
     Attributes:
         first: (3, N), coefficients of the curves of red, green and blue.
         mix: (3, 3), of what the curves give.
         last: (3, N), coefficients of the curves after it.
-        spread: (3, 3), the covariance of the photo's colours after the first curves.
+        spread: (3, 3), the covariance of the photo's colors after the first curves.
         middle: (3,), their mean.
     """
 
@@ -76,23 +76,23 @@ class Grade:
 
     @property
     def lost(self) -> bool:
-        """Whether colours cannot be brought back, as in black and white."""
+        """Whether colors cannot be brought back, as in black and white."""
         sizes = np.linalg.svd(self.mix, compute_uv=False)
         return bool(sizes[2] < _LOST * sizes[0])
 
     def step(self, values: Values) -> Values:
-        """What the grade adds to colours of the photo."""
+        """What the grade adds to colors of the photo."""
         return self.undone(values) - values
 
     def undone(self, values: Values) -> Values:
-        """Colours of the photo as they are in the copy, where they may be cut off."""
+        """Colors of the photo as they are in the copy, where they may be cut off."""
         first, last = self._tables
         mixed = _looked_up(values / np.float32(255), first) @ self.mix.T.astype(np.float32)
         return np.float32(255) * _looked_up(mixed, last)
 
     @property
     def inverse(self) -> "Inverse":
-        """Colours of the copy to those of the photo."""
+        """Colors of the copy to those of the photo."""
         return Inverse(self)
 
     @cached_property
@@ -102,7 +102,7 @@ class Grade:
 
 @dataclass(frozen=True, eq=False)
 class Inverse:
-    """Colours of a copy to those of its photo.
+    """Colors of a copy to those of its photo.
 
     Attributes:
         grade: that the copy went through.
@@ -116,13 +116,13 @@ class Inverse:
         return self.grade.nothing
 
     def step(self, values: Values) -> Values:
-        """What is to be added to colours of the copy."""
+        """What is to be added to colors of the copy."""
         return self.undone(values) - values
 
     def undone(self, values: Values) -> Values:
-        """Colours of the copy as they would be in the photo.
+        """Colors of the copy as they would be in the photo.
 
-        Where the grade left no colours, those that the photo has in the mean where it is as light.
+        Where the grade left no colors, those that the photo has in the mean where it is as light.
         """
         grade = self.grade
         first, last = _tables(grade.first), _tables(grade.last)
@@ -134,7 +134,7 @@ class Inverse:
         return (255 * _looked_down(own, first)).astype(np.float32)
 
     def _back(self, cut: Sequence[bool] = (False,) * 3) -> Numbers:
-        """(3, 3), from mixed colours to those before; lost ones by how they go together."""
+        """(3, 3), from mixed colors to those before; lost ones by how they go together."""
         grade = self.grade
         if not grade.lost:
             return np.asarray(np.linalg.inv(grade.mix), np.float64)
@@ -143,7 +143,7 @@ class Inverse:
         return seen @ np.linalg.inv(grade.mix @ seen + np.diag(noise))
 
     def _without_cut_off(self, values: Values, mixed: Numbers, own: Numbers) -> None:
-        """Colours again where some channels are cut off: by the others alone, which know more."""
+        """Colors again where some channels are cut off: by the others alone, which know more."""
         off = (values < _ENDS) | (values > 255 - _ENDS)
         for cut in list(product((False, True), repeat=3))[1:-1]:
             where = (off == cut).all(axis=-1)
@@ -151,7 +151,7 @@ class Inverse:
 
 
 def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade | None:
-    """The grade between colours of a photo and those of its copy, some of which are outliers.
+    """The grade between colors of a photo and those of its copy, some of which are outliers.
 
     Least squares by Tukey's biweight, first of gains, then of a matrix, then of everything; each
     shade of the photo counts alike, however much of the photo has it. So up to about two fifths of
@@ -211,7 +211,7 @@ State = tuple[Numbers, Numbers, Numbers]
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Colours in [0, 1], which of the copy's count, and how much each pixel does.
+    """Colors in [0, 1], which of the copy's count, and how much each pixel does.
 
     Where the copy is evenly black or white, a grade counts as wrong only where it would not have
     cut it off there.
@@ -235,7 +235,7 @@ class _Fit:
         return np.where(known, own[:, None], 0)
 
     def apart(self, graded: Numbers) -> Numbers:
-        """(N, 3), what graded colours are off by."""
+        """(N, 3), what graded colors are off by."""
         off = graded - self.copy
         beyond = np.where(self.copy < 0.5, off < 0, off > 0)
         return np.where(self._cut_off & beyond, 0, off)

@@ -22,7 +22,7 @@ from editkit.types import Box, Size
 Values = NDArray[np.float32]
 
 _BLOCKS = 16
-"""Pixels that the encoder may take together: 8x8, or twice that where colour is coarser."""
+"""Pixels that the encoder may take together: 8x8, or twice that where color is coarser."""
 
 _CHANNELS = ("L", "RGB")
 
@@ -35,7 +35,7 @@ class Foreseen:
         photo: the photo.
         copy: its copy, of which only size and encoding are asked for.
         matrix: places in the photo to places in the copy.
-        tone: from the photo's colours to the copy's.
+        tone: from the photo's colors to the copy's.
     """
 
     photo: Photo
@@ -83,7 +83,7 @@ class Foreseen:
 
 
 def _by_blocks(box: Box, size: Size) -> Box:
-    """The box with a block more on each side, for decoders smooth colour across blocks."""
+    """The box with a block more on each side, for decoders smooth color across blocks."""
     top, left = (max(0, (at // _BLOCKS - 1) * _BLOCKS) for at in (box.top, box.left))
     bottom = min(size.height, (-(-box.bottom // _BLOCKS) + 1) * _BLOCKS)
     right = min(size.width, (-(-box.right // _BLOCKS) + 1) * _BLOCKS)

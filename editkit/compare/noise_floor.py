@@ -125,9 +125,9 @@ def looks_at(over: Overlay, box: Box) -> list[Looks]:
     one, other, covered = over.pair(box)
     grid = over.matrix @ framed(over.grid, over.photo.size)
     ours, theirs = over.compared(soft(one), soft(other))
-    colours = lab(ours)
-    detail = detail_of(colours)
-    off = colours - lab(theirs)
+    colors = lab(ours)
+    detail = detail_of(colors)
+    off = colors - lab(theirs)
     odd = lab(soft(over.foreseen.sampled(grid, box))) - lab(soft(other))
     return [
         Looks(*(Look(length_of(step, sigma, covered), detail, covered) for step in (off, odd)))
@@ -136,14 +136,14 @@ def looks_at(over: Overlay, box: Box) -> list[Looks]:
 
 
 def length_of(steps: Values, sigma: float, covered: Bits) -> Values:
-    """How large a difference of colours is, blurred as a difference."""
+    """How large a difference of colors is, blurred as a difference."""
     if sigma:
         steps = np.asarray(cv2.GaussianBlur(steps, (0, 0), sigma), np.float32)
     return np.where(covered, np.sqrt((steps**2).sum(axis=2)), np.float32(0))
 
 
 def detail_of(lab: Values) -> Values:
-    """The steepest slope of colour nearby."""
+    """The steepest slope of color nearby."""
     across = cv2.Sobel(lab, -1, 1, 0, scale=1 / 8)
     down = cv2.Sobel(lab, -1, 0, 1, scale=1 / 8)
     slope = np.sqrt((np.asarray(across) ** 2 + np.asarray(down) ** 2).sum(axis=2))

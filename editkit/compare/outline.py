@@ -42,7 +42,7 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
         box: the part of the grid.
 
     Returns:
-        (15, H, W): colour in CIELAB; the copy's difference to it, and to what was foreseen;
+        (15, H, W): color in CIELAB; the copy's difference to it, and to what was foreseen;
         logarithms of what of both is usual, of both in units of it, and of the photo's detail that
         is finer than the grid; what was found. Zero where the copy covers nothing.
     """

@@ -47,7 +47,7 @@ _CORRELATED = 8
 _SAME_ASPECT = 0.02
 _PARAMETERS = {"none": 0, "shift": 2, "scale": 4, "affine": 6, "perspective": 8}
 
-Grey = NDArray[np.uint8]
+Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +129,14 @@ class _Match:
     """The two pictures at the size that they are matched at: neither enlarged, both bearable.
 
     Attributes:
-        grey: the photo there.
+        gray: the photo there.
         grid: places there to places in the photo.
         corners: of the photo there, where nothing is known to have changed.
         copy: the copy, no larger than it is of use.
         shrunk: places in the copy to places in that.
     """
 
-    grey: Grey
+    gray: Gray
     grid: Matrix
     corners: Points
     copy: Photo
@@ -144,7 +144,7 @@ class _Match:
 
     @property
     def size(self) -> Size:
-        return Size(*self.grey.shape)
+        return Size(*self.gray.shape)
 
 
 def _match(pair: _Pair, start: Matrix) -> _Match:
@@ -153,16 +153,16 @@ def _match(pair: _Pair, start: Matrix) -> _Match:
     factor = min(1.0, across, down, sqrt(_GRID / whole.area))
     size, seen = _times(whole, factor), _times(pair.copy.size, min(1.0, factor / min(across, down)))
     grid = framed(size, whole)
-    grey = _evened(reduced(pair.photo, size))
+    gray = _evened(reduced(pair.photo, size))
     copy = pair.copy
     if seen != copy.size:
         copy = Photo(reduced(copy, seen), "RGB")
     find: Any = cv2.goodFeaturesToTrack
     kept = None if pair.changed is None else _kept(pair.changed, size)
     apart = max(3.0, sqrt(size.area / _CORNERS))
-    found = find(grey, _CORNERS, 0.01, apart, mask=kept, blockSize=5)
+    found = find(gray, _CORNERS, 0.01, apart, mask=kept, blockSize=5)
     places = np.zeros((0, 2)) if found is None else np.asarray(found, np.float64).reshape(-1, 2)
-    return _Match(grey, grid, places, copy, framed(pair.copy.size, seen))
+    return _Match(gray, grid, places, copy, framed(pair.copy.size, seen))
 
 
 def _times(size: Size, factor: float) -> Size:
@@ -212,22 +212,22 @@ def _tracked(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Track
     """The photo's corners looked for in the copy, which is laid over it by `matrix`."""
     laid = matrix @ match.grid
     rgb, covered = view(match.copy, match.shrunk @ laid, match.size)
-    grey, other, places = match.grey, _evened(rgb), match.corners
+    gray, other, places = match.gray, _evened(rgb), match.corners
     scale, pixel = _mean_scale(matrix, size), _mean_scale(laid, match.size)
     whole = np.rint(places).astype(int)
     shown = _inner(covered)[whole[:, 1], whole[:, 0]]
     start = places[shown]
     if len(start) < _FEWEST:
         return _Tracks(start, start, len(start), pixel, scale)
-    there, found = _flow(grey, other, start, wide=wide)
-    back, again = _flow(other, grey, there, wide=wide)
+    there, found = _flow(gray, other, start, wide=wide)
+    back, again = _flow(other, gray, there, wide=wide)
     off = np.hypot(*(back - start).T)
     good = found & again & (off < (1.0 if wide else 0.3))
     in_photo, in_copy = moved(match.grid, start), moved(laid, there)
     return _Tracks(in_photo, in_copy, len(start), pixel, scale).only(good)
 
 
-def _flow(one: Grey, other: Grey, start: Points, *, wide: bool) -> tuple[Points, NDArray[np.bool_]]:
+def _flow(one: Gray, other: Gray, start: Points, *, wide: bool) -> tuple[Points, NDArray[np.bool_]]:
     """Where the surroundings of places in one picture are in the other, and which were found."""
     where = start.astype(np.float32).reshape(-1, 1, 2)
     flow: Any = cv2.calcOpticalFlowPyrLK
@@ -335,7 +335,7 @@ def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix,
 
 
 def _cost(name: str, matrix: Matrix, tracks: _Tracks) -> float:
-    """The Bayesian information criterion; neighbouring tracks see much of the same."""
+    """The Bayesian information criterion; neighboring tracks see much of the same."""
     off = _off(matrix, tracks) / tracks.pixel
     count = len(off) / _CORRELATED
     noise = float(np.mean(off**2)) + _UNCERTAIN**2
@@ -422,11 +422,11 @@ def _small(photo: Photo) -> Rgb:
     return reduced(photo, size)
 
 
-def _known(pair: _Pair, rgb: Rgb) -> Grey | None:
+def _known(pair: _Pair, rgb: Rgb) -> Gray | None:
     return None if pair.changed is None else _kept(pair.changed, Size(*rgb.shape[:2]))
 
 
-def _kept(changed: Coverage, size: Size) -> Grey:
+def _kept(changed: Coverage, size: Size) -> Gray:
     """255 where nothing is known to have changed, at a distance that tracking does not see over."""
     cell = (ceil(changed.shape[1] / size.width), ceil(changed.shape[0] / size.height))
     bits = cv2.dilate((changed > 0).astype(np.uint8), np.ones(cell[::-1], np.uint8))
@@ -435,12 +435,12 @@ def _kept(changed: Coverage, size: Size) -> Grey:
     return np.where(np.asarray(grown) > 0, 0, 255).astype(np.uint8)
 
 
-def _evened(rgb: Rgb) -> Grey:
+def _evened(rgb: Rgb) -> Gray:
     """Lightness with its local mean and contrast evened out: what tone and cast leave alone."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    mean = cv2.GaussianBlur(grey, (0, 0), 8)
-    spread = np.sqrt(cv2.GaussianBlur((grey - mean) ** 2, (0, 0), 8) + np.float32(16))
-    return np.clip(128 + 40 * (grey - mean) / spread, 0, 255).astype(np.uint8)
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean = cv2.GaussianBlur(gray, (0, 0), 8)
+    spread = np.sqrt(cv2.GaussianBlur((gray - mean) ** 2, (0, 0), 8) + np.float32(16))
+    return np.clip(128 + 40 * (gray - mean) / spread, 0, 255).astype(np.uint8)
 
 
 def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -123,7 +123,7 @@ class Clamp(Constraint):
 class Coarse(Constraint):
     """Keeps what is coarse in what the network predicts to be clean (ILVR, arXiv 2108.02938).
 
-    A network that looks through windows cannot bring them to different colours then.
+    A network that looks through windows cannot bring them to different colors then.
 
     Attributes:
         clean: the state whose coarse part is kept.

@@ -35,7 +35,7 @@ class Views:
     Attributes:
         field: rows and columns of the whole.
         window: rows and columns of a window; where the field is smaller, the field's.
-        overlap: by how much neighbours overlap, at least; less than the window's sides.
+        overlap: by how much neighbors overlap, at least; less than the window's sides.
         wanted: 1 where answers are needed, `(1, 1, rows, columns)`; windows without are left out.
             None wants all.
     """

@@ -36,10 +36,10 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class Default:
-    """A checkpoint that is used unless another is named, and the licence of its weights."""
+    """A checkpoint that is used unless another is named, and the license of its weights."""
 
     name: str
-    licence: str
+    license: str
 
 
 DEFAULTS: Mapping[str, Default] = {

@@ -446,8 +446,8 @@ def _point(view: View, args: _Given) -> Coverage:
 def _color(view: View, args: _Given) -> Coverage:
     from PIL import ImageColor
 
-    first = ImageColor.getrgb(str(args["colour"]))
-    last = ImageColor.getrgb(str(args.get("to", args["colour"])))
+    first = ImageColor.getrgb(str(args["color"]))
+    last = ImageColor.getrgb(str(args.get("to", args["color"])))
     tolerance, soft = float(args.get("tolerance", 15.0)), float(args.get("soft", 0.0))
     return select.color(view.rgb, first, last, tolerance, soft)
 

@@ -51,11 +51,12 @@ class Kind:
 
 @dataclass(frozen=True)
 class Param:
-    """An argument that a selection or refinement takes."""
+    """An argument that a selection or refinement takes; `alias` is another name for it."""
 
     name: str
     kind: Kind
     needed: bool = False
+    alias: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Spec:
     ) -> tuple[Param, Value]:
         """The parameter that an argument is for; those that it passes over are closed."""
         if key is not None:
-            param = next((p for p in self.params if p.name == key), None)
+            param = next((p for p in self.params if key in (p.name, p.alias)), None)
             if param is None:
                 known = ", ".join(p.name for p in self.params) or "nothing"
                 raise Unreadable(f"{name} takes no {key}=; it takes {known}", index)
@@ -217,7 +218,7 @@ def _words(text: str) -> str | None:
     return text if text.strip() and _encodes(text) else None
 
 
-def _colour(text: str) -> str | None:
+def _color(text: str) -> str | None:
     from PIL import ImageColor
 
     try:
@@ -251,7 +252,7 @@ def _encodes(text: str) -> bool:
 PLACE = Kind("a place in pixels or percent", _length)
 DISTANCE = Kind("a distance of 0 or more, in pixels or percent of the short side", _distance)
 AREA = Kind("an area in pixels, or the side of a square in percent of the short side", _distance)
-COLOUR = Kind("a colour such as red or #ff8800", _colour)
+COLOR = Kind("a color such as red or #ff8800", _color)
 TOLERANCE = Kind("a tolerance from 0 to 500 in CIELAB", _number(0, 500))
 SHARE = Kind("a number from 0 to 1", _number(0, 1))
 RANGE = Kind("a range such as 20..60, of 0 to 100", _range)
@@ -283,7 +284,7 @@ SOURCES: Mapping[str, Spec] = {
         "A rectangle; right and bottom are not included.", _BOX, usage="LEFT,TOP,RIGHT,BOTTOM"
     ),
     "ellipse": Spec(
-        "An ellipse by its centre and radii; one radius makes a disc.",
+        "An ellipse by its center and radii; one radius makes a disc.",
         (
             Param("x", PLACE, needed=True),
             Param("y", PLACE, needed=True),
@@ -310,19 +311,19 @@ SOURCES: Mapping[str, Spec] = {
         usage="WIDTH or TOP,RIGHT,BOTTOM,LEFT",
     ),
     "point": Spec(
-        "What is connected to a point and of its colour (flood fill); tolerance 10 unless said.",
+        "What is connected to a point and of its color (flood fill); tolerance 10 unless said.",
         (Param("x", PLACE, needed=True), Param("y", PLACE, needed=True), _TOLERANCE),
         usage="X,Y[,TOLERANCE]",
     ),
     "color": Spec(
-        "A colour, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
+        "A color, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
         (
-            Param("colour", COLOUR, needed=True),
-            Param("to", COLOUR),
+            Param("color", COLOR, needed=True, alias="color"),
+            Param("to", COLOR),
             _TOLERANCE,
             Param("soft", TOLERANCE),
         ),
-        usage="COLOUR[,COLOUR][,TOLERANCE][,soft=N]",
+        usage="COLOR[,COLOR][,TOLERANCE][,soft=N]",
     ),
     "luma": Spec(
         "Lightness in a range of 0 to 100 (CIELAB L); alone, the lightness itself as a soft mask.",
@@ -336,7 +337,7 @@ SOURCES: Mapping[str, Spec] = {
     ),
     "alpha": Spec("The photo's own alpha: what is opaque."),
     "grabcut": Spec(
-        "The object in a box, cut out by its colours (GrabCut).",
+        "The object in a box, cut out by its colors (GrabCut).",
         _BOX,
         usage="LEFT,TOP,RIGHT,BOTTOM",
     ),
@@ -347,7 +348,7 @@ SOURCES: Mapping[str, Spec] = {
         usage="X,Y[,X,Y...][,width=W][,size=S]",
     ),
     "saliency": Spec("What stands out from its surroundings, without a model."),
-    "sky": Spec("Sky, by colour, smoothness and position."),
+    "sky": Spec("Sky, by color, smoothness and position."),
     "face": Spec("Faces seen from the front, as ellipses (a cascade of local binary patterns)."),
     "text": Spec(
         "What words name, by a model: CLIPSeg, or with `best` a detector and SAM.",

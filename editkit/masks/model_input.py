@@ -1,7 +1,7 @@
 """How a photo goes into a segmentation model, and a map of logits comes back.
 
 transformers' own image processors differ between its versions, and some want torchvision. What they
-do for these models is little: fit, pad, normalise; the numbers come from the checkpoint.
+do for these models is little: fit, pad, normalize; the numbers come from the checkpoint.
 """
 
 import math
@@ -87,14 +87,14 @@ def frame_of(photo: Size, family: str, table: Mapping[str, Any]) -> Frame:
 
 
 def pixels(rgb: Rgb, frame: Frame, family: str, table: Mapping[str, Any]) -> "torch.Tensor":
-    """The photo as the model sees it: float32 (1, 3, H, W) of the frame, normalised."""
+    """The photo as the model sees it: float32 (1, 3, H, W) of the frame, normalized."""
     if family == "owlv2":
         return _padded(rgb, frame, table)
     size = (frame.inner.width, frame.inner.height)
     resample = Image.Resampling(int(table.get("resample") or Image.Resampling.BILINEAR))
     small = np.asarray(Image.fromarray(rgb).resize(size, resample), np.float32)
     pad = (frame.outer.height - frame.inner.height, frame.outer.width - frame.inner.width)
-    # EoMT's padding is black; that of the others is the mean colour.
+    # EoMT's padding is black; that of the others is the mean color.
     if family == "eomt":
         small = np.pad(small, ((0, pad[0]), (0, pad[1]), (0, 0)))
     usual = ((0.5,) * 3, (0.5,) * 3) if family == "vitmatte" else (_MEAN, _DEVIATION)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import MaskError
-from editkit.photo.color import greyed, to_rgb
+from editkit.photo.color import grayed, to_rgb
 from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Rgb
 
@@ -27,8 +27,8 @@ _EVEN = 3.0
 _CORRELATED = 0.8
 _FEWEST, _LEAST = 6, 0.05
 _OF_LIKE, _BY_LIGHT = 0.3, 0.15
-_OF_SAME, _IN_GREY, _ROUNDING = 0.5, 0.3, 2
-_COLOURLESS = 6
+_OF_SAME, _IN_GRAY, _ROUNDING = 0.5, 0.3, 2
+_COLORLESS = 6
 _EXTREME = 16
 _TEXTURE = 2.0
 _FEW, _IN_FEW = 16, 0.8
@@ -61,7 +61,7 @@ class Resemblance:
 def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None, str] | None:
     """What was painted over a copy of the photo, or cut out of it, and how it was told.
 
-    A copy in grey with nothing painted on it is a mask by its brightness: there is no coverage, but
+    A copy in gray with nothing painted on it is a mask by its brightness: there is no coverage, but
     a note.
 
     Args:
@@ -80,17 +80,17 @@ def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None,
     mask = _without_own_alpha(mask, photo)
     if mask.mode in ("LA", "RGBA"):
         return _holes(mask, photo, name)
-    rgb, ours = mask.rgb(), _as_coloured(mask.rgb(), _closest(mask, photo))
+    rgb, ours = mask.rgb(), _as_colored(mask.rgb(), _closest(mask, photo))
     found = resemblance(rgb, ours)
-    grey = _is_grey(rgb)
-    both = grey and _is_grey(ours)
-    if found.is_copy and (not grey or (both and found.same >= _OF_LIKE * found.like)):
+    gray = _is_gray(rgb)
+    both = gray and _is_gray(ours)
+    if found.is_copy and (not gray or (both and found.same >= _OF_LIKE * found.like)):
         return _differing(mask, rgb, ours, found, name), (
             "the mask is a copy of the photo that was painted on: where the two differ is edited"
         )
-    if grey and not _is_grey(ours) and found.like >= _BY_LIGHT:
-        return _in_grey(mask, rgb, ours, name)
-    if grey and found.like >= _BY_LIGHT:
+    if gray and not _is_gray(ours) and found.like >= _BY_LIGHT:
+        return _in_gray(mask, rgb, ours, name)
+    if gray and found.like >= _BY_LIGHT:
         return None
     if _looks_like_a_photo(rgb):
         raise MaskError(_no_mask(name))
@@ -138,21 +138,21 @@ def _squares(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[
 
 
 def _is_black_and_white(mask: Photo) -> bool:
-    """Whether nearly all is, without colour and without transparency: the usual mask."""
+    """Whether nearly all is, without color and without transparency: the usual mask."""
     if mask.mode in ("LA", "RGBA") and mask.samples[..., -1].min() < 255:
         return False
     step = isqrt(max(1, mask.size.area // _LOOKED_AT))
     rgb = replace(mask, samples=mask.samples[::step, ::step]).rgb()
     extreme = (rgb.max(axis=2) <= _EXTREME) | (rgb.min(axis=2) >= 255 - _EXTREME)
-    return float(np.mean(extreme)) > 0.98 and _is_grey(rgb)
+    return float(np.mean(extreme)) > 0.98 and _is_gray(rgb)
 
 
-def _is_grey(rgb: Rgb) -> bool:
-    return float(np.mean(_is_colourless(rgb))) > 0.995
+def _is_gray(rgb: Rgb) -> bool:
+    return float(np.mean(_is_colorless(rgb))) > 0.995
 
 
-def _is_colourless(rgb: Rgb) -> Bits:
-    return rgb.max(axis=2) - rgb.min(axis=2) <= _COLOURLESS
+def _is_colorless(rgb: Rgb) -> Bits:
+    return rgb.max(axis=2) - rgb.min(axis=2) <= _COLORLESS
 
 
 def _closest(mask: Photo, photo: Photo) -> Rgb:
@@ -165,33 +165,33 @@ def _closest(mask: Photo, photo: Photo) -> Rgb:
     return max(ours, plain, key=lambda seen: resemblance(theirs, seen).same)
 
 
-def _in_grey(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | None, str] | None:
-    """What was painted over a copy in grey of a photo in colour; None for what is no such copy."""
+def _in_gray(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | None, str] | None:
+    """What was painted over a copy in gray of a photo in color; None for what is no such copy."""
     real = ours.astype(np.float32)
-    kinds = (greyed(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
-    greys = [np.rint(kind).astype(np.uint8) for kind in kinds]
-    pairs = [(resemblance(rgb, grey, slack=_ROUNDING), grey) for grey in greys]
-    found, grey = max(pairs, key=lambda pair: pair[0].same)
-    if not found.is_copy or found.same < _OF_LIKE * found.like or found.same < _IN_GREY:
+    kinds = (grayed(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
+    grays = [np.rint(kind).astype(np.uint8) for kind in kinds]
+    pairs = [(resemblance(rgb, gray, slack=_ROUNDING), gray) for gray in grays]
+    found, gray = max(pairs, key=lambda pair: pair[0].same)
+    if not found.is_copy or found.same < _OF_LIKE * found.like or found.same < _IN_GRAY:
         return None
     by_light = "to go by its brightness write 'file:NAME,luma'"
     try:
-        area = _differing(mask, rgb, grey, found, name, slack=_ROUNDING)
+        area = _differing(mask, rgb, gray, found, name, slack=_ROUNDING)
     except MaskError:
-        return None, "the mask is the photo in grey, with nothing painted on it: bright is edited"
+        return None, "the mask is the photo in gray, with nothing painted on it: bright is edited"
     return area, (
-        "the mask is a grey copy of the photo that was painted on: where the two differ is edited; "
+        "the mask is a gray copy of the photo that was painted on: where the two differ is edited; "
         f"{by_light}"
     )
 
 
-def _as_coloured(rgb: Rgb, ours: Rgb) -> Rgb:
-    """The photo in grey, where most of a picture is, though not all."""
-    if float(np.mean(_is_colourless(rgb))) < 0.5 or _is_grey(rgb) or _is_grey(ours):
+def _as_colored(rgb: Rgb, ours: Rgb) -> Rgb:
+    """The photo in gray, where most of a picture is, though not all."""
+    if float(np.mean(_is_colorless(rgb))) < 0.5 or _is_gray(rgb) or _is_gray(ours):
         return ours
-    grey = np.rint(greyed(ours.astype(np.float32))).astype(np.uint8)
+    gray = np.rint(grayed(ours.astype(np.float32))).astype(np.uint8)
     plain = resemblance(rgb, ours).same
-    return grey if resemblance(rgb, grey).same > plain else ours
+    return gray if resemblance(rgb, gray).same > plain else ours
 
 
 def _without_own_alpha(mask: Photo, photo: Photo) -> Photo:
@@ -203,8 +203,8 @@ def _without_own_alpha(mask: Photo, photo: Photo) -> Photo:
     if alpha.min() != alpha.max() and (own is None or not np.array_equal(own, alpha)):
         return mask
     samples = mask.samples[..., :-1]
-    grey = mask.mode == "LA"
-    return replace(mask, samples=samples[..., 0] if grey else samples, mode="L" if grey else "RGB")
+    gray = mask.mode == "LA"
+    return replace(mask, samples=samples[..., 0] if gray else samples, mode="L" if gray else "RGB")
 
 
 def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
@@ -212,7 +212,7 @@ def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
     alpha = mask.samples[..., -1]
     rgb, opaque = mask.rgb(), alpha == 255
     found = resemblance(rgb, _closest(mask, photo), opaque)
-    if (found.is_copy and not _is_grey(rgb[opaque][None])) or found.same > 0.5:
+    if (found.is_copy and not _is_gray(rgb[opaque][None])) or found.same > 0.5:
         whole = np.float32(255)
         if photo.mode in ("LA", "RGBA"):  # what was transparent before is no hole
             whole = np.maximum(photo.samples[..., -1].astype(np.float32), alpha)
@@ -234,7 +234,7 @@ def _differing(
         MaskError: nowhere.
     """
     if found.equal >= max(_LEAST, _OF_SAME * found.same):
-        # To the sample: what differs was painted; in a brush some pixels may have had its colour.
+        # To the sample: what differs was painted; in a brush some pixels may have had its color.
         apart = np.maximum(rgb, ours) - np.minimum(rgb, ours)
         bits = np.asarray(apart.max(axis=2) > slack).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
@@ -251,7 +251,7 @@ def _differing(
 
 
 def _by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
-    """Where a copy of few colours is farther from the photo than the closest of them would be.
+    """Where a copy of few colors is farther from the photo than the closest of them would be.
 
     None where it has many, or was dithered, which is left to the network.
     """
@@ -259,14 +259,14 @@ def _by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
     seen = np.zeros(1 << 24, np.bool_)
     seen[packed] = True
     found = np.flatnonzero(seen)
-    if len(found) > _PALETTE or float(np.mean(_is_colourless(rgb))) > 0.9:
+    if len(found) > _PALETTE or float(np.mean(_is_colorless(rgb))) > 0.9:
         return None
-    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.float32)
-    # How far the closest is from each of 32,768 colours, which stand for all.
+    colors = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.float32)
+    # How far the closest is from each of 32,768 colors, which stand for all.
     coarse = np.stack(np.unravel_index(np.arange(1 << 15), (32, 32, 32)), axis=1) * 8 + 4
     nearest = np.full(1 << 15, np.inf, np.float32)
-    for colour in colours:
-        nearest = np.minimum(nearest, ((coarse - colour) ** 2).sum(axis=1))
+    for color in colors:
+        nearest = np.minimum(nearest, ((coarse - color) ** 2).sum(axis=1))
     usual = 1.5 * np.sqrt(nearest)[(ours.astype(np.int64) >> 3) @ np.array([1 << 10, 1 << 5, 1])]
     apart = np.sqrt(((rgb.astype(np.float32) - ours) ** 2).sum(axis=2))
     bits = cv2.medianBlur((apart > usual + 24).astype(np.uint8), 5)
@@ -295,7 +295,7 @@ def _by_network(copy: Photo, ours: Rgb) -> Bits:
 def _looks_like_a_photo(rgb: Rgb) -> bool:
     """Whether a picture has the many middle tones and the texture of a photo.
 
-    Masks are black and white for the most part, or smooth, or have few colours in even areas.
+    Masks are black and white for the most part, or smooth, or have few colors in even areas.
     """
     light = rgb.astype(np.float32).mean(axis=2)
     middle = (light > _EXTREME) & (light < 255 - _EXTREME)

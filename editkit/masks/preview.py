@@ -17,7 +17,7 @@ _LONGEST = 1600
 
 
 def mask_photo(coverage: Coverage) -> Photo:
-    """The mask as a grey photo: white where it selects."""
+    """The mask as a gray photo: white where it selects."""
     return Photo(np.rint(coverage * 255).astype(np.uint8), "L")
 
 
@@ -32,8 +32,8 @@ def overlay(rgb: Rgb, coverage: Coverage) -> Photo:
     out = np.ascontiguousarray(np.rint(small * (1 - alpha) + _TINT * alpha).astype(np.uint8))
     inside = (mask >= 0.5).astype(np.uint8)
     outlines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.drawContours(out, outlines, -1, colour, width)
+    for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.drawContours(out, outlines, -1, color, width)
     image = Image.fromarray(out)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(10, min(size) // 24))
     draw.text((6, 4), f"{share:.1%}", (255, 255, 255), font, stroke_width=2, stroke_fill=(0, 0, 0))

@@ -17,7 +17,7 @@ from editkit.photo.io.files import Photo, PhotoLike, array_of, name_of, read_pho
 from editkit.types import Box, Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")
-_DIM, _COLOURLESS = 242, 6
+_DIM, _COLORLESS = 242, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,9 @@ def read_mask(
 ) -> Coverage:
     """The mask as float32 coverage of a photo of `size`: white may change, black stays.
 
-    Colour counts by its luminance. With an alpha channel that varies: where everything visible
-    has one colour, alpha alone is the mask (a shape painted on a transparent layer; or, in a sheet
-    without colour that is mostly opaque, the holes in it); otherwise luminance times alpha.
+    Color counts by its luminance. With an alpha channel that varies: where everything visible
+    has one color, alpha alone is the mask (a shape painted on a transparent layer; or, in a sheet
+    without color that is mostly opaque, the holes in it); otherwise luminance times alpha.
     Arrays may be bool, uint8, uint16 or floating point in [0, 1], or hold whole numbers of another
     type: 0 and 1, or up to 255 or 65535.
 
@@ -146,7 +146,7 @@ def _numbers_of(source: PhotoLike) -> NDArray[Any] | None:
 
 
 def _plain(array: NDArray[Any], name: str) -> Coverage | None:
-    """Grey arrays of bool or float at their full precision; None for all that a photo can be."""
+    """Gray arrays of bool or float at their full precision; None for all that a photo can be."""
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if flat.ndim != 2:
         return None
@@ -178,18 +178,18 @@ def _of_photo(mask: Photo, size: Size, photo: Photo | None, name: str) -> Readin
 
 
 def _by_brightness(mask: Photo, name: str) -> Reading:
-    grey, lossy = _luminance(mask), mask.format in _LOSSY
+    gray, lossy = _luminance(mask), mask.format in _LOSSY
     if mask.mode in ("LA", "RGBA"):
-        weighted, told = _with_alpha(mask, grey)
+        weighted, told = _with_alpha(mask, gray)
         coverage, notes = settled(weighted, lossy=lossy)
         return Reading(coverage, (*told, *notes))
-    check_labels(grey, name)
-    coverage, notes = settled((grey / np.float32(np.iinfo(grey.dtype).max)), lossy=lossy)
-    return Reading(coverage, (*notes, *_dimmed(mask, int(grey.max()))))
+    check_labels(gray, name)
+    coverage, notes = settled((gray / np.float32(np.iinfo(gray.dtype).max)), lossy=lossy)
+    return Reading(coverage, (*notes, *_dimmed(mask, int(gray.max()))))
 
 
 def _dimmed(mask: Photo, brightest: int) -> tuple[str, ...]:
-    """That colours are no white, where a mask is painted in one that would be nearly all."""
+    """That colors are no white, where a mask is painted in one that would be nearly all."""
     if base(mask.mode) == "L" or depth(mask.mode) == 16 or brightest >= _DIM:
         return ()
     rgb = mask.rgb()
@@ -197,7 +197,7 @@ def _dimmed(mask: Photo, brightest: int) -> tuple[str, ...]:
         return ()
     share = brightest / 255
     return (
-        f"the mask's colours count by their brightness: the brightest is {share:.2f} of an edit; "
+        f"the mask's colors count by their brightness: the brightest is {share:.2f} of an edit; "
         "paint in white for all of it",
     )
 
@@ -211,10 +211,10 @@ def _luminance(photo: Photo) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
-def _with_alpha(photo: Photo, grey: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
+def _with_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
     """The mask by its brightness and its alpha, or by its alpha alone, and a note of that."""
     alpha = photo.samples[..., -1]
-    luminance = grey.astype(np.float32) / np.float32(255)
+    luminance = gray.astype(np.float32) / np.float32(255)
     opacity = alpha.astype(np.float32) / np.float32(255)
     visible = photo.samples[..., :-1][alpha > 0]
     if alpha.min() == alpha.max() or (visible != visible[0]).any():
@@ -228,8 +228,8 @@ def _with_alpha(photo: Photo, grey: NDArray[Any]) -> tuple[Coverage, tuple[str, 
 
 
 def _is_cut_out(opacity: Coverage, darkest: int, brightest: int) -> bool:
-    """Whether holes were cut into a sheet without colour, not shapes put on a clear one."""
-    if brightest - darkest > _COLOURLESS:
+    """Whether holes were cut into a sheet without color, not shapes put on a clear one."""
+    if brightest - darkest > _COLORLESS:
         return False
     rim = np.concatenate((opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]))
     return float(opacity.mean()) > 0.5 and float(rim.mean()) > 0.75

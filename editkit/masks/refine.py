@@ -164,16 +164,16 @@ def around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
 def guided(
     source: SmallCoverage, rgb: Rgb, radius: float, epsilon: float = 1e-3, *, steep: float = 1
 ) -> Coverage:
-    """The guided filter with a grey guide (arXiv 1505.00996: coefficients at a reduced size).
+    """The guided filter with a gray guide (arXiv 1505.00996: coefficients at a reduced size).
 
     The source may be smaller than the picture: it is brought to its size along the picture's edges.
     The filter leaves a wide ramp; `steep` makes it steeper by that factor, through the same half.
     """
     height, width = rgb.shape[:2]
-    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     factor = max(1.0, min(radius / 4, max(height, width) / 64))
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    guide = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    guide = cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     small = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
     side = 2 * max(1, round(radius / factor)) + 1
 
@@ -189,7 +189,7 @@ def guided(
     # What is linear is done while it is small; at the picture's size each pass costs.
     parts = (mean(slope) * np.float32(steep / 255), mean(offset) * steep - (steep - 1) / 2)
     wide = [np.asarray(cv2.resize(p.astype(np.float32), (width, height))) for p in parts]
-    wide[0] *= grey
+    wide[0] *= gray
     wide[0] += wide[1]
     return np.clip(wide[0], 0, 1, out=wide[0])
 

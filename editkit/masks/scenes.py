@@ -21,15 +21,15 @@ _Spot = tuple[float, float, float, float]
 def saliency(rgb: Rgb) -> Coverage:
     """What stands out from what lies along the photo's border, refined by GrabCut.
 
-    Two measures are averaged: how far a colour is from all of the border's colours, and how steep
+    Two measures are averaged: how far a color is from all of the border's colors, and how steep
     the way to the border is at least (geodesic saliency, Wei et al. 2012, on superpixels): a sky
-    that fades is near to its border, however its colours change.
+    that fades is near to its border, however its colors change.
     """
     small, factor = reduced(rgb, 320)
     height, width = small.shape[:2]
     segments, steep = _geodesic(small)
     way = _soft(steep[segments].astype(np.float32), 2)
-    if np.quantile(way, 0.98) < 8:  # of one colour or one texture: nothing stands out
+    if np.quantile(way, 0.98) < 8:  # of one color or one texture: nothing stands out
         return np.zeros(rgb.shape[:2], np.float32)
     score = (_scaled(way) + _scaled(_apart(small))) / 2
     rows, columns = np.mgrid[:height, :width]
@@ -54,14 +54,14 @@ def _scaled(score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _apart(small: Rgb) -> NDArray[np.float32]:
-    """The distance in CIELAB to the nearest of the colours along the border."""
+    """The distance in CIELAB to the nearest of the colors along the border."""
     height, width = small.shape[:2]
-    colours = _soft(lab(small), 2)
+    colors = _soft(lab(small), 2)
     rim = max(2, min(height, width) // 30)
-    samples = colours[shapes.border(Size(height, width), rim, rim, rim, rim) > 0]
+    samples = colors[shapes.border(Size(height, width), rim, rim, rim, rim) > 0]
     nearest = np.full((height, width), np.inf, np.float32)
-    for colour in samples[:: max(1, len(samples) // 150)]:
-        off = colours - colour
+    for color in samples[:: max(1, len(samples) // 150)]:
+        off = colors - color
         np.minimum(nearest, np.einsum("hwc,hwc->hw", off, off), out=nearest)
     return np.sqrt(nearest)
 
@@ -76,23 +76,23 @@ def _geodesic(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     flat, count = labels.ravel(), int(labels.max()) + 1
     areas = np.bincount(flat, minlength=count)
     channels = [np.bincount(flat, part, count) / areas for part in lab(small).reshape(-1, 3).T]
-    colours = np.stack(channels, 1)
-    pairs = _neighbours(labels)
-    steps = np.linalg.norm(colours[pairs[:, 0]] - colours[pairs[:, 1]], axis=1)
-    # A step to the most alike neighbour is noise; its mean is taken from every step.
+    colors = np.stack(channels, 1)
+    pairs = _neighbors(labels)
+    steps = np.linalg.norm(colors[pairs[:, 0]] - colors[pairs[:, 1]], axis=1)
+    # A step to the most alike neighbor is noise; its mean is taken from every step.
     least = np.full(count, np.inf)
     for side in pairs.T:
         np.minimum.at(least, side, steps)
     usual = float(np.mean(least[np.isfinite(least)])) if len(pairs) else 0.0
     rim = np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
     # Zero would mean no way at all.
-    weights = np.concatenate((np.maximum(steps - usual, 0), _odd(colours[rim]))) + 1e-3
+    weights = np.concatenate((np.maximum(steps - usual, 0), _odd(colors[rim]))) + 1e-3
     ends = np.concatenate((pairs, np.stack((rim, np.full(len(rim), count)), 1)))
     graph = csr_matrix((weights, (ends[:, 0], ends[:, 1])), (count + 1, count + 1))
     return labels, np.asarray(dijkstra(graph, directed=False, indices=count))[:count]
 
 
-def _neighbours(labels: NDArray[np.intp]) -> NDArray[np.intp]:
+def _neighbors(labels: NDArray[np.intp]) -> NDArray[np.intp]:
     """Pairs of superpixels that touch, (n, 2)."""
     beside = np.stack((labels[:, 1:].ravel(), labels[:, :-1].ravel()), 1)
     below = np.stack((labels[1:].ravel(), labels[:-1].ravel()), 1)
@@ -100,33 +100,33 @@ def _neighbours(labels: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.unique(np.sort(both[both[:, 0] != both[:, 1]], axis=1), axis=0)
 
 
-def _odd(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+def _odd(colors: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the border itself costs: an object that is cut by it differs from the rest of it."""
-    alike = max(2, len(colours) // 3)
-    between = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+    alike = max(2, len(colors) // 3)
+    between = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
     usual = np.sort(between, axis=1)[:, 1:alike]
-    mean = usual.mean(axis=1) if usual.size else np.zeros(len(colours))
+    mean = usual.mean(axis=1) if usual.size else np.zeros(len(colors))
     return np.maximum(mean - np.median(mean), 0) / 2
 
 
 def sky(rgb: Rgb) -> Coverage:
-    """Smooth areas in a sky's colours that reach the upper border, and clouds between them.
+    """Smooth areas in a sky's colors that reach the upper border, and clouds between them.
 
-    Light blue to grey, near white, and deep blue that does not darken downwards, as ground does.
+    Light blue to gray, near white, and deep blue that does not darken downwards, as ground does.
     Refined by GrabCut.
     """
     small, factor = reduced(rgb, 384)
-    colours = lab(small)
-    grey = _soft(colours[..., 0], 1)
-    rough = _soft(np.abs(np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)), 3)
-    likely = (rough < 1.2) & _sky_coloured(colours, grey)
+    colors = lab(small)
+    gray = _soft(colors[..., 0], 1)
+    rough = _soft(np.abs(np.asarray(cv2.Laplacian(gray, cv2.CV_32F), np.float32)), 3)
+    likely = (rough < 1.2) & _sky_colored(colors, gray)
     likely[int(len(likely) * 0.8) :] = False
     count, parts = cv2.connectedComponents(likely.astype(np.uint8), connectivity=4)
     top = np.unique(np.asarray(parts)[: max(1, len(likely) // 20)])
     seeds = np.isin(parts, top[top > 0]) if count > 1 else np.zeros(likely.shape, np.bool_)
     if seeds.mean() < 0.02:
         return np.zeros(rgb.shape[:2], np.float32)
-    seeds |= _clouds(seeds, colours, rough)
+    seeds |= _clouds(seeds, colors, rough)
     core = cv2.erode(seeds.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     labels = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD)
@@ -135,22 +135,22 @@ def sky(rgb: Rgb) -> Coverage:
     return enlarged(islands(grabcut(small, labels), seeds.size / 500), rgb, factor)
 
 
-def _sky_coloured(colours: NDArray[np.float32], grey: NDArray[np.float32]) -> NDArray[np.bool_]:
-    light, green_red, blue_yellow = np.moveaxis(colours, -1, 0)
+def _sky_colored(colors: NDArray[np.float32], gray: NDArray[np.float32]) -> NDArray[np.bool_]:
+    light, green_red, blue_yellow = np.moveaxis(colors, -1, 0)
     bluish = (light > 35) & (blue_yellow < 4) & (green_red < 14)
     warm = (light > 75) & (np.abs(green_red) < 25)
     deep = (light > 6) & (blue_yellow < -9) & (green_red < -0.9 * blue_yellow)
     # Sky lightens towards the horizon; blue hills under it are darker than it.
-    above = np.maximum.accumulate(np.where(deep, grey, 0), axis=0)
-    deep &= grey > above - 12
+    above = np.maximum.accumulate(np.where(deep, gray, 0), axis=0)
+    deep &= gray > above - 12
     return bluish | warm | deep
 
 
 def _clouds(
-    seeds: NDArray[np.bool_], colours: NDArray[np.float32], rough: NDArray[np.float32]
+    seeds: NDArray[np.bool_], colors: NDArray[np.float32], rough: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """What has sky above and below it and the colours of a cloud; what is small is none."""
-    light, green_red, blue_yellow = np.moveaxis(colours, -1, 0)
+    """What has sky above and below it and the colors of a cloud; what is small is none."""
+    light, green_red, blue_yellow = np.moveaxis(colors, -1, 0)
     between = np.logical_or.accumulate(seeds, axis=0)
     between &= np.logical_or.accumulate(seeds[::-1], axis=0)[::-1]
     pale = (light > 28) & (green_red > -8) & (blue_yellow < 18)
@@ -163,8 +163,8 @@ def face(rgb: Rgb) -> Coverage:
     """Faces seen from the front, by scikit-image's cascade of local binary patterns.
 
     Trees and trunks pass the cascade now and then: a face must be found in at least two of the
-    photo, its mirror image and a brightened copy, and hold the colours of skin, if the photo has
-    colours.
+    photo, its mirror image and a brightened copy, and hold the colors of skin, if the photo has
+    colors.
     """
     small, factor = reduced(rgb, 640)
     least = max(24, min(small.shape[:2]) // 16)
@@ -221,7 +221,7 @@ def _skin(small: Rgb, spot: _Spot) -> bool:
     _, green_red, blue_yellow = np.moveaxis(
         lab(small[top : top + height, left : left + width]), -1, 0
     )
-    if max(np.abs(green_red).mean(), np.abs(blue_yellow).mean()) < 2:  # without colour
+    if max(np.abs(green_red).mean(), np.abs(blue_yellow).mean()) < 2:  # without color
         return True
     warm = (green_red > 3) & (green_red < 40) & (blue_yellow > 3) & (blue_yellow < 45)
     return float(warm.mean()) > 0.25

@@ -123,9 +123,9 @@ def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> 
     with torch.inference_mode():
         told = model.network(pixel_values=seen, **given)
     scores = told.logits[0].sigmoid().amax(-1)
-    centres = told.pred_boxes[0][scores > threshold].double().cpu().numpy()
-    half = centres[:, 2:] / 2
-    corners = np.concatenate((centres[:, :2] - half, centres[:, :2] + half), axis=1)
+    centers = told.pred_boxes[0][scores > threshold].double().cpu().numpy()
+    half = centers[:, 2:] / 2
+    corners = np.concatenate((centers[:, :2] - half, centers[:, :2] + half), axis=1)
     height, width = rgb.shape[:2]
     # OWLv2 counts in sides of the padded square.
     scale = (max(height, width),) * 4 if owl else (width, height, width, height)

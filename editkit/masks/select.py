@@ -1,4 +1,4 @@
-"""Selections without weights: from the photo's colours, lightness and layout alone."""
+"""Selections without weights: from the photo's colors, lightness and layout alone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def lab(rgb: Rgb) -> NDArray[np.float32]:
 def color(
     rgb: Rgb, first: tuple[int, ...], last: tuple[int, ...], tolerance: float, soft: float = 0
 ) -> Coverage:
-    """Pixels whose CIELAB distance to the line between two colours is at most `tolerance`.
+    """Pixels whose CIELAB distance to the line between two colors is at most `tolerance`.
 
     Beyond it they fade to 0 over `soft`. The distance is Euclidean (CIE 1976).
     """
@@ -59,7 +59,7 @@ def lightness(rgb: Rgb) -> Coverage:
 
 
 def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
-    """What is connected (8 neighbours) to a pixel and within a CIELAB distance of its colour."""
+    """What is connected (8 neighbors) to a pixel and within a CIELAB distance of its color."""
     seed = tuple(int(value) for value in rgb[row, column])
     near = color(rgb, seed, seed, tolerance).astype(np.uint8)
     near[row, column] = 1
@@ -69,9 +69,9 @@ def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
 
 def edges(rgb: Rgb, share: float) -> Coverage:
     """Outlines by Canny; its upper threshold is passed by that share of all gradients."""
-    grey = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
-    grey = cv2.GaussianBlur(grey, (0, 0), 1.0)
-    dx, dy = (cv2.Sobel(grey, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
+    gray = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
+    dx, dy = (cv2.Sobel(gray, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
     sample = np.abs(dx[::3, ::3].astype(np.float32)) + np.abs(dy[::3, ::3])
     high = max(1.0, float(np.quantile(sample, 1 - share)))
     return (np.asarray(cv2.Canny(dx, dy, high / 2, high)) > 0).astype(np.float32)
@@ -123,7 +123,7 @@ def reduced(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
 
 
 def _by_strips(rgb: Rgb, measure: Measure) -> Coverage:
-    """A measure of every pixel's CIELAB colour, in portions that keep temporary arrays small."""
+    """A measure of every pixel's CIELAB color, in portions that keep temporary arrays small."""
     out = np.empty(rgb.shape[:2], np.float32)
     portion = max(1, _STRIP // rgb.shape[1])
     for start in range(0, len(rgb), portion):
@@ -132,7 +132,7 @@ def _by_strips(rgb: Rgb, measure: Measure) -> Coverage:
 
 
 def _within(distance: NDArray[Any], tolerance: float, soft: float) -> NDArray[np.float32]:
-    # A hair more, so that a colour is within tolerance 0 of itself after conversion.
+    # A hair more, so that a color is within tolerance 0 of itself after conversion.
     over = distance - np.float32(tolerance + 1e-3)
     if not soft:
         return (over <= 0).astype(np.float32)

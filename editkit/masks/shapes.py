@@ -1,4 +1,4 @@
-"""Shapes as coverage: a pixel belongs to a shape if its centre does."""
+"""Shapes as coverage: a pixel belongs to a shape if its center does."""
 
 from itertools import pairwise
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from editkit.types import Coverage, Size
 
 Points = NDArray[np.float64]
-"""(n, 2) of x, y in pixels; the centre of the first pixel is at 0.5, 0.5."""
+"""(n, 2) of x, y in pixels; the center of the first pixel is at 0.5, 0.5."""
 
 
 def box(size: Size, left: float, top: float, right: float, bottom: float) -> Coverage:
-    """A rectangle: pixels whose centres lie in [left, right) x [top, bottom)."""
+    """A rectangle: pixels whose centers lie in [left, right) x [top, bottom)."""
     out = np.zeros(size, np.float32)
     rows, columns = _span(top, bottom, size.height), _span(left, right, size.width)
     out[rows, columns] = 1
@@ -20,7 +20,7 @@ def box(size: Size, left: float, top: float, right: float, bottom: float) -> Cov
 
 
 def ellipse(size: Size, x: float, y: float, rx: float, ry: float) -> Coverage:
-    """An ellipse by its centre and radii."""
+    """An ellipse by its center and radii."""
     out = np.zeros(size, np.float32)
     if rx <= 0 or ry <= 0:
         return out
@@ -66,7 +66,7 @@ def border(size: Size, top: float, right: float, bottom: float, left: float) -> 
 
 
 def _span(low: float, high: float, limit: int) -> slice:
-    """Indices whose centres lie in [low, high), inside 0..limit."""
+    """Indices whose centers lie in [low, high), inside 0..limit."""
     first, last = np.ceil(np.array([low, high]) - 0.5)
     start = int(min(max(first, 0), limit))
     return slice(start, int(min(max(last, start), limit)))

@@ -92,7 +92,7 @@ class Mask:
 
     @classmethod
     def ellipse(cls, x: Distance, y: Distance, rx: Distance, ry: Distance | None = None) -> "Mask":
-        """An ellipse by its centre and radii; one radius makes a disc."""
+        """An ellipse by its center and radii; one radius makes a disc."""
         return cls.select("ellipse", x, y, rx, ry=ry)
 
     @classmethod
@@ -112,15 +112,15 @@ class Mask:
 
     @classmethod
     def point(cls, x: Distance, y: Distance, tolerance: float = 10) -> "Mask":
-        """What is connected to a point and of its colour."""
+        """What is connected to a point and of its color."""
         return cls.select("point", x, y, tolerance)
 
     @classmethod
     def color(
-        cls, colour: str, to: str | None = None, *, tolerance: float = 15, soft: float = 0
+        cls, color: str, to: str | None = None, *, tolerance: float = 15, soft: float = 0
     ) -> "Mask":
-        """A colour, or all between two; tolerances are of CIELAB."""
-        return cls.select("color", colour, to=to, tolerance=tolerance, soft=soft)
+        """A color, or all between two; tolerances are of CIELAB."""
+        return cls.select("color", color, to=to, tolerance=tolerance, soft=soft)
 
     @classmethod
     def luma(cls, low: float | None = None, high: float = 100, soft: float = 0) -> "Mask":
@@ -141,7 +141,7 @@ class Mask:
 
     @classmethod
     def grabcut(cls, left: Distance, top: Distance, right: Distance, bottom: Distance) -> "Mask":
-        """The object in a box, cut out by its colours."""
+        """The object in a box, cut out by its colors."""
         return cls.select("grabcut", left, top, right, bottom)
 
     @classmethod
@@ -162,7 +162,7 @@ class Mask:
 
     @classmethod
     def sky(cls) -> "Mask":
-        """Sky, by colour, smoothness and position."""
+        """Sky, by color, smoothness and position."""
         return cls.select("sky")
 
     @classmethod
@@ -287,7 +287,7 @@ class Mask:
         return select_in(self, read, device=device)
 
     def image(self, photo: PhotoLike | Photo, *, device: str = "auto") -> Image.Image:
-        """The mask of a photo as a grey Pillow image, white where it selects; see `on`."""
+        """The mask of a photo as a gray Pillow image, white where it selects; see `on`."""
         return Image.fromarray(np.rint(self.on(photo, device=device) * 255).astype(np.uint8))
 
     def _joined(self, op: str, other: "Mask") -> "Mask":

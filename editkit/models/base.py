@@ -38,7 +38,7 @@ class Hole:
     mask: LatentMask
     """1 where the picture is missing."""
     masked_latents: Latents
-    """The encoded picture, mid-grey inside the hole."""
+    """The encoded picture, mid-gray inside the hole."""
 
 
 @dataclass(frozen=True)

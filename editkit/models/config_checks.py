@@ -67,12 +67,12 @@ def check_network(name: str, part: Path, config: Mapping[str, Any]) -> None:
     """Refuses the configuration of a network that cannot be what its files hold.
 
     Raises:
-        ModelLoadError: an absurd number, more layers than weights, or quantised weights.
+        ModelLoadError: an absurd number, more layers than weights, or quantized weights.
     """
     where = f"{part.name}/config.json"
     if config.get("quantization_config") is not None:
         raise ModelLoadError(
-            f"{name} has quantised weights in its {part.name}; give it unquantised"
+            f"{name} has quantized weights in its {part.name}; give it unquantized"
         )
     _check_numbers(name, where, config)
     layers = [math.prod(_counts(config, key)) for key in config if _LAYERS.search(key)]

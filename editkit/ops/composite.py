@@ -20,7 +20,7 @@ from editkit.ops.result import Result, plain, versions
 from editkit.options import SEEDS, Options
 from editkit.photo import color
 from editkit.photo.blend.composite import compared, composite
-from editkit.photo.blend.harmonize import Harmony, blend_of, harmonised
+from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
 from editkit.photo.geometry.components import Part, split
 from editkit.photo.geometry.warp import sampled, scale_of
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
@@ -67,7 +67,7 @@ class Composite(Options):
     """Bring an edit made elsewhere back into its original, and nothing but the edit.
 
     The edited picture is registered to the original, the area that changed is found, the change of
-    colour that the whole went through is undone, and the area is passed into the original.
+    color that the whole went through is undone, and the area is passed into the original.
 
     Where the edited picture is the original to the sample outside of the edit, its own samples are
     taken inside, and nothing is done to them.
@@ -79,8 +79,8 @@ class Composite(Options):
         threshold: how many times the usual difference of the rest is a change.
         grow: pixels to add around what was found; two, or one of the edited picture's, unless
             given. A mask that was given is not grown.
-        drift: undo what the whole picture's colours changed by.
-        match: carry the photo's own colours at the area's edge into it.
+        drift: undo what the whole picture's colors changed by.
+        match: carry the photo's own colors at the area's edge into it.
         seam: how the area passes into the photo, one of `editkit.names.SEAMS`;
             `multiband` unless given, or `feather` where a feather is given.
         feather: width in photo pixels over which it does so by `feather`.
@@ -147,7 +147,7 @@ class Composite(Options):
         coverage, notes = self._area(over, given)
         after, coverage, cut = self._brought(over, coverage)
         read_notes = read.notes if read else ()
-        notes = [*_said(photo, copy, place), *_colours_told(over), *read_notes, *notes, *cut]
+        notes = [*_said(photo, copy, place), *_colors_told(over), *read_notes, *notes, *cut]
         report = self._report(over, place, after, coverage, notes)
         report["seconds"] = round(time.perf_counter() - started, 2)
         record = self._record(photo, copy)
@@ -206,7 +206,7 @@ class Composite(Options):
         seen = covered & ((asked > 0) | ((coverage[box.slices] == 0) & ~_other(patch, kept)))
         patch = np.where(seen[..., None], patch, kept)
         if not over.exact:
-            patch = harmonised(patch, kept, asked > 0, self._harmony(), self.seed)
+            patch = harmonized(patch, kept, asked > 0, self._harmony(), self.seed)
         # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
         dither = color.depth(over.copy.mode) == 8
         after = composite(photo, patch, box, asked, seed=self.seed, dither=dither)
@@ -215,7 +215,7 @@ class Composite(Options):
     def _harmony(self) -> Harmony:
         blend, feather = blend_of(self.seam, self.feather)
         return Harmony(
-            colour=self.match,
+            color=self.match,
             blend=blend,
             feather=feather,
             grain=self.grain,
@@ -240,7 +240,7 @@ class Composite(Options):
             **{f.name: plain(getattr(self, f.name)) for f in fields(self)},
             "registration": place.report(before.size),
             "exact": over.exact,
-            "colour_drift": _drift_told(over),
+            "color_drift": _drift_told(over),
             "area": box._asdict(),
             "versions": versions(),
             "pixels": coverage.size,
@@ -284,7 +284,7 @@ def _other(patch: Values, kept: Values) -> Bits:
 
 
 def _undone(over: Overlay, came: Values, kept: Values) -> tuple[Values, Bits]:
-    """A patch with the photo's colours, and where it was cut off so that they are flat and dull.
+    """A patch with the photo's colors, and where it was cut off so that they are flat and dull.
 
     What was cut off in the photo, too, if it went the same way, is the photo's own.
     """
@@ -294,7 +294,7 @@ def _undone(over: Overlay, came: Values, kept: Values) -> tuple[Values, Bits]:
     same = over.same_cut_off(kept, came)
     white = (came > 255 - _CUT_OFF) & (patch < 255 - _DULL)
     black = (came < _CUT_OFF) & (patch > _DULL)
-    # Of a grey, one channel that is not cut off tells the others.
+    # Of a gray, one channel that is not cut off tells the others.
     lost = over.grade is not None and over.grade.lost
     flat = (white | black).all(axis=2) if lost else (white | black).any(axis=2)
     return np.where(same[..., None], kept, patch), flat & ~same
@@ -320,7 +320,7 @@ def _found_told(over: Overlay, found: Found) -> list[str]:
     notes = list[str]()
     if over.uneven:
         notes.append(
-            "colours differ in most of the picture, by more than curves and a mix of channels (a "
+            "colors differ in most of the picture, by more than curves and a mix of channels (a "
             "vignette, local adjustments?); some of that may be taken for the edit: give MASK"
         )
     places = _places(found.area)
@@ -339,19 +339,19 @@ def _places(area: Bits) -> int:
     return cv2.connectedComponents(near)[0] - 1
 
 
-def _colours_told(over: Overlay) -> list[str]:
-    """Notes of what the edited picture's colours went through."""
+def _colors_told(over: Overlay) -> list[str]:
+    """Notes of what the edited picture's colors went through."""
     grade = over.grade
-    if grade is None or not grade.lost or color.is_grey(over.photo.mode):
+    if grade is None or not grade.lost or color.is_gray(over.photo.mode):
         return []
     return [
-        "the edited picture has lost colours that the original has (black and white, sepia?); "
+        "the edited picture has lost colors that the original has (black and white, sepia?); "
         "they cannot be brought back in what comes home"
     ]
 
 
 def _drift_told(over: Overlay) -> list[float] | None:
-    """How much of red, green and blue was added to middle grey; None where nothing was."""
+    """How much of red, green and blue was added to middle gray; None where nothing was."""
     if over.drift.nothing:
         return None
     step = over.drift.step(np.full((1, 3), 127.5, np.float32))

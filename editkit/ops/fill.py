@@ -124,10 +124,10 @@ class Fill(Options):
         return photo.with_samples(samples)
 
     def _painted(self, photo: Photo, samples: color.Samples, hole: Any) -> color.Samples:  # noqa: ANN401
-        """The colours of a part of the photo, (H, W, colours), with all holes in it filled."""
-        colours = color.colours_of(samples, photo.mode)
+        """The colors of a part of the photo, (H, W, colors), with all holes in it filled."""
+        colors = color.colors_of(samples, photo.mode)
         guide = color.to_rgb(samples, photo.mode, photo.profile)
-        made = fill(colours, hole, self.method, seed=self.seed, guide=guide)
+        made = fill(colors, hole, self.method, seed=self.seed, guide=guide)
         return made.reshape(*hole.shape, -1)
 
     def _report(self, before: Photo, after: Photo, mask: Coverage, boxes: Sequence[Box]) -> Report:

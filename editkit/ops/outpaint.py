@@ -30,7 +30,7 @@ class Outpaint(Inpaint):
         size: of the whole picture.
         aspect: of the whole picture, such as `16:9`: width to height.
         anchor: where the photo stays in a size or an aspect: one of
-            `editkit.names.ANCHORS`; the centre unless given.
+            `editkit.names.ANCHORS`; the center unless given.
     """
 
     left: int | str = 0

@@ -66,7 +66,7 @@ class Result:
 
     @property
     def image(self) -> Image.Image:
-        """The photo as a Pillow image, in the mode of the original (colours of 16 bits in 8)."""
+        """The photo as a Pillow image, in the mode of the original (colors of 16 bits in 8)."""
         return self.photo.image
 
     def encoded(

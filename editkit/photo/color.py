@@ -1,15 +1,15 @@
-"""Sample modes and colour profiles: what is kept as it is, and the way to sRGB and back.
+"""Sample modes and color profiles: what is kept as it is, and the way to sRGB and back.
 
 The mode rule: L, LA, RGB, RGBA and CMYK keep their samples, of 8 bits or (I;16, LA;16, RGB;16,
 RGBA;16, CMYK;16) of 16. "1" becomes L. A palette (P, PA) becomes RGB, or RGBA where it has
 transparency. La, RGBa, RGBX, YCbCr, LAB and HSV become LA, RGBA or RGB. "I" becomes I;16 where
-every value fits. A colour that stands for transparent (tRNS) becomes an alpha channel, because an
-edited pixel might happen to have that very colour. Everything else (floating point, big-endian
+every value fits. A color that stands for transparent (tRNS) becomes an alpha channel, because an
+edited pixel might happen to have that very color. Everything else (floating point, big-endian
 oddities that Pillow cannot hand over) is refused.
 
-The colour rule: a model sees sRGB. A photo with a profile is converted for it, by Little CMS,
+The color rule: a model sees sRGB. A photo with a profile is converted for it, by Little CMS,
 relative to the white point with black point compensation, and what it paints is converted back to
-the profile; kept samples are never converted. Without a profile grey and RGB are taken as sRGB,
+the profile; kept samples are never converted. Without a profile gray and RGB are taken as sRGB,
 and CMYK by the plain complement.
 """
 
@@ -32,7 +32,7 @@ Patch = NDArray[np.uint8] | NDArray[np.float32]
 _EIGHT = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 
 CHANNELS = {**_EIGHT, "I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4, "CMYK;16": 4}
-"""The modes that a photo can have, and their channels, alpha included. I;16 is grey, as Pillow
+"""The modes that a photo can have, and their channels, alpha included. I;16 is gray, as Pillow
 calls it; the other modes of 16 bits Pillow does not know."""
 
 _BECOMES = {
@@ -51,7 +51,7 @@ _NEARLY = 0.75 / 255
 
 @dataclass(frozen=True)
 class Profile:
-    """A colour profile that Little CMS can use both ways.
+    """A color profile that Little CMS can use both ways.
 
     Attributes:
         data: the ICC profile.
@@ -82,18 +82,18 @@ def has_alpha(mode: str) -> bool:
     return base(mode) in ("LA", "RGBA")
 
 
-def is_grey(mode: str) -> bool:
-    """Whether it has no colours, but lightness alone."""
+def is_gray(mode: str) -> bool:
+    """Whether it has no colors, but lightness alone."""
     return base(mode) in ("L", "LA")
 
 
-def greyed(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each pixel (H, W, 3) as grey as its luma; what was grey stays what it was to the bit."""
+def grayed(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each pixel (H, W, 3) as gray as its luma; what was gray stays what it was to the bit."""
     first = rgb[..., :1]
     return np.repeat(np.asarray(first + (rgb - first) @ _LUMA[:, None], np.float32), 3, axis=2)
 
 
-def colours_of(samples: Samples, mode: str) -> Samples:
+def colors_of(samples: Samples, mode: str) -> Samples:
     """The samples without their alpha, as a view (H, W, C)."""
     channels = samples.reshape(*samples.shape[:2], -1)
     return channels[..., :-1] if has_alpha(mode) else channels
@@ -116,7 +116,7 @@ def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     if mode == image.mode:
         return image, None
     note = f"mode {image.mode} was read as {mode}" if image.mode not in ("L", "RGB") else None
-    return image.convert(mode), note or "a transparent colour was read as an alpha channel"
+    return image.convert(mode), note or "a transparent color was read as an alpha channel"
 
 
 def samples_of(image: Image.Image) -> Samples:
@@ -163,7 +163,7 @@ def usable_profile(data: bytes, mode: str) -> Profile | None:
 
 
 def is_srgb(profile: Profile) -> bool:
-    """Whether the profile says of every colour what sRGB says, to three quarters of 1/255."""
+    """Whether the profile says of every color what sRGB says, to three quarters of 1/255."""
     steps = np.linspace(0, 1, 9, dtype=np.float32)
     if profile.space == "gray":
         cube, same = steps[:, None, None], np.repeat(steps[:, None, None], 3, axis=2)
@@ -176,33 +176,31 @@ def is_srgb(profile: Profile) -> bool:
 
 def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
     """What a model sees: uint8 sRGB, a fresh array. Alpha is dropped; 16 bits are rounded to 8."""
-    colours = colours_of(samples, mode)
+    colors = colors_of(samples, mode)
     if profile is not None:
-        return _converted(colours, profile)
-    eight = rounded_to_8(colours) if depth(mode) == 16 else colours
+        return _converted(colors, profile)
+    eight = rounded_to_8(colors) if depth(mode) == 16 else colors
     if base(mode) == "CMYK":
         return np.array(image_of(eight, "CMYK").convert("RGB"))
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else np.array(eight)
 
 
 def to_real_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
-    """SRGB of the samples' full depth, (H, W, 3), about [0, 255]: colours beyond sRGB lie outside.
+    """SRGB of the samples' full depth, (H, W, 3), about [0, 255]: colors beyond sRGB lie outside.
 
     `from_rgb` brings them back.
     """
-    colours = colours_of(samples, mode)
+    colors = colors_of(samples, mode)
     if profile is not None:
-        return _to_srgb(colours / np.float32(np.iinfo(colours.dtype).max), profile) * np.float32(
-            255
-        )
+        return _to_srgb(colors / np.float32(np.iinfo(colors.dtype).max), profile) * np.float32(255)
     if depth(mode) == 8 or base(mode) == "CMYK":
         return to_rgb(samples, mode).astype(np.float32)
-    real = colours.astype(np.float32) / np.float32(257)
+    real = colors.astype(np.float32) / np.float32(257)
     return np.repeat(real, 3, axis=2) if real.shape[2] == 1 else real
 
 
 def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
-    """SRGB as the colour channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
+    """SRGB as the color channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
     scale = np.float32(257 if depth(mode) == 16 else 1)
     if profile is not None:
         return _from_srgb(patch / np.float32(255), profile) * (255 * scale)
@@ -213,24 +211,24 @@ def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray
     return (real if base(mode) in ("RGB", "RGBA") else real @ _LUMA[:, None]) * scale
 
 
-def _converted(colours: Samples, profile: Profile) -> Rgb:
+def _converted(colors: Samples, profile: Profile) -> Rgb:
     """By strips: floating point takes four times the room of what goes in."""
-    out = np.empty((*colours.shape[:2], 3), np.uint8)
-    limit = np.float32(np.iinfo(colours.dtype).max)
-    rows = max(1, _STRIP // max(1, colours.shape[1]))
-    for start in range(0, len(colours), rows):
-        srgb = _to_srgb(colours[start : start + rows] / limit, profile)
+    out = np.empty((*colors.shape[:2], 3), np.uint8)
+    limit = np.float32(np.iinfo(colors.dtype).max)
+    rows = max(1, _STRIP // max(1, colors.shape[1]))
+    for start in range(0, len(colors), rows):
+        srgb = _to_srgb(colors[start : start + rows] / limit, profile)
         out[start : start + rows] = np.rint(np.clip(srgb, 0, 1) * 255)
     return out
 
 
-def _to_srgb(colours: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
+def _to_srgb(colors: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
     """(H, W, C) in [0, 1] to sRGB in about [0, 1]."""
-    return _transformed(colours, profile, Profile(srgb_profile(), "rgb"))
+    return _transformed(colors, profile, Profile(srgb_profile(), "rgb"))
 
 
 def _from_srgb(rgb: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
-    """(H, W, 3) in [0, 1] to the profile's colours (H, W, C) in [0, 1]."""
+    """(H, W, 3) in [0, 1] to the profile's colors (H, W, C) in [0, 1]."""
     return np.clip(_transformed(rgb, Profile(srgb_profile(), "rgb"), profile), 0, 1)
 
 
@@ -284,7 +282,7 @@ def _sixteen_bits(image: Image.Image, name: str) -> tuple[Image.Image, str | Non
     if values.size and (values.min() < 0 or values.max() > 65535):
         raise ImageError(
             f"{name} holds values from {values.min()} to {values.max()}; "
-            "grey photos may go from 0 to 65535: scale it first"
+            "gray photos may go from 0 to 65535: scale it first"
         )
     # I;16B and its like differ in the order of bytes only.
     note = f"mode {image.mode} was read as I;16" if image.mode == "I" else None

@@ -254,7 +254,7 @@ def test_it_fits_and_can_be_read(opened: webdriver.Chrome, width: int, scheme: s
         script = "const page = document.documentElement; return [page.scrollWidth, innerWidth]"
         wide, window = opened.execute_script(script)
         assert wide <= window == width
-        colours = [
+        colors = [
             opened.find_element(By.CSS_SELECTOR, where).value_of_css_property(what)
             for where, what in (
                 ("article", "background-color"),
@@ -263,7 +263,7 @@ def test_it_fits_and_can_be_read(opened: webdriver.Chrome, width: int, scheme: s
                 (".about .fault", "color"),
             )
         ]
-        ground, *inks = [luminance(colour) for colour in colours]
+        ground, *inks = [luminance(color) for color in colors]
         assert (ground > 0.5) == (scheme == "light")
         for ink in inks:  # WCAG 2.2, 1.4.3
             assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5
@@ -272,9 +272,9 @@ def test_it_fits_and_can_be_read(opened: webdriver.Chrome, width: int, scheme: s
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of a CSS colour such as `rgba(1, 2, 3, 1)`, as WCAG defines it."""
-    parts = colour[colour.index("(") + 1 : -1].split(",")[:3]
+def luminance(color: str) -> float:
+    """Relative luminance of a CSS color such as `rgba(1, 2, 3, 1)`, as WCAG defines it."""
+    parts = color[color.index("(") + 1 : -1].split(",")[:3]
     red, green, blue = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in (float(part) / 255 for part in parts)

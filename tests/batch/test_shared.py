@@ -231,7 +231,7 @@ def test_only_the_network_computes_with_helpers(
 
     monkeypatch.setattr(editkit.models.registry, "load_model", noted("loading", load))
     monkeypatch.setattr(work, "read_photo", noted("reading", read_photo))
-    monkeypatch.setattr(masked, "harmonised", noted("editing", masked.harmonised))
+    monkeypatch.setattr(masked, "harmonized", noted("editing", masked.harmonized))
     ours = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

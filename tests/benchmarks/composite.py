@@ -1,7 +1,7 @@
 """Edits made elsewhere and brought home: `python tests/benchmarks/composite.py FOLDER`.
 
 FOLDER holds photos NN.jpg. Each gets an edit inside a known area (content of another photo, a
-change of colour, something taken out by Navier-Stokes, or `editkit inpaint`), and the whole then a
+change of color, something taken out by Navier-Stokes, or `editkit inpaint`), and the whole then a
 known journey: warp, resize, cast, JPEG. What comes back is brought home and held against the truth.
 Prints a Markdown table, one row for each edit and journey.
 
@@ -102,7 +102,7 @@ def large(photo: Array, other: Array) -> tuple[Array, Bits]:
     return np.where(where[..., None], other, photo), where
 
 
-def recoloured(photo: Array, _: Array) -> tuple[Array, Bits]:
+def recolored(photo: Array, _: Array) -> tuple[Array, Bits]:
     """Warmer by a quarter."""
     where = ellipse(photo, 0.2, 0.22)
     toned = np.clip(photo * np.array([1.25, 0.95, 0.7]), 0, 255).astype(np.uint8)
@@ -126,7 +126,7 @@ def inpainted(photo: Array, _: Array) -> tuple[Array, Bits]:
 EDITS: Mapping[str, Edit] = {
     "pasted": pasted,
     "two fifths pasted": large,
-    "recoloured": recoloured,
+    "recolored": recolored,
     "taken out": taken_out,
     "inpainted": inpainted,
 }

@@ -148,17 +148,17 @@ _STEPS = b"""{"format": 1, "edit": "recipe", "steps": [{"edit": "Inpaint",
  "model": "builtin", "weights": "0", "original": {"sha256": "0", "path": "p.png"},
  "saving": {"jpeg": "auto"}, "versions": {}}"""
 _RECIPE = b"""\0steps:
-  - inpaint: {prompt: "a {colour} door", steps: 3, mask: "box:1,1,9,9 ~grow:2"}
+  - inpaint: {prompt: "a {color} door", steps: 3, mask: "box:1,1,9,9 ~grow:2"}
   - erase: {method: telea, mask: "luma:0,5"}
-variables: {colour: red}
+variables: {color: red}
 model: builtin
 """
 _TOML = b"""\1model = "builtin"
 [variables]
-colour = "red"
+color = "red"
 [[steps]]
 [steps.inpaint]
-prompt = "a {colour} door"
+prompt = "a {color} door"
 mask = "box:1,1,9,9"
 """
 _MASKS: tuple[bytes, ...] = (
@@ -172,7 +172,7 @@ _MASKS: tuple[bytes, ...] = (
 
 def _seeds(name: str) -> list[bytes]:
     packet_ = _RECORD_PACKET % _escaped(_RECORD)
-    tables = [b"\0photo,colour\na.jpg,red\n", b'\1{"photo": "a.jpg", "colour": "red"}\n']
+    tables = [b"\0photo,color\na.jpg,red\n", b'\1{"photo": "a.jpg", "color": "red"}\n']
     makers: dict[str, Callable[[], list[bytes]]] = {
         "photo": _photos,
         "packet": lambda: [packet_, packet_.decode().encode("utf-16")],

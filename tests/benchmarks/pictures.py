@@ -77,13 +77,13 @@ def tiles() -> Rgb:
 
 def tiled(photo: Rgb, left: int, top: int) -> Rgb:
     hole = ellipse(photo.shape, left, top, 340, 340)
-    grey = np.where(hole[..., None], np.uint8(127), photo)
+    gray = np.where(hole[..., None], np.uint8(127), photo)
     made = [
-        np.asarray(editkit.inpaint(grey, hole, grain=0.0, detail=detail).image)
+        np.asarray(editkit.inpaint(gray, hole, grain=0.0, detail=detail).image)
         for detail in (0.0, None)
     ]
     here = (slice(top - 20, top + 350), slice(left - 20, left + 360))
-    return beside([one[here] for one in (grey, *made)], 5)
+    return beside([one[here] for one in (gray, *made)], 5)
 
 
 def first() -> Rgb:

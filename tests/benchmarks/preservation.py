@@ -36,7 +36,7 @@ KINDS = (
 )
 """What is edited: container, mode and bits."""
 
-_COLOURS = {"L": 0, "LA": 4, "RGB": 2, "RGBA": 6}
+_COLORS = {"L": 0, "LA": 4, "RGB": 2, "RGBA": 6}
 _CONVERT = shutil.which("convert", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin") or "convert"
 _RAW = {"L": "gray", "LA": "graya", "RGB": "rgb", "RGBA": "rgba", "CMYK": "cmyk"}
 
@@ -156,7 +156,7 @@ def _png16(samples: NDArray[Any], mode: str, profile: bytes | None, orientation:
     exif = Image.Exif()
     exif[0x0112] = orientation
     parts = [
-        chunk(b"IHDR", struct.pack(">IIBBBBB", *samples.shape[1::-1], 16, _COLOURS[mode], 0, 0, 0)),
+        chunk(b"IHDR", struct.pack(">IIBBBBB", *samples.shape[1::-1], 16, _COLORS[mode], 0, 0, 0)),
         chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile)) if profile else b"",
         chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")),
         chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
@@ -180,9 +180,9 @@ def make_mask(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uin
             ends = rng.integers(0, min(size), 4).tolist()
             cv2.line(mask, ends[:2], ends[2:], (255,), int(rng.integers(1, 8)))
     else:
-        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        center = (int(rng.integers(width)), int(rng.integers(height)))
         axes = (int(rng.integers(3, width // 2)), int(rng.integers(3, height // 2)))
-        cv2.ellipse(mask, centre, axes, float(rng.integers(180)), 0, 360, (255,), -1)
+        cv2.ellipse(mask, center, axes, float(rng.integers(180)), 0, 360, (255,), -1)
         if kind == 3:
             mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1, 5))), np.uint8)
     return mask
@@ -201,7 +201,7 @@ def turned(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def reader_of(case: Case) -> str:
     """Who reads a photo and what was made of it."""
-    # OpenCV knows no CMYK, multiplies the alpha of a TIFF into its colours, and turns some TIFFs.
+    # OpenCV knows no CMYK, multiplies the alpha of a TIFF into its colors, and turns some TIFFs.
     tiff = case.path.suffix == ".tif" and (case.mode == "RGBA" or case.orientation != 1)
     return "ImageMagick" if tiff or case.mode == "CMYK" else "OpenCV"
 

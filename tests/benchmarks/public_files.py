@@ -48,7 +48,7 @@ _OTHER_DEPTH = re.compile(r"\bbits? .*were read as|were read as (8|16)-bit")
 
 _MISREAD = {
     "mmap_error.bmp": "says that its samples begin in its palette; OpenCV believes it",
-    "old-style-jpeg-compression.tif": "tifffile smooths its colours, libtiff does not",
+    "old-style-jpeg-compression.tif": "tifffile smooths its colors, libtiff does not",
     "old-style-jpeg-compression-no-samplesperpixel.tif": "the same",
 }
 _NO_PICTURES = re.compile(

@@ -35,7 +35,7 @@ MOST_BIHARMONIC = 30_000
 SIDE = 256
 """Side in pixels at which perceptual distances and pictures see the surroundings of a mask."""
 
-GREY = 127
+GRAY = 127
 
 Hole = NDArray[np.bool_]
 Span = tuple[slice, slice]
@@ -45,7 +45,7 @@ Span = tuple[slice, slice]
 class Case:
     """A photo with a hole, and the truth: the photo before it had one.
 
-    In `photo` the hole is grey, for a method that looks into it (a feathered edge does) shall find
+    In `photo` the hole is gray, for a method that looks into it (a feathered edge does) shall find
     what is to be removed there, not the answer.
     """
 
@@ -84,7 +84,7 @@ def cases(folder: Path, kind: str, limit: int | None) -> Iterator[Case]:
         if mask.exists():
             truth = np.asarray(Image.open(file).convert("RGB"))
             hole = np.asarray(Image.open(mask).convert("L")) > 127
-            photo = np.where(hole[..., None], np.uint8(GREY), truth)
+            photo = np.where(hole[..., None], np.uint8(GRAY), truth)
             yield Case(file.stem, kind, truth, photo, hole)
 
 
@@ -139,12 +139,12 @@ def around(hole: Hole, margin: int) -> Span:
 
 def window(hole: Hole) -> Span:
     """A square round the hole, at most as wide as the photo's shorter side."""
-    centre, extent = [], [SIDE]
+    center, extent = [], [SIDE]
     for span in around(hole, 0):
-        centre.append((span.start + span.stop) // 2)
+        center.append((span.start + span.stop) // 2)
         extent.append(int(1.6 * (span.stop - span.start)))
     side = min(*hole.shape, max(extent))
-    starts = [min(max(c - side // 2, 0), n - side) for c, n in zip(centre, hole.shape, strict=True)]
+    starts = [min(max(c - side // 2, 0), n - side) for c, n in zip(center, hole.shape, strict=True)]
     return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
@@ -156,8 +156,8 @@ def seen(image: Rgb, span: Span) -> Rgb:
 class Perception:
     """Distance between two pictures as an image classifier sees them (Lite0, Apache-2.0).
 
-    Features of four depths, each normalised over its channels, as in LPIPS (arXiv 1801.03924) but
-    without weights learnt from judgements: those come with networks that may not be shipped.
+    Features of four depths, each normalized over its channels, as in LPIPS (arXiv 1801.03924) but
+    without weights learned from judgments: those come with networks that may not be shipped.
     """
 
     depths = (0, 2, 4, 10)
@@ -191,7 +191,7 @@ def psnr(filled: Rgb, case: Case) -> float:
 
 
 def ssim(filled: Rgb, case: Case) -> float:
-    """Structural similarity, averaged over windows centred in the mask."""
+    """Structural similarity, averaged over windows centered in the mask."""
     here = around(case.hole, 8)
     both: Any = structural_similarity(filled[here], case.truth[here], channel_axis=-1, full=True)
     return float(both[1][case.hole[here]].mean())

@@ -2,7 +2,7 @@
 
 FOLDER is as for `quality.py`, and so are the figures. One line of a grid is `Inpaint` with the
 settings that its name tells, the others as recommended. Guidance needs a prompt: there the prompt
-is the word for the colour of what was in the hole, so those lines compare with each other alone.
+is the word for the color of what was in the hole, so those lines compare with each other alone.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 import editkit
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "gray", "white", "black")
+COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "gray", "white", "black")
 
 GRID: dict[str, dict[str, Any]] = {
     "noise": {"prefill": "none", "strength": 1.0},
@@ -33,11 +33,11 @@ GRID: dict[str, dict[str, Any]] = {
 }
 
 
-def colour(case: Case) -> str:
-    """The word for the mean colour of what was in the hole, by CIEDE2000."""
+def color(case: Case) -> str:
+    """The word for the mean color of what was in the hole, by CIEDE2000."""
     mean = case.truth[case.hole].mean(axis=0) / 255
-    known = np.array([ImageColor.getrgb(name)[:3] for name in COLOURS]) / 255
-    return COLOURS[int(deltaE_ciede2000(rgb2lab(mean), rgb2lab(known)).argmin())]
+    known = np.array([ImageColor.getrgb(name)[:3] for name in COLORS]) / 255
+    return COLORS[int(deltaE_ciede2000(rgb2lab(mean), rgb2lab(known)).argmin())]
 
 
 def fill(model: Any, settings: dict[str, Any]) -> Fill:
@@ -45,7 +45,7 @@ def fill(model: Any, settings: dict[str, Any]) -> Fill:
     edit = editkit.Inpaint(**settings)
 
     def run(case: Case) -> Any:
-        prompt = colour(case) if "guidance" in settings else ""
+        prompt = color(case) if "guidance" in settings else ""
         asked = dataclasses.replace(edit, prompt=prompt)
         return np.asarray(asked(model, case.photo, case.hole).image)
 

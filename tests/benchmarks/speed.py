@@ -52,7 +52,7 @@ STAGES = {
     "UNet": ["editkit.models.sd:UNet2DConditionModel.forward"],
     "VAE decode": ["editkit.models.sd:StableDiffusion.decode"],
     "matching, composite, proof": [
-        "editkit.ops.engine.masked:harmonised",
+        "editkit.ops.engine.masked:harmonized",
         "editkit.ops.engine.masked:composite",
         "editkit.ops.engine.masked:compared",
     ],

@@ -14,7 +14,7 @@ SAMPLES = Path(__file__).parent.parent.parent / "samples"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a photo, an edit of it that travelled, and where the edit is."""
+    """A folder with a photo, an edit of it that traveled, and where the edit is."""
     monkeypatch.chdir(tmp_path)
     with Image.open(SAMPLES / "coffee.jpg") as image:
         photo = image.convert("RGB").resize((304, 200), Image.Resampling.LANCZOS)

@@ -110,7 +110,7 @@ def test_what_is_neither_a_picture_nor_an_expression(folder: Path, given: bytes,
     assert "cannot both be -" in shell.call("mask", "-", "-", stdin=given).refused()
 
 
-def test_a_misspelt_name_asks_no_model(folder: Path) -> None:
+def test_a_misspelled_name_asks_no_model(folder: Path) -> None:
     del folder
     for command in ("mask", "inpaint"):
         said = shell.call(command, "photo.png", "msk - face").refused()

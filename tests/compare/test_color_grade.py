@@ -22,7 +22,7 @@ from editkit.photo.io.files import read_photo
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 Array = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
-COLOURS_LOST = ("sepia", "black and white")
+COLORS_LOST = ("sepia", "black and white")
 
 
 def picture(name: str = "coffee.jpg", size: tuple[int, int] = (300, 200)) -> Array:
@@ -53,8 +53,8 @@ def test_the_edit_alone_comes_home_of_a_graded_copy(name: str) -> None:
         for picture in (result.image, pasted(before))
     )
     assert np.abs(now - wanted).mean() < 12
-    assert result.report["colour_drift"] is not None
-    assert any("lost colours" in note for note in result.report["notes"]) == (name in COLOURS_LOST)
+    assert result.report["color_drift"] is not None
+    assert any("lost colors" in note for note in result.report["notes"]) == (name in COLORS_LOST)
 
 
 def test_what_a_grade_cuts_off_is_no_edit() -> None:
@@ -120,8 +120,8 @@ def test_nothing_far_from_the_edit_comes_home_without_a_note(
     result = editkit.composite(before, came, motion="none")
     assert result.mask is not None
     near = np.asarray(ndimage.binary_dilation(disc(before), iterations=8))
-    labelled: Any = ndimage.label(result.mask > 0)
-    labels, count = labelled
+    labeled: Any = ndimage.label(result.mask > 0)
+    labels, count = labeled
     far = count - len(np.unique(labels[near & (labels > 0)]))
     assert not far or any("MASK" in note for note in result.report["notes"])
 
@@ -153,8 +153,8 @@ def test_sepia_that_is_cut_off_comes_home_with_the_hue_of_the_rest() -> None:
     grade = fit_grade(ours, theirs, (theirs > 2.5) & (theirs < 252.5))
     assert grade is not None
     assert grade.lost
-    greys = np.repeat(np.arange(150, 250, 10), 3).astype(np.uint8).reshape(-1, 1, 3)
-    back = grade.inverse.undone(GRADES["sepia"](greys).astype(np.float32)).reshape(-1, 3)
+    grays = np.repeat(np.arange(150, 250, 10), 3).astype(np.uint8).reshape(-1, 1, 3)
+    back = grade.inverse.undone(GRADES["sepia"](grays).astype(np.float32)).reshape(-1, 3)
     assert np.ptp(back[:, 2] - back[:, 1]) < 4
     assert (np.diff(back.mean(axis=1)) > 0).all()
 
@@ -168,7 +168,7 @@ def test_places_far_apart_are_counted() -> None:
     assert any(note.startswith("2 places differ") for note in result.report["notes"])
 
 
-def test_a_thing_of_another_colour_is_no_grade() -> None:
+def test_a_thing_of_another_color_is_no_grade() -> None:
     """All that was red in the plate is green now, and all was turned warmer and lighter."""
     before = picture()
     plate = (before[..., 0] > 100) & (before[..., 0] > 2.2 * before[..., 2]) & disc(before)

@@ -1,4 +1,4 @@
-"""What an edit changed, found again after a journey; and the drift of colours."""
+"""What an edit changed, found again after a journey; and the drift of colors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def pasted(photo: Array, where: Bits) -> Array:
     return np.where(where[..., None], np.asarray(other), photo)
 
 
-def recoloured(photo: Array, where: Bits) -> Array:
+def recolored(photo: Array, where: Bits) -> Array:
     toned = np.clip(photo * np.array([1.25, 0.95, 0.7]), 0, 255).astype(np.uint8)
     return np.where(where[..., None], toned, photo)
 
@@ -63,7 +63,7 @@ JOURNEYS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [pasted, recoloured])
+@pytest.mark.parametrize("edit", [pasted, recolored])
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_the_area_is_found_after_a_journey(
     edit: Callable[[Array, Bits], Array], journey: Journey
@@ -88,7 +88,7 @@ def test_what_was_taken_out_is_found_in_the_file_that_comes_back(journey: Journe
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25])
-@pytest.mark.parametrize("edit", [pasted, recoloured])
+@pytest.mark.parametrize("edit", [pasted, recolored])
 def test_a_sharp_outline_in_a_small_copy_is_not_found_wider(
     edit: Callable[[Array, Bits], Array], scale: float
 ) -> None:
@@ -149,8 +149,8 @@ def test_a_drift_is_undone_though_a_third_changed() -> None:
     assert np.abs(copy[1300:] - photo[1300:]).mean() > 8
 
 
-def test_a_thing_of_another_colour_is_no_drift() -> None:
-    """All that is blue was red before; a free enough function of colour would undo that."""
+def test_a_thing_of_another_color_is_no_drift() -> None:
+    """All that is blue was red before; a free enough function of color would undo that."""
     before = picture("coffee.jpg")
     red = (before[..., 0] > 100) & (before[..., 0] > 2.2 * before[..., 2])
     where = ellipse(before) & red

@@ -41,7 +41,7 @@ def test_a_copy_that_was_only_encoded_is_foreseen_to_the_sample(subsampling: int
     assert np.array_equal(foreseen.sampled(np.eye(3), box), copy.rgb(box).astype(np.float32))
 
 
-def test_a_grey_copy_is_foreseen_in_grey() -> None:
+def test_a_gray_copy_is_foreseen_in_gray() -> None:
     before = np.asarray(Image.fromarray(picture()).convert("L"))
     copy = read_photo(saved(before, quality=70))
     foreseen = Foreseen(read_photo(before), copy, np.eye(3), no_drift())
@@ -58,7 +58,7 @@ def test_an_edit_is_all_that_differs_but_in_the_blocks_it_touches() -> None:
     whole = Box(0, 0, 215, 333)
     differs = (foreseen.sampled(np.eye(3), whole) != copy.rgb(whole)).any(axis=2)
     assert differs[64:96, 96:160].mean() > 0.9
-    differs[62:98, 94:162] = False  # decoders smooth colour by a pixel or two across blocks
+    differs[62:98, 94:162] = False  # decoders smooth color by a pixel or two across blocks
     assert not differs.any()
 
 

@@ -235,7 +235,7 @@ def test_what_is_coarse_is_kept_and_what_is_fine_is_free() -> None:
 
     assert torch.allclose(held.x0, x0 + coarse(clean) - coarse(x0), atol=1e-5)
     assert torch.allclose(level.a * held.x0 + level.s * held.eps, x, atol=1e-5)
-    # Another colour is as coarse as can be.
+    # Another color is as coarse as can be.
     tinted = Pred(clean + 0.7, (x - 0.6 * (clean + 0.7)) / 0.8)
     assert torch.allclose(Coarse(clean, 2.0).clamp(tinted, x, level).x0, clean, atol=1e-5)
     done = Level(0.0, 1.0, 0.0)

@@ -75,7 +75,7 @@ def test_where_windows_disagree_the_answer_goes_over_smoothly() -> None:
     x = torch.zeros(1, 1, 16, 64)
     (out,) = viewed(offset, Views(Size(16, 64), Size(16, 16), 8))(x, LEVEL, (COND,))
     steps = out[0, 0, 0].diff()
-    # Neighbouring windows differ by 8 and share 8 columns.
+    # Neighboring windows differ by 8 and share 8 columns.
     assert steps.min() >= 0
     assert steps.max() <= 2
 

@@ -170,11 +170,11 @@ def test_blurring_is_gaussian(sigma: float, within: float) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.floats(-5, 33), st.floats(-5, 25)), min_size=3, max_size=7))
-def test_polygons_by_their_centres(points: list[tuple[float, float]]) -> None:
+def test_polygons_by_their_centers(points: list[tuple[float, float]]) -> None:
     corners = np.array(points)
     found = shapes.polygon(SIZE, corners) > 0
     wanted = polygon2mask(SIZE, corners[:, ::-1] - 0.5)
-    # Centres on an outline, to rounding, belong to either side.
+    # Centers on an outline, to rounding, belong to either side.
     assert (found != wanted).sum() <= 3
 
 
@@ -193,7 +193,7 @@ def test_shapes() -> None:
     assert np.array_equal(line[np.abs(away - 2.5) > 1e-6], (away < 2.5)[np.abs(away - 2.5) > 1e-6])
 
 
-def test_colours_against_scikit_image() -> None:
+def test_colors_against_scikit_image() -> None:
     image = np.asarray(shell.noise(40, 50))
     photo, lab = read_photo(image), skcolor.rgb2lab(image)
     red = skcolor.rgb2lab(np.array([[[1.0, 0, 0]]]))[0, 0]
@@ -278,7 +278,7 @@ def test_dark_skies_with_clouds() -> None:
 
 
 def test_what_stands_out_of_a_sky_that_fades() -> None:
-    """Its colours differ from the border's, but only by small steps."""
+    """Its colors differ from the border's, but only by small steps."""
     rows, columns = np.mgrid[:200, :300]
     ramp = np.linspace(30, 220, 300)[None, :, None] * np.array([0.4, 0.6, 1.0])
     image = np.tile(ramp, (200, 1, 1)) + np.random.default_rng(2).normal(0, 1, (200, 300, 3))
@@ -299,10 +299,10 @@ def test_faces() -> None:
     assert 60 < rows.mean() < 170
     assert 170 < columns.mean() < 280
     assert 0.01 < found.mean() < 0.1
-    # Without colour, too; and where a face would be blue it is none.
+    # Without color, too; and where a face would be blue it is none.
     head = np.ascontiguousarray(astronaut()[:256, 96:352])
-    grey = read_photo(np.asarray(Image.fromarray(head).convert("L")))
-    assert select_in("face", grey)[110, 129] == 1
+    gray = read_photo(np.asarray(Image.fromarray(head).convert("L")))
+    assert select_in("face", gray)[110, 129] == 1
     blue = np.ascontiguousarray(head[..., ::-1])
     assert not select_in("face", read_photo(blue)).any()
 

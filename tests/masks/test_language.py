@@ -88,7 +88,7 @@ def refusal(text: str) -> str:
         ("box:1,2,3,x", 11, "'x' is not a place"),
         ("box:1,2,3,4,left=1", 18, "given twice"),
         ("polygon:1,2,3", 13, "left over"),
-        ("color:redd", 7, "'redd' is not a colour"),
+        ("color:redd", 7, "'redd' is not a color"),
         ("text:red car", 10, "quotes"),
         ('"abc', 1, "not closed"),
         ("C:/x.png", 1, "no selection 'C'"),
@@ -117,6 +117,7 @@ def test_how_operators_bind() -> None:
         "my-mask.png - b.png": 'file:"my-mask.png" - file:"b.png"',
         "box: 1, 2px, 3%, 4 -all": "box:1,2,3%,4 - all",
         "luma:20-60": "luma:20..60",
+        "color:color=red": "color:red",
         "snap.png ~snap:grabcut": "snap.png ~snap:method=grabcut",
     }
     for text, longer in same.items():
@@ -196,7 +197,7 @@ def test_the_readme_tells_what_the_grammar_knows() -> None:
             for name, spec in table.items()
         ]
         assert [[cell.replace("\\|", "|") for cell in row] for row in rows(title)] == wanted
-    models = [[name, default.name, default.licence] for name, default in DEFAULTS.items()]
+    models = [[name, default.name, default.license] for name, default in DEFAULTS.items()]
     assert rows("Models") == models
 
 

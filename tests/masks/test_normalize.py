@@ -110,7 +110,7 @@ def test_label_maps_are_refused_with_advice(labels: tuple[int, ...]) -> None:
     for place, label in enumerate(labels):
         values[:, 30 * place :] = label
     indexed = Image.fromarray(values, "P")
-    indexed.putpalette([grey for level in range(256) for grey in (level,) * 3])
+    indexed.putpalette([gray for level in range(256) for gray in (level,) * 3])
     for source in (values, png(values), indexed):
         with pytest.raises(MaskError, match=r"to make white|that is to change white"):
             selected(source)
@@ -145,7 +145,7 @@ def test_soft_masks_keep_their_values(name: str) -> None:
     assert read.notes == ()
 
 
-def test_a_mask_in_colour_says_that_brightness_counts() -> None:
+def test_a_mask_in_color_says_that_brightness_counts() -> None:
     red = np.zeros((*SIZE, 3), np.uint8)
     red[SHAPE == 1] = (255, 0, 0)
     assert "the brightest is 0.30 of an edit" in reading(png(red), SIZE).notes[0]

@@ -37,10 +37,10 @@ def brush(width: int = 24) -> np.ndarray:
 
 
 def painted(
-    image: Image.Image, area: np.ndarray, colour: Any = RED, opacity: float = 1.0
+    image: Image.Image, area: np.ndarray, color: Any = RED, opacity: float = 1.0
 ) -> Image.Image:
     values = np.asarray(image.convert("RGB")).astype(float)
-    values[area] = (1 - opacity) * values[area] + opacity * np.array(colour)
+    values[area] = (1 - opacity) * values[area] + opacity * np.array(color)
     return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
@@ -66,11 +66,11 @@ def refused(mask: PhotoLike) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("colour", [RED, (0, 255, 0), (255, 255, 255), (0, 0, 0), (255, 0, 255)])
+@pytest.mark.parametrize("color", [RED, (0, 255, 0), (255, 255, 255), (0, 0, 0), (255, 0, 255)])
 @pytest.mark.parametrize("opacity", [0.3, 1.0])
-def test_a_brush_over_a_copy_is_the_mask(colour: tuple[int, ...], opacity: float) -> None:
+def test_a_brush_over_a_copy_is_the_mask(color: tuple[int, ...], opacity: float) -> None:
     for width in (8, 60):
-        found = read(encoded(painted(picture(), brush(width), colour, opacity)))
+        found = read(encoded(painted(picture(), brush(width), color, opacity)))
         assert agreement(found.coverage > 0, brush(width)) > 0.99
         assert set(np.unique(found.coverage)) == {0, 1}
         assert "copy of the photo that was painted on" in found.notes[0]
@@ -91,13 +91,13 @@ def test_files_images_and_arrays_alike(as_given: Callable[[Image.Image], Any]) -
     assert agreement(found.coverage > 0, brush()) > 0.99
 
 
-@pytest.mark.parametrize("colours", [256, 64])
-@pytest.mark.parametrize("colour", [RED, (255, 255, 255), (0, 0, 0)])
-def test_copies_of_few_colours(colours: int, colour: tuple[int, ...]) -> None:
-    few = painted(picture(), brush(), colour).quantize(colours)
+@pytest.mark.parametrize("colors", [256, 64])
+@pytest.mark.parametrize("color", [RED, (255, 255, 255), (0, 0, 0)])
+def test_copies_of_few_colors(colors: int, color: tuple[int, ...]) -> None:
+    few = painted(picture(), brush(), color).quantize(colors)
     for copy in (encoded(few), encoded(few, "GIF"), encoded(few.convert("RGB"))):
         assert agreement(read(copy).coverage > 0, brush()) > 0.93
-    dithered = painted(picture(), brush(), colour).convert("P")
+    dithered = painted(picture(), brush(), color).convert("P")
     assert agreement(read(encoded(dithered)).coverage > 0, brush()) > 0.93
 
 
@@ -107,51 +107,51 @@ def test_most_of_a_copy_may_be_painted() -> None:
     assert agreement(read(encoded(painted(picture(), area))).coverage > 0, area) > 0.99
 
 
-@pytest.mark.parametrize("colour", [RED, (255, 255, 255)])
-def test_grey_photos(colour: tuple[int, ...]) -> None:
-    grey = picture().convert("L")
-    copy = painted(grey, brush(), colour)
-    if colour[0] == colour[1]:
+@pytest.mark.parametrize("color", [RED, (255, 255, 255)])
+def test_gray_photos(color: tuple[int, ...]) -> None:
+    gray = picture().convert("L")
+    copy = painted(gray, brush(), color)
+    if color[0] == color[1]:
         copy = copy.convert("L")
-    assert agreement(read(encoded(copy), grey).coverage > 0, brush()) > 0.99
+    assert agreement(read(encoded(copy), gray).coverage > 0, brush()) > 0.99
 
 
-def test_a_grey_copy_of_a_photo_in_colour() -> None:
+def test_a_gray_copy_of_a_photo_in_color() -> None:
     copy = encoded(painted(picture().convert("L"), brush()))
     assert agreement(read(copy).coverage > 0, brush()) > 0.9
 
 
-@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("color", [0, 128, 255])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_brush_without_colour_over_a_grey_copy(colour: int, kind: str) -> None:
-    copy = painted(picture().convert("L"), brush(), (colour,) * 3)
+def test_a_brush_without_color_over_a_gray_copy(color: int, kind: str) -> None:
+    copy = painted(picture().convert("L"), brush(), (color,) * 3)
     for mask in (copy, copy.convert("L")):
         found = read(encoded(mask, kind))
         assert agreement(found.coverage > 0, brush()) > 0.95
-        assert "grey copy" in found.notes[0]
+        assert "gray copy" in found.notes[0]
         assert "'file:NAME,luma'" in found.notes[0]
     mean = Image.fromarray(np.asarray(picture()).mean(axis=2).astype(np.uint8))
-    copy = painted(mean, brush(), (colour,) * 3)
+    copy = painted(mean, brush(), (color,) * 3)
     assert agreement(read(encoded(copy)).coverage > 0, brush()) > 0.95
 
 
-def test_a_grey_copy_as_it_is_goes_by_its_brightness_and_says_so() -> None:
-    grey = picture().convert("L")
-    found = read(encoded(grey))
-    assert np.allclose(found.coverage, np.asarray(grey) / 255, atol=0.013)
-    assert "the photo in grey, with nothing painted on it" in found.notes[0]
+def test_a_gray_copy_as_it_is_goes_by_its_brightness_and_says_so() -> None:
+    gray = picture().convert("L")
+    found = read(encoded(gray))
+    assert np.allclose(found.coverage, np.asarray(gray) / 255, atol=0.013)
+    assert "the photo in gray, with nothing painted on it" in found.notes[0]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-@pytest.mark.parametrize("colour", [0, 255])
-def test_holes_in_an_even_sheet_are_the_mask(mode: str, colour: int) -> None:
+@pytest.mark.parametrize("color", [0, 255])
+def test_holes_in_an_even_sheet_are_the_mask(mode: str, color: int) -> None:
     how: dict[str, Any] = {}
     if mode == "P":
         sheet = Image.fromarray(brush().astype(np.uint8))
-        sheet.putpalette([*[colour] * 3, 9, 9, 9])
+        sheet.putpalette([*[color] * 3, 9, 9, 9])
         how = {"transparency": 1}
     else:
-        sheet = Image.new("L", picture().size, colour).convert(mode)
+        sheet = Image.new("L", picture().size, color).convert(mode)
         sheet.putalpha(Image.fromarray(np.where(brush(), 0, 255).astype(np.uint8)))
     found = read(encoded(sheet, **how))
     assert np.array_equal(found.coverage, brush())
@@ -180,9 +180,9 @@ def test_photos_of_16_bits_and_with_alpha() -> None:
     values = np.asarray(picture())
     deep = read_photo(values.astype(np.uint16) * 257)
     assert agreement(read(painted(picture(), brush()), deep).coverage > 0, brush()) > 0.99
-    grey = picture().convert("L")
-    deep_copy = np.asarray(painted(grey, brush(), (255, 255, 255)).convert("L"))
-    found = read(deep_copy.astype(np.uint16) * 257, grey)
+    gray = picture().convert("L")
+    deep_copy = np.asarray(painted(gray, brush(), (255, 255, 255)).convert("L"))
+    found = read(deep_copy.astype(np.uint16) * 257, gray)
     assert agreement(found.coverage > 0, brush()) > 0.99
     alpha = np.full(values.shape[:2], 255, np.uint8)
     alpha[:, :40] = 0
@@ -209,9 +209,9 @@ def test_a_soft_hole_is_a_soft_mask() -> None:
 
 
 def test_paint_on_a_transparent_layer_is_the_mask_as_before() -> None:
-    for colour in (RED, (0, 0, 0), (255, 255, 255)):
+    for color in (RED, (0, 0, 0), (255, 255, 255)):
         layer = np.zeros((*brush().shape, 4), np.uint8)
-        layer[brush()] = (*colour, 255)
+        layer[brush()] = (*color, 255)
         assert np.array_equal(read(encoded(Image.fromarray(layer))).coverage, brush())
 
 
@@ -236,10 +236,10 @@ def test_a_copy_of_another_size_is_refused() -> None:
 
 def masks() -> dict[str, np.ndarray]:
     """Masks that people have, several of them made of the photo itself."""
-    grey = np.asarray(picture().convert("L"))
-    y, x = np.mgrid[: grey.shape[0], : grey.shape[1]]
-    smooth = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(8)))
-    dots = np.random.default_rng(0).random(grey.shape)
+    gray = np.asarray(picture().convert("L"))
+    y, x = np.mgrid[: gray.shape[0], : gray.shape[1]]
+    smooth = np.asarray(Image.fromarray(gray).filter(ImageFilter.GaussianBlur(8)))
+    dots = np.random.default_rng(0).random(gray.shape)
     lightness = select_in("luma", read_photo(picture()))
     return {
         "hard": brush() * 255,
@@ -250,7 +250,7 @@ def masks() -> dict[str, np.ndarray]:
         "slope": 255 * x / x.max(),
         "depth": 0.6 * smooth + 100 * y / y.max(),
         "levels": np.floor(smooth / 64) * 64,
-        "cut at a lightness": np.where(grey > 120, 255, 0),
+        "cut at a lightness": np.where(gray > 120, 255, 0),
         "dots": np.where(dots < 0.5 + 0.4 * brush(), 0, 255),
         "chalk": 255 * dots * brush(),
         "lightness": 255 * lightness,

@@ -26,7 +26,7 @@ def refused(source: PhotoLike, size: Size = SIZE) -> str:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
-def test_grey_files_keep_soft_values(tmp_path: Path, suffix: str) -> None:
+def test_gray_files_keep_soft_values(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(RAMP).save(tmp_path / f"m{suffix}")
     coverage = read_mask(tmp_path / f"m{suffix}", SIZE)
     assert coverage.dtype == np.float32
@@ -45,17 +45,17 @@ def test_16_bit_files(tmp_path: Path) -> None:
     assert np.allclose(read_mask(tmp_path / "m.png", SIZE), values / 65535, atol=1e-7)
 
 
-def test_colour_counts_by_its_luminance() -> None:
+def test_color_counts_by_its_luminance() -> None:
     rgb = np.zeros((*SIZE, 3), np.uint8)
     rgb[:, 5:10], rgb[:, 10:] = (255, 0, 0), 255
     coverage = read_mask(Image.fromarray(rgb), SIZE)
     assert coverage[0].tolist() == pytest.approx([0.0] * 5 + [76 / 255] * 5 + [1.0] * 10)
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 0, 30)])
-def test_a_shape_on_a_transparent_layer_is_its_alpha(colour: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (200, 0, 30)])
+def test_a_shape_on_a_transparent_layer_is_its_alpha(color: tuple[int, int, int]) -> None:
     rgba = np.zeros((*SIZE, 4), np.uint8)
-    rgba[..., :3], rgba[..., 3] = colour, RAMP
+    rgba[..., :3], rgba[..., 3] = color, RAMP
     rgba[RAMP == 0] = (9, 9, 9, 0)
     assert np.allclose(read_mask(Image.fromarray(rgba), SIZE), RAMP / 255)
 
@@ -65,7 +65,7 @@ def test_an_opaque_alpha_says_nothing() -> None:
     assert np.allclose(read_mask(Image.fromarray(rgba), SIZE), RAMP / 255)
 
 
-def test_colours_under_a_varying_alpha_are_weighted() -> None:
+def test_colors_under_a_varying_alpha_are_weighted() -> None:
     alpha = RAMP[:, ::-1]
     made = Image.fromarray(np.dstack([RAMP, RAMP, RAMP, alpha]))
     wanted = RAMP / 255 * (alpha / 255)

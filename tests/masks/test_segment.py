@@ -463,7 +463,7 @@ def test_offline_is_told_by_the_environment_too(monkeypatch: pytest.MonkeyPatch)
         load_segmenter("owner/name", (CUTS,))
 
 
-def test_defaults_name_a_licence_and_what_reads_them() -> None:
-    assert {default.licence for default in DEFAULTS.values()} <= {"Apache-2.0", "MIT"}
+def test_defaults_name_a_license_and_what_reads_them() -> None:
+    assert {default.license for default in DEFAULTS.values()} <= {"Apache-2.0", "MIT"}
     for kind in FAMILIES.values():
         assert hasattr(tf, kind.network)

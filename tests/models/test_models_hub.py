@@ -77,7 +77,7 @@ def test_offline_the_command_line_edits_with_a_cached_model(
     done = shell.process(*args, cwd=tmp_path, env=environment(home))
     assert (done.code, done.out, done.err) == (0, b"", "")
     assert (tmp_path / "p.edit.png").exists()
-    # What the cache holds is listed too, and a damaged neighbour is not.
+    # What the cache holds is listed too, and a damaged neighbor is not.
     fake = home / "hub" / "models--owner--broken" / "snapshots" / SHA
     fake.mkdir(parents=True)
     (fake.parent.parent / "refs").mkdir()

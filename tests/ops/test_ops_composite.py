@@ -44,8 +44,8 @@ def test_what_is_outside_is_exact_in_every_mode(mode: str) -> None:
     before = picture()
     image = Image.fromarray(before)
     if mode == "I;16":
-        grey = np.asarray(image.convert("L")).astype(np.uint16) * 256 + 7
-        original = Image.frombytes("I;16", image.size, grey.astype("<u2").tobytes())
+        gray = np.asarray(image.convert("L")).astype(np.uint16) * 256 + 7
+        original = Image.frombytes("I;16", image.size, gray.astype("<u2").tobytes())
     else:
         original = image.convert(mode)
     result = editkit.composite(original, AWAY.of(edited(before)))
@@ -70,7 +70,7 @@ def test_what_comes_home_is_what_was_edited() -> None:
     assert error < 0.5 * naive[inner].mean()
     assert np.abs(got - wanted)[inner].mean(axis=0).max() < 10
     assert result.report["registration"]["motion"] == "affine"
-    assert result.report["colour_drift"] is not None
+    assert result.report["color_drift"] is not None
     assert "resolution" not in " ".join(result.report["notes"])
 
 
@@ -96,7 +96,7 @@ def test_what_was_drawn_smooth_comes_home_smooth() -> None:
     assert roughness(np.asarray(grainy.image)) > 3 * roughness(came) + 1
 
 
-def test_what_a_mask_cuts_out_of_an_edit_keeps_the_edits_colours() -> None:
+def test_what_a_mask_cuts_out_of_an_edit_keeps_the_edits_colors() -> None:
     """Around such a mask the pictures differ by the edit, and not by a cast to be matched."""
     before = picture()
     wanted = painted_smooth(before)

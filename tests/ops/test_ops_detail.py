@@ -30,7 +30,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def smooth(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Soft shapes of all colours."""
+    """Soft shapes of all colors."""
     small = np.random.default_rng(seed).integers(0, 256, (height // 32, width // 32, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -75,7 +75,7 @@ def test_tiles_are_the_same_for_the_same_seed_and_differ_for_another(tiny9: Mode
 
 
 def set_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets tiles choose their colours."""
+    """Lets tiles choose their colors."""
 
     def nothing_kept(clean: State, sigma: float) -> Constraint:
         del clean, sigma
@@ -153,11 +153,11 @@ def edgy(window: Window) -> Network:
 
 
 def tinted(window: Window) -> Network:
-    """What sees every second window in another colour."""
-    colour = 1.0 if window[1].start // 12 % 2 else -1.0
+    """What sees every second window in another color."""
+    color = 1.0 if window[1].start // 12 % 2 else -1.0
 
     def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-        return [(x - level.a * torch.full_like(x, colour)) / level.s for _ in branches]
+        return [(x - level.a * torch.full_like(x, color)) / level.s for _ in branches]
 
     return ask
 
@@ -195,7 +195,7 @@ def test_tiles_leave_no_grid(tiny4: Model) -> None:
     assert peak(ours, 16) < 2
 
 
-def test_tiles_of_different_colours_agree_on_what_was_painted_before(tiny4: Model) -> None:
+def test_tiles_of_different_colors_agree_on_what_was_painted_before(tiny4: Model) -> None:
     views = Views(Size(64, 64), Size(16, 16), 4)
     free = walked(tiny4, viewed(tinted, views))
     held = walked(tiny4, viewed(tinted, views), Coarse(torch.zeros(1, 4, 64, 64), 2.0))
@@ -203,7 +203,7 @@ def test_tiles_of_different_colours_agree_on_what_was_painted_before(tiny4: Mode
     assert held.abs().mean() < 0.15
 
 
-def test_a_pass_in_tiles_keeps_the_colours_that_were_painted(
+def test_a_pass_in_tiles_keeps_the_colors_that_were_painted(
     builtin: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an even sky, where a model knows no better, each window would choose its own."""

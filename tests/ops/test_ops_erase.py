@@ -66,7 +66,7 @@ def test_16_bits_stay_16_bits(method: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize("method", CLASSICAL)
-def test_colours_of_a_profile_are_not_converted(method: str) -> None:
+def test_colors_of_a_profile_are_not_converted(method: str) -> None:
     """A flat area outside of sRGB is filled with itself."""
     green = Image.new("RGB", (50, 40), (0, 255, 0))
     green.info["icc_profile"] = adobe_rgb_profile()
@@ -201,7 +201,7 @@ def test_what_cannot_be_is_told() -> None:
 
 
 @pytest.mark.parametrize("method", CLASSICAL)
-def test_a_hole_of_all_is_grey(method: str) -> None:
+def test_a_hole_of_all_is_gray(method: str) -> None:
     result = editkit.erase(shell.noise(20, 30), np.ones((20, 30), np.bool_), method=method)
     assert (samples(result.image) == 127).all()
     assert result.report["pixels_kept"] == 0

@@ -49,7 +49,7 @@ def display_p3() -> bytes:
     )
 
 
-def grey_gamma() -> bytes:
+def gray_gamma() -> bytes:
     return imagecodecs.cms_profile("gray", gamma=1.8)
 
 
@@ -130,7 +130,7 @@ ROWS = [
     Row("bmp", ".bmp", "RGB"),
     Row("png-p3", ".png", "RGB", display_p3()),
     Row("png-adobe", ".png", "RGBA", adobe()),
-    Row("png-grey", ".png", "L", grey_gamma()),
+    Row("png-gray", ".png", "L", gray_gamma()),
     Row("tif-adobe-16", ".tif", "RGB;16", adobe()),
     Row("jpg-adobe", ".jpg", "RGB", adobe()),
     *(Row(f"jpg-turned-{k}", ".jpg", "RGB", None, k) for k in range(2, 9)),
@@ -196,7 +196,7 @@ def test_another_reader_finds_the_same_samples(row: Row, tmp_path: Path) -> None
     if row.suffix != ".jpg":
         assert np.array_equal(old[kept], new[kept])
     else:
-        # Decoders spread colour beyond an edited block; two blocks on, nothing is left of it.
+        # Decoders spread color beyond an edited block; two blocks on, nothing is left of it.
         far = cv2.dilate(mask, np.ones((65, 65), np.uint8)) == 0
         assert np.array_equal(old[far], new[far])
     assert not np.array_equal(old[mask > 0], new[mask > 0])
@@ -291,7 +291,7 @@ def test_thumbnails_go_and_sides_are_true(tmp_path: Path) -> None:
         assert sides == ((WIDE, HIGH) if name == "kept.jpg" else (HIGH, WIDE))
 
 
-def test_grey_of_16_bits_is_not_clipped(tmp_path: Path) -> None:
+def test_gray_of_16_bits_is_not_clipped(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, HIGH * WIDE).astype(np.uint16).reshape(HIGH, WIDE)
     assert cv2.imwrite(str(tmp_path / "a.png"), values)
     photo = read_photo(tmp_path / "a.png")
@@ -305,22 +305,22 @@ def test_grey_of_16_bits_is_not_clipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "base"), [(display_p3(), "RGB"), (adobe(), "RGB"), (grey_gamma(), "L")]
+    ("profile", "base"), [(display_p3(), "RGB"), (adobe(), "RGB"), (gray_gamma(), "L")]
 )
 @pytest.mark.parametrize("depth", [8, 16])
-def test_colours_come_back_within_rounding(profile: bytes, base: str, depth: int) -> None:
+def test_colors_come_back_within_rounding(profile: bytes, base: str, depth: int) -> None:
     """sRGB to the profile and back, beside Little CMS as Pillow has it."""
-    grey = base == "L"
+    gray = base == "L"
     mode = base if depth == 8 else color.deepened(base)
     usable = color.usable_profile(profile, mode)
     assert usable is not None
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    rgb = np.repeat(rgb[..., :1], 3, axis=2) if grey else rgb
+    rgb = np.repeat(rgb[..., :1], 3, axis=2) if gray else rgb
     stored = np.rint(color.from_rgb(rgb, mode, usable)).astype(
         np.uint8 if depth == 8 else np.uint16
     )
-    stored = stored[..., 0] if grey else stored
+    stored = stored[..., 0] if gray else stored
     back = color.to_rgb(stored, mode, usable).astype(int)
     # A step of 8 bits in the profile may be more than one in sRGB, near black most of all.
     bright = rgb.min(axis=2) > 40
@@ -361,7 +361,7 @@ def test_what_avif_and_heic_carry_comes_back(tmp_path: Path, suffix: str, orient
 def test_jpeg_xl_is_not_written_without_the_profile_it_needs(tmp_path: Path) -> None:
     Row("a", ".png", "RGB", adobe()).make(tmp_path)
     result, _ = edited(tmp_path / "a.png")
-    with pytest.raises(ImageError, match="lose the photo's colour profile"):
+    with pytest.raises(ImageError, match="lose the photo's color profile"):
         result.encoded(".jxl")
 
 

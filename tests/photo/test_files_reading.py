@@ -109,7 +109,7 @@ def test_multiplied_alpha_of_avif_and_heic_is_refused(tmp_path: Path, suffix: st
     (made if suffix == ".avif" else made.convert("RGBa")).save(multiplied, **options)
     assert read_photo(straight).mode == "RGBA"
     if b"prem" in multiplied.read_bytes():
-        assert "alpha multiplied into its colours" in refused(multiplied)
+        assert "alpha multiplied into its colors" in refused(multiplied)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -160,7 +160,7 @@ def test_a_palette_with_transparency_becomes_rgba(tmp_path: Path) -> None:
     assert set(np.unique(photo.samples[..., 3])) <= {0, 255}
 
 
-def test_a_transparent_colour_becomes_an_alpha_channel(tmp_path: Path) -> None:
+def test_a_transparent_color_becomes_an_alpha_channel(tmp_path: Path) -> None:
     made = noise(4, 5, 3)
     made[1, 2] = (9, 8, 7)
     Image.fromarray(made).save(tmp_path / "a.png", transparency=(9, 8, 7))
@@ -168,10 +168,10 @@ def test_a_transparent_colour_becomes_an_alpha_channel(tmp_path: Path) -> None:
     assert photo.mode == "RGBA"
     assert photo.samples[1, 2].tolist() == [9, 8, 7, 0]
     assert np.array_equal(photo.samples[..., :3], made)
-    assert "transparent colour" in photo.notes[0]
+    assert "transparent color" in photo.notes[0]
 
 
-def test_32_bit_grey_that_fits_becomes_16_bit(tmp_path: Path) -> None:
+def test_32_bit_gray_that_fits_becomes_16_bit(tmp_path: Path) -> None:
     values = RNG.integers(0, 65536, (5, 6), dtype=np.int32)
     Image.fromarray(values).save(tmp_path / "a.tif")
     photo = read_photo(tmp_path / "a.tif")
@@ -180,7 +180,7 @@ def test_32_bit_grey_that_fits_becomes_16_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 65536])
-def test_32_bit_grey_that_does_not_fit_is_refused(value: int) -> None:
+def test_32_bit_gray_that_does_not_fit_is_refused(value: int) -> None:
     with pytest.raises(ImageError, match="from 0 to 65535"):
         read_photo(Image.fromarray(np.full((2, 2), value, np.int32)))
 
@@ -199,7 +199,7 @@ def test_big_endian_16_bit(tmp_path: Path) -> None:
     assert np.array_equal(photo.samples, values)
 
 
-def test_16_bit_colour_is_16_bit_colour(tmp_path: Path) -> None:
+def test_16_bit_color_is_16_bit_color(tmp_path: Path) -> None:
     rows = b"".join(b"\0" + bytes(range(12)) for _ in range(2))
     (tmp_path / "a.png").write_bytes(png(struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0), body=rows))
     photo = read_photo(tmp_path / "a.png")
@@ -279,7 +279,7 @@ def test_rgb_of_a_box_is_that_box_only() -> None:
         assert not photo.samples.flags.writeable
 
 
-def test_16_bit_grey_is_rounded_to_nearest_for_the_model() -> None:
+def test_16_bit_gray_is_rounded_to_nearest_for_the_model() -> None:
     samples = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     rgb = Photo(samples, "I;16").rgb()
     assert np.array_equal(rgb[..., 0], np.rint(samples / 257).astype(np.uint8))
@@ -307,12 +307,12 @@ def test_arrays_are_copied(shape: tuple[int, ...]) -> None:
 
 
 def test_16_bit_arrays() -> None:
-    grey = RNG.integers(0, 65536, (3, 4), dtype=np.uint16)
-    assert read_photo(grey).mode == "I;16"
-    assert np.array_equal(read_photo(grey).samples, grey)
-    colour = read_photo(np.stack([grey] * 3, axis=2))
-    assert (colour.mode, colour.notes) == ("RGB;16", ())
-    assert np.array_equal(colour.samples[..., 1], grey)
+    gray = RNG.integers(0, 65536, (3, 4), dtype=np.uint16)
+    assert read_photo(gray).mode == "I;16"
+    assert np.array_equal(read_photo(gray).samples, gray)
+    color = read_photo(np.stack([gray] * 3, axis=2))
+    assert (color.mode, color.notes) == ("RGB;16", ())
+    assert np.array_equal(color.samples[..., 1], gray)
 
 
 def test_tensors_have_their_channels_first() -> None:

@@ -109,15 +109,15 @@ def test_a_bitmap_without_a_file_header_stays_a_bitmap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".heic"])
-def test_grey_is_grey_in_avif_and_heic(tmp_path: Path, suffix: str) -> None:
-    grey = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (64, 1))
-    write_photo(Photo(grey, "L"), tmp_path / f"a{suffix}")
+def test_gray_is_gray_in_avif_and_heic(tmp_path: Path, suffix: str) -> None:
+    gray = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (64, 1))
+    write_photo(Photo(gray, "L"), tmp_path / f"a{suffix}")
     again = read_photo(tmp_path / f"a{suffix}")
     assert again.mode == "L"
-    assert np.abs(again.samples.astype(int) - grey).max() <= 2
+    assert np.abs(again.samples.astype(int) - gray).max() <= 2
 
 
-def test_fully_transparent_colours_survive_webp(tmp_path: Path) -> None:
+def test_fully_transparent_colors_survive_webp(tmp_path: Path) -> None:
     photo = photo_of("RGBA")
     photo.samples[..., 3] = 0
     write_photo(photo, tmp_path / "a.webp")

@@ -62,7 +62,7 @@ def test_an_orientation_of_another_type_is_none(kind: int) -> None:
 
 
 def arithmetic() -> bytes:
-    """A grey JPEG of arithmetic coding, by its head; any bytes of a scan stand for a picture."""
+    """A gray JPEG of arithmetic coding, by its head; any bytes of a scan stand for a picture."""
     out = io.BytesIO()
     Image.new("L", (64, 48), 128).save(out, "JPEG")
     data = out.getvalue()

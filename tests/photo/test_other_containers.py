@@ -27,8 +27,8 @@ def saved(format_: str, mode: str = "RGB", **options: Any) -> bytes:
 def test_a_bmp_keeps_its_profile(mode: str) -> None:
     import imagecodecs
 
-    grey = bytes(imagecodecs.cms_profile("gray", gamma=1.8))
-    profile = grey if mode == "L" else color.adobe_rgb_profile()
+    gray = bytes(imagecodecs.cms_profile("gray", gamma=1.8))
+    profile = gray if mode == "L" else color.adobe_rgb_profile()
     photo = read_photo(saved("PNG", mode, icc_profile=profile))
     data = encode_photo(photo, ".bmp")
     again = read_photo(data)
@@ -42,7 +42,7 @@ def test_a_bmp_keeps_its_profile(mode: str) -> None:
     assert struct.unpack_from("<I", data, 2) == (len(data),)
 
 
-def test_colour_of_a_bmp_that_is_not_kept_is_said() -> None:
+def test_color_of_a_bmp_that_is_not_kept_is_said() -> None:
     data = bytearray(bmp.with_profile(saved("BMP"), bytes(200)))
     for space, word in ((b"KNIL", "elsewhere"), (b"\0\0\0\0", "primaries")):
         data[70:74] = space

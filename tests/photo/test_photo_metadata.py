@@ -120,7 +120,7 @@ def test_xmp_thumbnails_stay_behind(tmp_path: Path) -> None:
     assert any("cannot be parsed and name pictures: left out" in note for note in photo.notes)
 
 
-def test_png_texts_and_colour_chunks(tmp_path: Path) -> None:
+def test_png_texts_and_color_chunks(tmp_path: Path) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Title", "A door")
     info.add_itxt("Author", "Zoë")

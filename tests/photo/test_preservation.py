@@ -26,7 +26,7 @@ def bench() -> ModuleType:
 
 
 NUMBERS = (0, 3, 4, 7, 9, 10, 13, 15, 16, 17, 38, 59)
-"""Of each container one grey and one of several channels; JPEG three times."""
+"""Of each container one gray and one of several channels; JPEG three times."""
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -60,7 +60,7 @@ def built(
     return mark + start_ + number + b"".join(entries) + bytes(room) + more + body
 
 
-def grey(bits: int, photometric: int, order: str = "<", **more: Any) -> tuple[bytes, np.ndarray]:
+def gray(bits: int, photometric: int, order: str = "<", **more: Any) -> tuple[bytes, np.ndarray]:
     values = noise(top=(1 << bits) - 1)
     kept: dict[int, Sequence[int] | int] = {
         256: WIDE,
@@ -90,9 +90,9 @@ def written(photo: Photo, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("bits", range(1, 17))
-def test_grey_of_every_depth(bits: int) -> None:
+def test_gray_of_every_depth(bits: int) -> None:
     for order, photometric, big in product(ORDERS, (0, 1), (False, True)):
-        data, values = grey(bits, photometric, order, big=big)
+        data, values = gray(bits, photometric, order, big=big)
         photo = read_photo(data)
         top, full = (1 << bits) - 1, 255 if bits <= 8 else 65535
         wanted = np.rint(values * (full / top))
@@ -117,7 +117,7 @@ def test_white_as_zero_is_written_as_it_was(tmp_path: Path, bits: int, kind: str
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("bits", [10, 12, 14])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colours_between_8_and_16_bits(order: str, bits: int, channels: int) -> None:
+def test_colors_between_8_and_16_bits(order: str, bits: int, channels: int) -> None:
     values = noise(channels, top=(1 << bits) - 1)
     kept: dict[int, Sequence[int] | int] = {
         256: WIDE,
@@ -183,8 +183,8 @@ def test_kinds_that_pillow_does_not_know_are_turned(tmp_path: Path, turn: int) -
 
 def test_a_palette_of_16_bits_is_not_rounded(tmp_path: Path) -> None:
     index, table = noise(top=255), RNG.integers(0, 65536, (3, 256), dtype=np.uint16)
-    for name, colours in (("a", table), ("b", table & 0xFF00), ("c", table >> 8)):
-        tifffile.imwrite(tmp_path / f"{name}.tif", index, photometric="palette", colormap=colours)
+    for name, colors in (("a", table), ("b", table & 0xFF00), ("c", table >> 8)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", index, photometric="palette", colormap=colors)
     deep = read_photo(tmp_path / "a.tif")
     assert deep.mode == "RGB;16"
     assert "palette" in " ".join(deep.notes)
@@ -310,7 +310,7 @@ def test_jpeg_within_a_tiff_is_right_and_told(tmp_path: Path) -> None:
 
 
 def test_an_opened_tiff_is_read_like_its_file(tmp_path: Path) -> None:
-    data, _ = grey(12, 1)
+    data, _ = gray(12, 1)
     (tmp_path / "a.tif").write_bytes(data)
     wanted = read_photo(tmp_path / "a.tif")
     with Image.open(tmp_path / "a.tif") as image:

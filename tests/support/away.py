@@ -44,7 +44,7 @@ class Journey:
         return round(photo.shape[0] * self.scale), round(photo.shape[1] * self.scale)
 
     def matrix(self, photo: Array) -> Matrix:
-        """Places in the photo to places in what comes back, pixel centres at whole numbers."""
+        """Places in the photo to places in what comes back, pixel centers at whole numbers."""
         height, width = photo.shape[:2]
         out_height, out_width = self.size(photo)
         middle = _moved(-(width - 1) / 2, -(height - 1) / 2)

@@ -1,4 +1,4 @@
-"""What programs do to the colours of a whole picture."""
+"""What programs do to the colors of a whole picture."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 
 
 
 def enhanced(photo: Array) -> Array:
-    """Brighter by 1.12, then of more contrast by 1.1, then of more colour by 1.2."""
+    """Brighter by 1.12, then of more contrast by 1.1, then of more color by 1.2."""
     image = ImageEnhance.Brightness(Image.fromarray(photo)).enhance(1.12)
     image = ImageEnhance.Contrast(image).enhance(1.1)
     return np.asarray(ImageEnhance.Color(image).enhance(1.2))
@@ -26,7 +26,7 @@ def gamma(photo: Array) -> Array:
 
 
 def sepia(photo: Array) -> Array:
-    """By the usual matrix, which leaves one colour at each lightness."""
+    """By the usual matrix, which leaves one color at each lightness."""
     return _rounded(photo.astype(np.float64) @ _SEPIA.T)
 
 
@@ -51,7 +51,7 @@ def exposure(photo: Array) -> Array:
 
 
 def hue(photo: Array) -> Array:
-    """All hues turned by 25 degrees about grey."""
+    """All hues turned by 25 degrees about gray."""
     cos, sin = np.cos(np.deg2rad(25)), np.sin(np.deg2rad(25)) / np.sqrt(3)
     even = np.full((3, 3), (1 - cos) / 3)
     turn = sin * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
@@ -59,9 +59,9 @@ def hue(photo: Array) -> Array:
 
 
 def faded(photo: Array) -> Array:
-    """Lifted blacks, half of the colour."""
-    grey = photo.mean(axis=2, keepdims=True)
-    return _rounded(30 + 0.8 * (grey + 0.5 * (photo - grey)))
+    """Lifted blacks, half of the color."""
+    gray = photo.mean(axis=2, keepdims=True)
+    return _rounded(30 + 0.8 * (gray + 0.5 * (photo - gray)))
 
 
 def black_and_white(photo: Array) -> Array:
@@ -70,7 +70,7 @@ def black_and_white(photo: Array) -> Array:
 
 
 def vignette(photo: Array, strength: float = 0.25) -> Array:
-    """Darker towards the corners, which no change of colours explains."""
+    """Darker towards the corners, which no change of colors explains."""
     height, width = photo.shape[:2]
     rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     return _rounded(photo * (1 - strength * (rows**2 + columns**2))[..., None])

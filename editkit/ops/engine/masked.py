@@ -32,7 +32,7 @@ from editkit.ops.engine.session import Edit, Progress, Session, open_session, we
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.result import Result, describe, prompt_notes
 from editkit.photo.blend.composite import compared, composite
-from editkit.photo.blend.harmonize import Harmony, blend_of, harmonised
+from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
 from editkit.photo.blend.seams import poisson
 from editkit.photo.geometry.components import Part, split
 from editkit.photo.geometry.crops import (
@@ -75,7 +75,7 @@ class MaskedEdit(Edit):
             from noise, unless a strength is given.
         context: how far the worked region exceeds the mask on each side, as a share of the mask's
             longer side.
-        match: carry the photo's own colours at the hole's edge into what was painted.
+        match: carry the photo's own colors at the hole's edge into what was painted.
         denoise: where the sampler works, as text: `~grow:8` refines the mask, anything else is a
             mask of its own; the mask itself unless given. Values between 0 and 1 are a strength
             for each pixel where the walk is held to the photo.
@@ -144,7 +144,7 @@ class MaskedEdit(Edit):
         """What is done to what was painted, at the photo's own size."""
         blend, feather = blend_of(self.seam, self.feather)
         return Harmony(
-            colour=self.match,
+            color=self.match,
             blend=blend,
             feather=feather,
             grain=0.0 if self.compat else self.grain,
@@ -214,7 +214,7 @@ class MaskedEdit(Edit):
         plan = linear(steps, first_level(steps, strength))
         latents = self._walk(session, canvas, plan, strength, constrained=True, keep_coarse=True)
         pixels = session.decode(latents, canvas.pixels)
-        # An autoencoder shifts colours, too, and otherwise in each window.
+        # An autoencoder shifts colors, too, and otherwise in each window.
         return pixels + blurred(canvas.start - pixels, _COARSE * model.latent_cell)
 
     def _known(self, session: Session, canvas: Canvas) -> Known:
@@ -330,12 +330,12 @@ class MaskedEdit(Edit):
             with device_errors(model.device):
                 values = to_values(edit.refine_tiles(model, canvas, meter.next()))
         kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
-        return harmonised(paste(values, region), kept, hole, self.harmony(), self.seed), region.box
+        return harmonized(paste(values, region), kept, hole, self.harmony(), self.seed), region.box
 
     def _agreed(
         self, values: NDArray[np.float32], seen: Rgb, hole: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """What was painted, in the colours of what is around the hole, to go on from."""
+        """What was painted, in the colors of what is around the hole, to go on from."""
         return poisson(values, seen.astype(np.float32), hole) if self.match else values
 
     def _report(

@@ -30,7 +30,7 @@ class RegionPlan:
         return self.finer[-1] if self.finer else self.region
 
     def costs(self) -> list[float]:
-        """About what each region costs, in units of the first: a tile overlaps its neighbours."""
+        """About what each region costs, in units of the first: a tile overlaps its neighbors."""
         area = self.region.working.area
         return [1.0, *(1 + 1.5 * region.working.area / area for region in self.finer)]
 

@@ -158,7 +158,7 @@ class Session:
         """What an inpainting model is told where there is nothing to keep: a hole of all."""
         if not self.model.capabilities.inpainting:
             return None
-        # In memory as pictures are (`to_pixels`): an even picture leaves normalisation nothing but
+        # In memory as pictures are (`to_pixels`): an even picture leaves normalization nothing but
         # rounding errors to work on, and those differ with the layout.
         nothing = torch.zeros(1, 3, *size).to(memory_format=torch.channels_last)
         return self.hole(nothing, torch.ones(1, 1, *size))

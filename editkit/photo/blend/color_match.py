@@ -1,4 +1,4 @@
-"""The colours that a patch is off by: a smooth field, fitted around the hole, carried across it.
+"""The colors that a patch is off by: a smooth field, fitted around the hole, carried across it.
 
 What is off is measured on kept pixels near the hole, where patch and photo show the same. It is
 smoothed there, for noise and detail are no cast, then spanned across the hole as a membrane.
@@ -14,19 +14,19 @@ _SMOOTH = 5.0
 _OUTLYING = 3.0
 
 
-def recoloured(patch: Values, photo: Values, hole: Hole) -> Values:
-    """The patch with the colours that the photo has around the hole.
+def recolored(patch: Values, photo: Values, hole: Hole) -> Values:
+    """The patch with the colors that the photo has around the hole.
 
     Args:
         patch: (H, W, 3), the whole picture as it was painted, in [0, 255].
         photo: (H, W, 3); what it shows in the hole does not count.
         hole: (H, W).
     """
-    return patch + colour_field(patch, photo, hole)
+    return patch + color_field(patch, photo, hole)
 
 
-def colour_field(patch: Values, photo: Values, hole: Hole) -> Values:
-    """What the patch's colours are off by, (H, W, 3): in the hole and on a ring 24 pixels wide."""
+def color_field(patch: Values, photo: Values, hole: Hole) -> Values:
+    """What the patch's colors are off by, (H, W, 3): in the hole and on a ring 24 pixels wide."""
     ring = ring_of(hole, _REACH)
     off = np.where(ring[..., None], photo - patch, np.float32(0))
     _calmed(off, ring)

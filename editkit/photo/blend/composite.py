@@ -46,7 +46,7 @@ def composite(
 
     Where alpha is 0, and outside of the box, samples are copies. An alpha channel of the photo is
     left as it is: an edit changes what is seen, not where the photo is transparent. The patch is
-    converted to the photo's colour profile. In photos of 16 bits it is dithered: noise of one step
+    converted to the photo's color profile. In photos of 16 bits it is dithered: noise of one step
     of 8 bits, as precise as models paint, keeps even areas from showing steps.
 
     Args:
@@ -121,18 +121,18 @@ def blend_into(old: color.Samples, new: NDArray[np.float32], alpha: Coverage) ->
 
     Args:
         old: (H, W) or (H, W, C), a photo's own samples.
-        new: (H, W, colours), in the same units; an alpha channel of `old` is left as it is.
+        new: (H, W, colors), in the same units; an alpha channel of `old` is left as it is.
         alpha: (H, W) in [0, 1].
     """
-    colours = new.shape[2]
+    colors = new.shape[2]
     target = old.reshape(*old.shape[:2], -1)
     edited = alpha > 0
     # float32 holds every integer up to 2**24, so 16-bit samples come through exactly.
-    was = target[edited][:, :colours].astype(np.float32)
+    was = target[edited][:, :colors].astype(np.float32)
     step = alpha[edited].astype(np.float32)[:, None] * (new[edited] - was)
     result = target[edited]
     limit = np.iinfo(old.dtype).max
-    result[:, :colours] = np.clip(np.rint(was + step), 0, limit).astype(old.dtype)
+    result[:, :colors] = np.clip(np.rint(was + step), 0, limit).astype(old.dtype)
     target[edited] = result
 
 

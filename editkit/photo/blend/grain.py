@@ -1,7 +1,7 @@
 """Grain: the noise of a photo, measured where it can be told from texture, and made anew.
 
 Noise is described by its power at each frequency of a cosine transform of 16x16 pixels, as a 3x3
-covariance of the channels: so it has a level and a spectrum for each channel, and the colour that
+covariance of the channels: so it has a level and a spectrum for each channel, and the color that
 channels moving together give it. Its power is a straight line over brightness, for a sensor's is
 the sum of what it reads and what light brings. Texture is not grain: only those blocks count that
 are about as quiet as the quietest of their own brightness.
@@ -112,7 +112,7 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     return Grain(_tamed(power), middle, rise / there)
 
 
-def synthesised(grain: Grain, where: Hole, seed: int) -> Values:
+def synthesized(grain: Grain, where: Hole, seed: int) -> Values:
     """Noise of that power, (H, W, 3); zeros far from `where`.
 
     The same seed and size give the same noise; it is drawn by Philox, row by row.
@@ -130,7 +130,7 @@ def synthesised(grain: Grain, where: Hole, seed: int) -> Values:
         drawn = draws.standard_normal((rows, width, 3), np.float32)
         carried = np.concatenate([carried, drawn])
         if where[top : top + rows].any():
-            out[top : top + rows] = _coloured(carried, grain)[_BLOCK : _BLOCK + rows]
+            out[top : top + rows] = _colored(carried, grain)[_BLOCK : _BLOCK + rows]
         carried = carried[-2 * _BLOCK :]
     return out
 
@@ -145,7 +145,7 @@ def regrained(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -
     if wanted is None or has is None:
         return None
     lacking = wanted.at(has.brightness).beyond(has)
-    noise = synthesised(lacking, hole, seed)
+    noise = synthesized(lacking, hole, seed)
     low = np.asarray(cv2.GaussianBlur(patch, (0, 0), 1.5), np.float32)
     noise *= np.sqrt(lacking.relative(low.mean(axis=2)))[..., None]
     noise *= _room(low, lacking.level)
@@ -159,7 +159,7 @@ def _room(low: Values, level: NDArray[np.float64]) -> Values:
     return np.clip(nearest / needed, 0, 1).astype(np.float32, copy=False)
 
 
-def _coloured(white: Values, grain: Grain) -> Values:
+def _colored(white: Values, grain: Grain) -> Values:
     out = np.zeros_like(white)
     for i, j in zip(*np.tril_indices(3), strict=True):
         drawn, kernel = np.ascontiguousarray(white[..., j]), grain.kernels[i, j]

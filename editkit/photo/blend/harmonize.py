@@ -1,4 +1,4 @@
-"""Making a patch sit in a photo: its colours, sharpness and grain, and how it passes into it."""
+"""Making a patch sit in a photo: its colors, sharpness and grain, and how it passes into it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from editkit.errors import InputError
 from editkit.masks.read import bounding_box
 from editkit.names import SEAMS
 from editkit.photo.blend import seams
-from editkit.photo.blend.color_match import recoloured, ring_of
+from editkit.photo.blend.color_match import recolored, ring_of
 from editkit.photo.blend.grain import regrained
 from editkit.photo.blend.laplace import Hole, Values
 from editkit.photo.blend.sharpness import sharpened
@@ -22,14 +22,14 @@ class Harmony:
     """What is done to a patch so that it cannot be told from the photo; each step by itself.
 
     Attributes:
-        colour: carry what the patch's colours are off by around the hole smoothly across it.
+        color: carry what the patch's colors are off by around the hole smoothly across it.
         blend: how the patch passes into the photo, one of `editkit.names.SEAMS`.
         feather: pixels over which it does so, where `blend` is "feather".
         grain: add what the patch lacks of the noise around the hole, times this; 0 is none.
         sharpen: bring the patch to the sharpness of the photo around the hole.
     """
 
-    colour: bool = True
+    color: bool = True
     blend: str = "multiband"
     feather: float = 2.0
     grain: float = 1.0
@@ -68,7 +68,7 @@ def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
     return "feather", feather
 
 
-def harmonised(
+def harmonized(
     patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmony, seed: int = 0
 ) -> Values:
     """The photo with the patch in its hole, made to sit there.
@@ -114,8 +114,8 @@ def harmonised(
 def _fitted(patch: Values, photo: Values, hole: Hole, ring: Hole, harmony: Harmony) -> Values:
     if harmony.sharpen:
         patch = sharpened(patch, photo, hole, ring)
-    if harmony.colour:
-        patch = recoloured(patch, photo, hole)
+    if harmony.color:
+        patch = recolored(patch, photo, hole)
     return patch
 
 

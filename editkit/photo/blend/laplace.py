@@ -90,7 +90,7 @@ def _grids(hole: Hole) -> Sequence[Values]:
     grids = [hole.astype(np.float32)]
     while max(grids[-1].shape) > _COARSEST:
         fine = np.pad(grids[-1], [(0, side % 2) for side in grids[-1].shape], "edge")
-        # A cell that is known in part holds its neighbours as one that is known does.
+        # A cell that is known in part holds its neighbors as one that is known does.
         coarse = np.minimum(fine[::2], fine[1::2])
         coarse = np.minimum(coarse[:, ::2], coarse[:, 1::2])
         if not coarse.any():

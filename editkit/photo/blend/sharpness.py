@@ -37,8 +37,8 @@ def sharpened(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
         hole: (H, W).
         ring: (H, W), kept pixels to compare on.
     """
-    grey = patch @ _LUMA
-    bands, others = _bands(grey), _bands(np.where(hole, grey, photo @ _LUMA))
+    gray = patch @ _LUMA
+    bands, others = _bands(gray), _bands(np.where(hole, gray, photo @ _LUMA))
     gains = gains_of(bands, others, _inner(ring, hole))
     if max(gains) <= 1:
         return patch
@@ -72,8 +72,8 @@ def _energy(band: Values, ring: Hole) -> float:
     return max(float(square[ring].mean()) - float(np.percentile(local, _QUIETEST)), 0.0)
 
 
-def _bands(grey: Values) -> list[Values]:
-    soft = [np.asarray(cv2.GaussianBlur(grey, (0, 0), scale), np.float32) for scale in _SCALES]
+def _bands(gray: Values) -> list[Values]:
+    soft = [np.asarray(cv2.GaussianBlur(gray, (0, 0), scale), np.float32) for scale in _SCALES]
     return [fine - coarse for fine, coarse in pairwise(soft)]
 
 

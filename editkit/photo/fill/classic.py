@@ -11,7 +11,7 @@ from editkit.names import PREFILLS
 from editkit.photo.fill.patchmatch import patchmatch
 from editkit.types import Rgb
 
-_GREY = 127
+_GRAY = 127
 _RADIUS = 5
 
 
@@ -45,7 +45,7 @@ def fill(
         hole: (H, W), true where to fill.
         method: one of `editkit.names.PREFILLS`.
         seed: of what is searched for at random.
-        guide: how the samples look, where they are no grey or RGB; for `patchmatch`.
+        guide: how the samples look, where they are no gray or RGB; for `patchmatch`.
 
     Raises:
         InputError: an unknown method, or a hole of another size than the image.
@@ -57,7 +57,7 @@ def fill(
     if method == "none" or not hole.any():
         return samples
     if hole.all():
-        return np.full_like(samples, _GREY * (257 if samples.dtype == np.uint16 else 1))
+        return np.full_like(samples, _GRAY * (257 if samples.dtype == np.uint16 else 1))
     found = patchmatch(samples, hole, seed=seed, guide=guide) if method == "patchmatch" else None
     if found is None:  # too little is known to copy from
         method = "telea" if method == "patchmatch" else method

@@ -50,7 +50,7 @@ class _Level:
     """One size of the picture: what is known of it, and where each of its patches is copied from.
 
     Attributes:
-        guide: (H, W, 5): three opponent colours and how busy the surroundings are in x and y.
+        guide: (H, W, 5): three opponent colors and how busy the surroundings are in x and y.
         hole: (H, W).
         sources: (H, W), true where a whole patch is known.
         targets: flat places of the patches that touch the hole and are inside the picture.
@@ -105,12 +105,12 @@ def patchmatch(
 
 def _as_guide(samples: NDArray[Any]) -> Rgb:
     """Samples of any kind as three channels in [0, 255]."""
-    colours = samples.reshape(*samples.shape[:2], -1).astype(np.float32)
+    colors = samples.reshape(*samples.shape[:2], -1).astype(np.float32)
     if samples.dtype == np.uint16:
-        colours /= 257
-    if colours.shape[2] < 3:
-        colours = colours[..., :1].repeat(3, axis=2)
-    return np.clip(np.rint(colours[..., :3]), 0, 255).astype(np.uint8)
+        colors /= 257
+    if colors.shape[2] < 3:
+        colors = colors[..., :1].repeat(3, axis=2)
+    return np.clip(np.rint(colors[..., :3]), 0, 255).astype(np.uint8)
 
 
 # The pyramid.
@@ -274,7 +274,7 @@ def _improve(level: _Level, rounds: int, rng: np.random.Generator, *, voted: boo
 
 
 def _search(level: _Level, features: Real, rng: np.random.Generator, *, fresh: bool) -> None:
-    """PatchMatch: what the neighbours found, moved along, and places around what is found."""
+    """PatchMatch: what the neighbors found, moved along, and places around what is found."""
     wanted = features[level.targets]
     level.distances = _distance(features, level.found, wanted)
     owner = np.full(level.hole.size, -1, np.int32)

@@ -1,4 +1,4 @@
-"""BMP files with alpha, and colour profiles in BMP files: Pillow knows neither rightly."""
+"""BMP files with alpha, and color profiles in BMP files: Pillow knows neither rightly."""
 
 import struct
 
@@ -10,14 +10,14 @@ _MASKS = (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)
 
 
 _PROFILED, _SPACE, _PROFILE = 124, 56, 112
-"""Length of the header that holds a profile, and where in it colour space and profile stand."""
+"""Length of the header that holds a profile, and where in it color space and profile stand."""
 
 _EMBEDDED, _LINKED = b"DEBM", b"KNIL"
 
 
 _OS2, _OS2_SHORT, _WITH_ALPHA, _ALPHA_FIELDS = 64, range(16, 64), 56, 6
 _HEADERS = (12, 40, 52, 56, 64, 108, 124)
-_ODD = "a BMP with its colours in unusual bits"
+_ODD = "a BMP with its colors in unusual bits"
 _OS2_PACKED = {3: "a BMP packed as OS/2 does (Huffman)", 4: "a BMP packed as OS/2 does (RLE24)"}
 _PACKED = {
     4: "a JPEG in a BMP",
@@ -65,15 +65,15 @@ def unread_kind(head: bytes) -> str | None:
 
 
 def _odd_fields(head: bytes, length: int, bits: int) -> str | None:
-    *colours, alpha = struct.unpack_from("<4I", head, _FILE + 40)
-    fields = (*colours, alpha if length >= _WITH_ALPHA else 0)
+    *colors, alpha = struct.unpack_from("<4I", head, _FILE + 40)
+    fields = (*colors, alpha if length >= _WITH_ALPHA else 0)
     if fields[: len(_FIELDS[bits][0])] in _FIELDS[bits]:
         return None
     return f"{_ODD} ({' '.join(f'{field:x}' for field in fields)})"
 
 
 def profile_in(data: bytes) -> tuple[bytes | None, list[str]]:
-    """The colour profile of a BMP file, and a note on colour that is told in another way."""
+    """The color profile of a BMP file, and a note on color that is told in another way."""
     header = data[_FILE:]
     length = int.from_bytes(header[:4], "little")
     space = header[_SPACE : _SPACE + 4]
@@ -83,11 +83,11 @@ def profile_in(data: bytes) -> tuple[bytes | None, list[str]]:
         start, size = struct.unpack_from("<II", header, _PROFILE)
         profile = header[start : start + size]
         whole = start >= length and size >= 128 and len(profile) == size
-        return (profile, []) if whole else (None, ["its colour profile is damaged: left out"])
+        return (profile, []) if whole else (None, ["its color profile is damaged: left out"])
     if space == _LINKED:
-        return None, ["its colour profile is a file elsewhere: left out"]
+        return None, ["its color profile is a file elsewhere: left out"]
     if space == bytes(4) and any(header[_SPACE + 4 : _SPACE + 52]):
-        return None, ["its own primaries and gamma (BMP): left out, its colours are taken as sRGB"]
+        return None, ["its own primaries and gamma (BMP): left out, its colors are taken as sRGB"]
     return None, []
 
 
@@ -115,7 +115,7 @@ def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) 
         dpi: dots an inch, across and down.
     """
     height, width = samples.shape[:2]
-    # Rows go from the bottom up, and colours from blue to red.
+    # Rows go from the bottom up, and colors from blue to red.
     body = np.ascontiguousarray(samples[::-1][..., [2, 1, 0, 3]]).tobytes()
     across, down = (round(value / 0.0254) for value in dpi or (0, 0))
     start = _FILE + _HEADER
@@ -123,7 +123,7 @@ def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) 
     header = struct.pack(
         "<IiiHHIIiiII", _HEADER, width, height, 1, 32, _BITFIELDS, len(body), across, down, 0, 0
     )
-    # Colours as sRGB has them; such a header holds no profile.
+    # Colors as sRGB has them; such a header holds no profile.
     space = struct.pack("<4I4s", *_MASKS, b"BGRs") + bytes(48)
     return file + header + space + body
 

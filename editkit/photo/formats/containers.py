@@ -76,7 +76,7 @@ def _raw_png(stream: Stream, carried: dict[str, Any]) -> tuple[dict[str, Any], l
 def _raw_heif(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     found = heif.read(data)
     told = {} if found.cicp is None else {"cicp": found.cicp}
-    depth = [] if found.bits <= 8 else [f"{found.bits}-bit colour was read as 8-bit"]
+    depth = [] if found.bits <= 8 else [f"{found.bits}-bit color was read as 8-bit"]
     return carried | told, [*depth, *found.notes]
 
 
@@ -123,7 +123,7 @@ def own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str,
 
 
 def is_multiplied(stream: Stream, format_: str | None) -> bool:
-    """Whether an AVIF or HEIC says that its alpha is multiplied into its colours."""
+    """Whether an AVIF or HEIC says that its alpha is multiplied into its colors."""
     if format_ not in ("AVIF", "HEIF"):
         return False
     stream.seek(0)
@@ -133,7 +133,7 @@ def is_multiplied(stream: Stream, format_: str | None) -> bool:
 
 
 def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
-    """Colours of 16 bits of a PNG, which Pillow would round.
+    """Colors of 16 bits of a PNG, which Pillow would round.
 
     None where Pillow's samples are the stored ones.
 
@@ -199,8 +199,8 @@ def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str)
 
 
 def _with_profile(carried: Carried, mode: str) -> Carried:
-    """What is carried, with a profile that stands for code points of colour."""
-    told = "cicp" in carried and not color.is_grey(mode)
+    """What is carried, with a profile that stands for code points of color."""
+    told = "cicp" in carried and not color.is_gray(mode)
     profile = bundle.profile_of(carried) if told else None
     return carried if profile is None else {**carried, "icc_profile": profile}
 
@@ -212,7 +212,7 @@ def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
         if "iptc" in carried:
             own.append(Segment(jpeg.APP13, jpeg.IPTC + bundle.resource_of(carried["iptc"])))
         return current_segments(own, carried.get("exif"), carried.get("xmp"))
-    # How colours are coded is the encoder's to say.
+    # How colors are coded is the encoder's to say.
     kept = [s for s in carried["segments"] if not s.data.startswith(jpeg.ADOBE)]
     kept += [s for s in own if s.data.startswith(jpeg.ADOBE)]
     if carried.get("turned"):

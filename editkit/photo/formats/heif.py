@@ -1,4 +1,4 @@
-"""AVIF and HEIC as boxes (ISO/IEC 14496-12): the picture's colour and depth, and what is beside."""
+"""AVIF and HEIC as boxes (ISO/IEC 14496-12): the picture's color and depth, and what is beside."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _LOST = {
     b"pasp": "shape of its pixels (pasp)",
     b"clli": "light level (clli)",
     b"mdcv": "mastering display (mdcv)",
-    b"cclv": "content colour volume (cclv)",
+    b"cclv": "content color volume (cclv)",
     b"amve": "viewing environment (amve)",
     b"udes": "description (udes)",
     b"altt": "text for those who do not see it (altt)",
@@ -24,7 +24,7 @@ _LOST = {
     b"cmex": "place of the camera (cmex)",
 }
 _SEQUENCE, _LONG = re.compile(rb"\x12\x00\x0a"), 16
-"""The start of a picture in AV1, and bytes behind it that tell its colour."""
+"""The start of a picture in AV1, and bytes behind it that tell its color."""
 
 _MOST = 4096
 """The most boxes, items and references that are looked at."""
@@ -57,7 +57,7 @@ class _Meta:
 
 
 def read(data: bytes) -> Found:
-    """The colour, the depth, and notes on what an edit leaves out."""
+    """The color, the depth, and notes on what an edit leaves out."""
     meta, outer = _Meta(), [kind for kind, _ in boxes(data)]
     for kind, body in boxes(data):
         if kind == b"meta":

@@ -66,7 +66,7 @@ def is_arithmetic(data: bytes) -> bool:
 def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
     """The file with these application and comment segments in place of its own.
 
-    Its own Adobe segment stays unless one is given: it says how the colours are coded.
+    Its own Adobe segment stays unless one is given: it says how the colors are coded.
     """
     given = any(segment.data.startswith(ADOBE) for segment in segments)
     parts, end = [b"\xff\xd8", *map(_encoded, segments)], 2
@@ -89,7 +89,7 @@ def spliced(original: bytes, before: Samples, after: Samples, box: Box) -> tuple
     """The JPEG with a difference of samples added to its coefficients, and what that touched.
 
     Args:
-        original: a JPEG of grey, RGB or YCbCr.
+        original: a JPEG of gray, RGB or YCbCr.
         before: its samples, (H, W) or (H, W, C), as stored (not turned upright).
         after: the same, edited.
         box: where they differ.

@@ -82,7 +82,7 @@ def long_texts() -> Generator[None]:
 
 
 def header_of(stream: Stream) -> tuple[int, int]:
-    """Bits of a sample and the colour type."""
+    """Bits of a sample and the color type."""
     stream.seek(len(SIGNATURE) + 16)
     bits, kind = stream.read(2)
     return bits, kind
@@ -206,18 +206,18 @@ def _raw_profile(text: bytes | None) -> bytes | None:
 
 
 def profile_chunk(profile: bytes) -> Chunk:
-    """A colour profile."""
+    """A color profile."""
     return Chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
 
 
 def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
-    """Dots an inch, across and down, as dots a metre."""
+    """Dots an inch, across and down, as dots a meter."""
     across, down = (round(value / 0.0254) for value in dpi)
     return Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
 
 
 def _ordered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Profiles and colour first, as the standard wants; the rest in their own order."""
+    """Profiles and color first, as the standard wants; the rest in their own order."""
     first = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
     return iter(sorted(chunks, key=lambda chunk: chunk.kind not in first))
 

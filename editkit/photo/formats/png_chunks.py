@@ -58,7 +58,7 @@ def kept(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[Chunk], li
     Args:
         chunks: all but header and samples.
         bits: of a sample.
-        kind: the colour type of the header.
+        kind: the color type of the header.
     """
     found, notes, chunks = list[Chunk](), list[str](), list(chunks)
     changed = bits < 8 or kind == _PALETTE or any(chunk.kind == b"tRNS" for chunk in chunks)

@@ -29,7 +29,7 @@ _STAND_IN = 340
 _UNITS = range(1, 6)
 _KEPT_CODECS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 _MULTIPLIED = 1
-_GREYS = ("L", "LA")
+_GRAYS = ("L", "LA")
 _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 
@@ -180,13 +180,13 @@ def _tags(first: Iterable[Any], layout: dict[str, Any], carried: dict[str, Any])
 
 
 def _photometric(mode: str, layout: dict[str, Any]) -> str:
-    inverted = mode in _GREYS and layout.get("inverted")
+    inverted = mode in _GRAYS and layout.get("inverted")
     return "miniswhite" if inverted else _PHOTOMETRIC.get(mode, "rgb")
 
 
 def _whitened(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArray[Any]:
     """The samples with white as 0 where the file had it so; alpha stays as it is."""
-    if mode not in _GREYS or not layout.get("inverted"):
+    if mode not in _GRAYS or not layout.get("inverted"):
         return samples
     turned = np.iinfo(samples.dtype).max - samples
     return turned if mode == "L" else np.dstack([turned[..., 0], samples[..., 1]])
@@ -195,7 +195,7 @@ def _whitened(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArr
 def _extra(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> tuple[str, ...] | None:
     if mode not in ("LA", "RGBA"):
         return None
-    # Where nothing is transparent, multiplied colours are the colours.
+    # Where nothing is transparent, multiplied colors are the colors.
     opaque = bool((samples[..., -1] == np.iinfo(samples.dtype).max).all())
     return ("assocalpha",) if layout.get("multiplied") and opaque else ("unassalpha",)
 

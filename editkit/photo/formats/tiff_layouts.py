@@ -1,6 +1,6 @@
 """Kinds of TIFF: which are read as they are, which are brought to 8 or 16 bits, which refused.
 
-A TIFF may hold samples of any number of bits, of many kinds of colour, with channels that nobody
+A TIFF may hold samples of any number of bits, of many kinds of color, with channels that nobody
 explains. What cannot be kept or scaled without changing what it means is refused by its name.
 """
 
@@ -15,12 +15,12 @@ from editkit.photo.formats import tiff_directories as tags
 from editkit.photo.formats.tiff_directories import Entry, File
 
 _WHITE, _BLACK, _RGB, _PALETTE, _INKS, _YCBCR = 0, 1, 2, 3, 5, 6
-_COLOURS = {_WHITE: 1, _BLACK: 1, _RGB: 3, _PALETTE: 1, _INKS: 4, _YCBCR: 3}
+_COLORS = {_WHITE: 1, _BLACK: 1, _RGB: 3, _PALETTE: 1, _INKS: 4, _YCBCR: 3}
 _REFUSED = {
     4: ("a transparency mask", "give the photo that it belongs to"),
-    8: ("colours in CIELab", "convert it to RGB"),
-    9: ("colours in ICC Lab", "convert it to RGB"),
-    10: ("colours in ITU Lab", "convert it to RGB"),
+    8: ("colors in CIELab", "convert it to RGB"),
+    9: ("colors in ICC Lab", "convert it to RGB"),
+    10: ("colors in ITU Lab", "convert it to RGB"),
     32803: ("a sensor's raw samples", "develop it and export a TIFF or PNG"),
     32844: ("LogL light values", "convert it to 16 bits a channel"),
     32845: ("LogLuv light values", "convert it to 16 bits a channel"),
@@ -40,7 +40,7 @@ _SIGNED = "its samples have a sign (SampleFormat); none is below 0, they are wri
 _PILLOW_METHODS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 _SCALE = 257
 
-MULTIPLIED = "has its alpha multiplied into its colours; save it with straight alpha"
+MULTIPLIED = "has its alpha multiplied into its colors; save it with straight alpha"
 """Why samples are refused that no other program would find again."""
 
 
@@ -57,8 +57,8 @@ class Kind:
         bits: of a stored sample.
         pillow: whether Pillow reads them rightly; else tifffile does.
         inverted: whether white is 0.
-        multiplied: whether alpha is multiplied into the colours.
-        colours: a palette of 16 bits, (N, 3); None where there is none, or one of 8 bits.
+        multiplied: whether alpha is multiplied into the colors.
+        colors: a palette of 16 bits, (N, 3); None where there is none, or one of 8 bits.
         notes: what is not kept.
     """
 
@@ -67,7 +67,7 @@ class Kind:
     pillow: bool
     inverted: bool = False
     multiplied: bool = False
-    colours: NDArray[np.uint16] | None = None
+    colors: NDArray[np.uint16] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -84,15 +84,15 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
         photometric = _YCBCR  # old JPEG often says otherwise, and is this
     channels = _one(file, entries, tags.CHANNELS, 3 if method == 6 else 1)
     bits = _bits(file, entries, channels)
-    _check_colours(photometric, file, entries)
+    _check_colors(photometric, file, entries)
     formats = file.numbers(entries.get(tags.FORMATS))
     _check_numbers(formats, bits, photometric, channels)
-    extra = channels - _COLOURS[photometric]
+    extra = channels - _COLORS[photometric]
     if extra < 0:
-        raise ValueError(f"{channels} channels are too few for its colours")
+        raise ValueError(f"{channels} channels are too few for its colors")
     meaning = _extra_meaning(file, entries, extra, photometric)
     if photometric == _YCBCR and (method not in _JPEGS or bits != 8 or extra):
-        raise OfAnotherKind("holds colours in YCbCr; convert it to RGB")
+        raise OfAnotherKind("holds colors in YCbCr; convert it to RGB")
     signed = (_SIGNED,) if 2 in formats else ()
     table = _palette(file, entries) if photometric == _PALETTE else None
     if table is not None and extra:
@@ -118,14 +118,12 @@ def brought(array: NDArray[Any], kind: Kind) -> NDArray[Any]:
         kind: what they are.
 
     Raises:
-        OfAnotherKind: alpha is multiplied into colours and varies, or values are out of range.
+        OfAnotherKind: alpha is multiplied into colors and varies, or values are out of range.
     """
-    if kind.colours is not None:
-        return kind.colours[np.minimum(array, len(kind.colours) - 1)]
+    if kind.colors is not None:
+        return kind.colors[np.minimum(array, len(kind.colors) - 1)]
     if kind.multiplied and (array[..., -1] != (1 << kind.bits) - 1).any():
-        raise OfAnotherKind(
-            "has its alpha multiplied into its colours; save it with straight alpha"
-        )
+        raise OfAnotherKind("has its alpha multiplied into its colors; save it with straight alpha")
     scaled = _scaled(array, kind.bits)
     if not kind.inverted:
         return scaled
@@ -138,7 +136,7 @@ def _scaled(array: NDArray[Any], bits: int) -> NDArray[Any]:
         low, high = int(array.min()), int(array.max())
         if low < 0 or high > 65535:
             raise OfAnotherKind(
-                f"holds values from {low} to {high}; grey photos may go from 0 to 65535: "
+                f"holds values from {low} to {high}; gray photos may go from 0 to 65535: "
                 "scale it first"
             )
         return array.astype(np.uint16)
@@ -165,12 +163,12 @@ def _bits(file: File, entries: Mapping[int, Entry], channels: int) -> int:
     return found[0]
 
 
-def _check_colours(photometric: int, file: File, entries: Mapping[int, Entry]) -> None:
+def _check_colors(photometric: int, file: File, entries: Mapping[int, Entry]) -> None:
     what, advice = _REFUSED.get(photometric, ("", ""))
     if what:
         raise OfAnotherKind(f"holds {what}; {advice}")
-    if photometric not in _COLOURS:
-        raise OfAnotherKind(f"holds colours of an unknown kind ({photometric}); save it as RGB")
+    if photometric not in _COLORS:
+        raise OfAnotherKind(f"holds colors of an unknown kind ({photometric}); save it as RGB")
     inks = _one(file, entries, tags.INK_COUNT, 4)
     if photometric == _INKS and (_one(file, entries, tags.INKS, 1) != 1 or inks != 4):
         raise OfAnotherKind("holds inks that are not CMYK; convert it to CMYK or RGB")
@@ -184,38 +182,38 @@ def _check_numbers(formats: tuple[int, ...], bits: int, photometric: int, channe
         )
     if {5, 6} & set(formats):
         raise OfAnotherKind("has complex numbers for samples; save it with 8 or 16 bits a channel")
-    grey = photometric == _BLACK and channels == 1
+    gray = photometric == _BLACK and channels == 1
     # Positive values of more bits are what they would be without a sign.
-    if 2 in formats and not (grey and bits in (16, 32)):
+    if 2 in formats and not (gray and bits in (16, 32)):
         raise OfAnotherKind(f"has samples of {bits} bits with a sign; save it without")
-    if not 1 <= bits <= 16 and not (grey and bits == 32):
+    if not 1 <= bits <= 16 and not (gray and bits == 32):
         raise OfAnotherKind(f"has samples of {bits} bits; save it with 8 or 16 bits a channel")
 
 
 def _extra_meaning(
     file: File, entries: Mapping[int, Entry], extra: int, photometric: int
 ) -> int | None:
-    """What the channel beside the colours is; None where nothing says it, or there is none."""
+    """What the channel beside the colors is; None where nothing says it, or there is none."""
     if not extra:
         return None
     found = file.numbers(entries.get(tags.EXTRAS))
     advice = "flatten it, or save it without them"
     if extra > 1:
-        raise OfAnotherKind(f"has {extra} channels beside its colours; {advice}")
+        raise OfAnotherKind(f"has {extra} channels beside its colors; {advice}")
     if photometric == _INKS:
         raise OfAnotherKind("has a channel beside cyan, magenta, yellow and black; save it without")
     if found and found[0] not in (_MULTIPLIED, _STRAIGHT, _COREL):
         raise OfAnotherKind(
-            "has a channel beside its colours that is not said to be alpha; save it without"
+            "has a channel beside its colors that is not said to be alpha; save it without"
         )
     return found[0] if found else None
 
 
 def _palette(file: File, entries: Mapping[int, Entry]) -> NDArray[np.uint16] | None:
-    """The colours, (N, 3); None where 8 bits hold them."""
-    found = np.array(file.numbers(entries.get(tags.COLOURS)), np.uint16)
+    """The colors, (N, 3); None where 8 bits hold them."""
+    found = np.array(file.numbers(entries.get(tags.COLORS)), np.uint16)
     if not found.size or found.size % 3:
-        raise ValueError("a palette without colours")
+        raise ValueError("a palette without colors")
     table = np.ascontiguousarray(found.reshape(3, -1).T)
     if 0 < table.max() <= 255:
         return table * np.uint16(_SCALE)  # a writer that took them for 8 bits
@@ -223,8 +221,8 @@ def _palette(file: File, entries: Mapping[int, Entry]) -> NDArray[np.uint16] | N
 
 
 def _mode(photometric: int, *, alpha: bool, deep: bool) -> str:
-    grey = photometric in (_WHITE, _BLACK)
-    base = "CMYK" if photometric == _INKS else ("L" if grey else "RGB") + "A" * alpha
+    gray = photometric in (_WHITE, _BLACK)
+    base = "CMYK" if photometric == _INKS else ("L" if gray else "RGB") + "A" * alpha
     if not deep:
         return base
     return "I;16" if base == "L" else f"{base};16"
@@ -254,7 +252,7 @@ def _notes(bits: int, photometric: int, method: int, *, unnamed: bool, deep: boo
     if bits == 32:
         notes.append("mode I was read as I;16")
     elif photometric == _PALETTE and deep:
-        notes.append("its palette of 16 bits was read as colours of 16 bits")
+        notes.append("its palette of 16 bits was read as colors of 16 bits")
     elif bits == 1 and photometric != _PALETTE:
         notes.append("mode 1 was read as L")
     elif bits not in (8, 16) and photometric != _PALETTE:

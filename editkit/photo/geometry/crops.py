@@ -165,7 +165,7 @@ def _check(photo: Size, box: Box, *, side: int, multiple: int, context: float) -
 
 
 def _span(start: int, end: int, wanted: int, limit: int) -> tuple[int, int]:
-    """`wanted` pixels centred on start..end, shifted into 0..limit, clipped if limit is less."""
+    """`wanted` pixels centered on start..end, shifted into 0..limit, clipped if limit is less."""
     length = min(wanted, limit)
     first = (start + end - length) // 2
     first = min(max(first, 0), limit - length)

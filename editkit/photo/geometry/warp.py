@@ -1,7 +1,7 @@
 """A photo seen on another grid of pixels: moved, turned, scaled, in perspective.
 
 A matrix (3, 3) maps places of a grid to places in a photo, `[x, y, 1]`, where whole numbers are the
-centres of pixels; so the left edge of a photo is at -0.5.
+centers of pixels; so the left edge of a photo is at -0.5.
 """
 
 from collections.abc import Iterator

@@ -111,7 +111,7 @@ def stored(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
 def labels(array: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers of other types as bool where they are 0 and 1, else in 8 or 16 bits.
 
-    What is bool and has colours is black and white. All other arrays come back as they are.
+    What is bool and has colors is black and white. All other arrays come back as they are.
     """
     if array.dtype.kind in "iu" and array.dtype.name not in _KEPT and array.size:
         array = _fitting(array)

@@ -119,7 +119,7 @@ class Photo:
     def image(self) -> Image.Image:
         """The whole photo as a new Pillow image, with its profile and resolution.
 
-        In the photo's mode; Pillow has no colours of 16 bits, so of those it holds 8.
+        In the photo's mode; Pillow has no colors of 16 bits, so of those it holds 8.
         """
         image = color.image_of(self.samples, self.mode)
         known = ("icc_profile", "dpi")
@@ -214,9 +214,9 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
             "give (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
         )
     _check_size(Size(*array.shape[:2]), name, max_pixels)
-    grey = array.ndim == 2 or array.shape[2] == 1
-    samples, note = arrays.stored(array.reshape(array.shape[:2]) if grey else array)
-    mode = "L" if grey else ("RGB" if array.shape[2] == 3 else "RGBA")
+    gray = array.ndim == 2 or array.shape[2] == 1
+    samples, note = arrays.stored(array.reshape(array.shape[:2]) if gray else array)
+    mode = "L" if gray else ("RGB" if array.shape[2] == 3 else "RGBA")
     return Photo(
         _frozen(samples),
         color.deepened(mode) if samples.dtype == np.uint16 else mode,
@@ -244,7 +244,7 @@ def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) 
 
 
 def _check_straight(photo: Photo, stream: Stream) -> None:
-    """Refuses alpha that is multiplied into the colours: Pillow divides them, which rounds.
+    """Refuses alpha that is multiplied into the colors: Pillow divides them, which rounds.
 
     Raises:
         OfAnotherKind: it is, and something is transparent.
@@ -413,10 +413,10 @@ def _before_loading(image: Image.Image) -> list[str]:
         return _scaled(image)
     bits = int(image.info.get("bit_depth", 8))
     if bits > 8:
-        return [f"{bits}-bit colour was read as 8-bit"]
-    notes = ["16-bit colour was read as 8-bit"] if deep and not kept else []
+        return [f"{bits}-bit color was read as 8-bit"]
+    notes = ["16-bit color was read as 8-bit"] if deep and not kept else []
     notes += [f"samples of {bits} bits were read as 8-bit" for bits in narrow]
-    return [*notes, "colours of 5 or 6 bits were read as 8-bit"] if few else notes
+    return [*notes, "colors of 5 or 6 bits were read as 8-bit"] if few else notes
 
 
 def _scaled(image: Image.Image) -> list[str]:
@@ -437,19 +437,19 @@ def _settled(photo: Photo, name: str) -> Photo:
     """The photo with its profile, if it can be used and is not sRGB itself.
 
     Raises:
-        ImageError: its colours are HDR, or not known.
+        ImageError: its colors are HDR, or not known.
     """
     points = photo.carried.get("cicp")
     if points is not None:
         cicp.check(points, name)
     data = bundle.profile_of(photo.carried)
-    # Greys are the same whatever the primaries are.
-    if data is None or (points is not None and color.is_grey(photo.mode)):
+    # Grays are the same whatever the primaries are.
+    if data is None or (points is not None and color.is_gray(photo.mode)):
         return photo
     cicp.check_profile(data, name)
     profile = color.usable_profile(data, photo.mode)
     if profile is None:
-        note = "its colour profile does not fit its samples; they are edited as if without one"
+        note = "its color profile does not fit its samples; they are edited as if without one"
         return replace(photo, notes=(*photo.notes, note))
     return photo if color.is_srgb(profile) else replace(photo, profile=profile)
 

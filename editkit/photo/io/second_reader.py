@@ -116,8 +116,8 @@ def _opened_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any
         return None
     if old.shape[2] == new.shape[2]:
         return old, new
-    # A grey photo may come as colours, and one without transparency as one with it.
-    return _colours(old), _colours(new)
+    # A gray photo may come as colors, and one without transparency as one with it.
+    return _colors(old), _colors(new)
 
 
 def _opened(data: bytes) -> NDArray[Any] | None:
@@ -132,7 +132,7 @@ def _opened(data: bytes) -> NDArray[Any] | None:
     return found if found.ndim == 3 else found[..., None]
 
 
-def _colours(array: NDArray[Any]) -> NDArray[Any]:
+def _colors(array: NDArray[Any]) -> NDArray[Any]:
     channels = array.shape[2]
     return array.repeat(3, 2) if channels < 3 else array[..., :3]
 

@@ -74,7 +74,7 @@ _NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno
 def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
     """Writes the photo in the format that the suffix names; whole, or not at all.
 
-    A JPEG that came from a JPEG keeps its quantisation tables and subsampling; any other is
+    A JPEG that came from a JPEG keeps its quantization tables and subsampling; any other is
     written with quality 95 in 4:4:4. WebP and JPEG XL are written lossless.
 
     Raises:
@@ -269,8 +269,8 @@ def _check_holds(photo: Photo, name: str) -> None:
     if name in EXTRAS:
         let_in(name)
     if name == "JXL" and photo.profile is not None:
-        # Its plugin takes no profile; without one the colours would be others.
-        raise ImageError("JXL would lose the photo's colour profile; write .png or .tif instead")
+        # Its plugin takes no profile; without one the colors would be others.
+        raise ImageError("JXL would lose the photo's color profile; write .png or .tif instead")
     if photo.mode not in _HOLDS[name]:
         fitting = " or ".join(_suffixes_for(photo.mode))
         raise ImageError(

@@ -2,7 +2,7 @@
 
 Keys of `Photo.carried`: `icc_profile`, `exif`, `xmp`, `iptc` (bytes), `dpi` (x, y), `turned` (true
 where dpi changed places), `text` (PNG texts), for a PNG `chunks`, for a TIFF `tiff` (its layout and
-private tags), `cicp` (code points of colour: see
+private tags), `cicp` (code points of color: see
 `cicp.py`), and for a JPEG `comment`, `qtables`, `subsampling`, `progressive`, `segments` and
 `jpeg` (the file itself).
 
@@ -50,7 +50,7 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     """What a loaded image carries, upright, and notes on what could not be taken along."""
     carried: dict[str, Any] = {}
     notes: list[str] = []
-    _take_colour(image, carried)
+    _take_color(image, carried)
     _take_exif(image, carried, notes)
     if "exif" in carried:
         turned = orientation_of(image) >= 5
@@ -115,7 +115,7 @@ def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # 
     return options | _WRITERS[format](carried, options)
 
 
-def _take_colour(image: Image.Image, carried: dict[str, Any]) -> None:
+def _take_color(image: Image.Image, carried: dict[str, Any]) -> None:
     # The profile of a LAB image does not describe the RGB that it was read as.
     profile = image.info.get("icc_profile")
     if profile and image.mode != "LAB":

@@ -1,4 +1,4 @@
-"""Colour told by code points (ITU-T H.273, CICP) in place of a profile: AVIF, HEIC, PNG.
+"""Color told by code points (ITU-T H.273, CICP) in place of a profile: AVIF, HEIC, PNG.
 
 The code points are kept and written again. To show a model sRGB, and for containers that know
 profiles only, an ICC profile of the same primaries and curve stands for them.
@@ -56,7 +56,7 @@ class Cicp(NamedTuple):
 
 
 def check(cicp: Cicp, name: str) -> None:
-    """Finds colour that editkit does not edit.
+    """Finds color that editkit does not edit.
 
     Raises:
         ImageError: high dynamic range, or code points that no curve or primaries are known for.
@@ -70,7 +70,7 @@ def check(cicp: Cicp, name: str) -> None:
         raise ImageError(f"{name} holds RGB of narrow range, for video; export it in full range")
     if cicp.transfer not in (*_CURVES, *_UNSAID) or cicp.primaries not in (*PRIMARIES, *_UNSAID):
         raise ImageError(
-            f"{name} tells its colours by code points that are not known (primaries "
+            f"{name} tells its colors by code points that are not known (primaries "
             f"{cicp.primaries}, transfer {cicp.transfer}); export it as sRGB first"
         )
 

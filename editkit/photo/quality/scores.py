@@ -5,7 +5,7 @@ border of the photo is no edge. Only a band about the edge is looked at, in port
 cost follows the edge's length, not the photo.
 
 - seam: is there a line where the mask ends?
-- ring: does the colour differ on the two sides of that line?
+- ring: does the color differ on the two sides of that line?
 - grain: is there as much noise in the new part as around it?
 """
 
@@ -68,10 +68,10 @@ def seam_score(rgb: Rgb, coverage: Coverage) -> float | None:
 
 
 def ring_difference(rgb: Rgb, coverage: Coverage) -> float | None:
-    """The mean colour difference (CIEDE2000) of the two sides of the mask's edge.
+    """The mean color difference (CIEDE2000) of the two sides of the mask's edge.
 
     Two rings, 3 pixels wide, just inside and just outside; each block of 16 pixels compares its
-    own mean colours. A photo that was not edited has a difference, too: compare with that.
+    own mean colors. A photo that was not edited has a difference, too: compare with that.
 
     Args:
         rgb: the edited photo, (H, W, 3) uint8, sRGB.
@@ -171,7 +171,7 @@ class _Cells:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Neighbouring pixels: rows and columns of those inside, and of those outside beside them."""
+    """Neighboring pixels: rows and columns of those inside, and of those outside beside them."""
 
     inside: tuple[Places, Places]
     outside: tuple[Places, Places]
@@ -215,7 +215,7 @@ class _Window:
         return -(-height // _CELL) * -(-width // _CELL)
 
     def block_means(self, where: NDArray[np.bool_]) -> _Cells:
-        """Mean colours of overlapping blocks of 2x2 cells: no edge can hide between two of them."""
+        """Mean colors of overlapping blocks of 2x2 cells: no edge can hide between two of them."""
         rows, columns = np.nonzero(where)
         cells = _averaged(self.rgb[rows, columns], self.cell_ids(rows, columns), self.cells)
         grid = (-(-self.mask.shape[0] // _CELL), -(-self.mask.shape[1] // _CELL), 4)
@@ -272,7 +272,7 @@ def _window(rgb: Rgb, coverage: Coverage, core: Box) -> Iterator[_Window]:
 
 
 def _edge_pairs(window: _Window) -> Iterator[_Pairs]:
-    """All neighbours of which one is inside and one outside, the inner one in the core."""
+    """All neighbors of which one is inside and one outside, the inner one in the core."""
     for down, right in ((1, 0), (0, 1)):
         height, width = window.mask.shape
         first = window.mask[: height - down, : width - right]
@@ -317,7 +317,7 @@ def _step(window: _Window, pairs: _Pairs) -> tuple[Values, Values]:
 def _delta_e(one: Values, other: Values) -> Values:
     from skimage.color import deltaE_ciede2000, rgb2lab  # slow to import, seldom wanted
 
-    labs = [rgb2lab((colours / 255)[None]) for colours in (one, other)]
+    labs = [rgb2lab((colors / 255)[None]) for colors in (one, other)]
     return np.asarray(deltaE_ciede2000(*labs), np.float32)[0]
 
 

@@ -24,8 +24,8 @@ def verify(
 ) -> Report:
     """What an edit changed, and whether it kept what it had to, from the two photos alone.
 
-    Two JPEGs that are built alike are compared by their coefficients, too: decoders spread colour
-    over the borders of blocks, so that samples beside an edited block differ where its neighbour's
+    Two JPEGs that are built alike are compared by their coefficients, too: decoders spread color
+    over the borders of blocks, so that samples beside an edited block differ where its neighbor's
     coefficients are the same.
 
     Args:
@@ -141,7 +141,7 @@ def _scores(photo: Photo, area: Coverage) -> dict[str, float | None] | None:
 def _same(original: Photo, edited: Photo, key: str) -> bool:
     old, new = original.carried.get(key), edited.carried.get(key)
     if key == "dpi" and old and new:
-        # Some containers count dots a metre, in whole numbers.
+        # Some containers count dots a meter, in whole numbers.
         return all(abs(a - b) < 0.02 for a, b in zip(old, new, strict=True))
     return bool(old == new)
 

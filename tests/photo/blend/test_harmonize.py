@@ -1,4 +1,4 @@
-"""Harmonising: nothing outside the hole, nothing of what it covers, and what each step gives."""
+"""Harmonizing: nothing outside the hole, nothing of what it covers, and what each step gives."""
 
 import dataclasses
 from typing import Any
@@ -14,9 +14,9 @@ from scipy import ndimage
 from editkit.errors import InputError
 from editkit.names import SEAMS
 from editkit.photo.blend import seams
-from editkit.photo.blend.color_match import colour_field, recoloured
+from editkit.photo.blend.color_match import color_field, recolored
 from editkit.photo.blend.composite import composite
-from editkit.photo.blend.harmonize import Harmony, harmonised
+from editkit.photo.blend.harmonize import Harmony, harmonized
 from editkit.photo.blend.sharpness import sharpened
 from editkit.photo.io.files import Photo
 from editkit.photo.quality.scores import scores
@@ -25,9 +25,9 @@ from editkit.types import Box, Size
 Values = NDArray[np.float32]
 Hole = NDArray[np.bool_]
 
-OFF = Harmony(colour=False, blend="none", grain=0, sharpen=False)
+OFF = Harmony(color=False, blend="none", grain=0, sharpen=False)
 STEPS = {
-    "colour": dataclasses.replace(OFF, colour=True),
+    "color": dataclasses.replace(OFF, color=True),
     "feather": dataclasses.replace(OFF, blend="feather", feather=3),
     "multiband": dataclasses.replace(OFF, blend="multiband"),
     "poisson": dataclasses.replace(OFF, blend="poisson"),
@@ -38,7 +38,7 @@ STEPS = {
 }
 HARMONIES = st.builds(
     Harmony,
-    colour=st.booleans(),
+    color=st.booleans(),
     blend=st.sampled_from(SEAMS),
     feather=st.floats(0, 20),
     grain=st.sampled_from([0, 0.5, 1, 4]),
@@ -96,7 +96,7 @@ def test_nothing_changes_outside_the_hole(
     photo = scene(height, width, seed) if seed % 2 else rng.integers(0, 256, (height, width, 3))
     photo = photo.astype(np.uint8)
     patch = rng.uniform(0, 255, (height, width, 3)).astype(np.float32)
-    out = harmonised(patch, photo, hole, harmony, seed)
+    out = harmonized(patch, photo, hole, harmony, seed)
     assert out.dtype == np.float32
     assert np.array_equal(out[~hole], photo[~hole])
     assert np.isfinite(out).all()
@@ -112,7 +112,7 @@ def test_no_stored_sample_outside_the_mask_changes(step: str, mode: str) -> None
     kind = np.uint16 if mode.endswith("16") else np.uint8
     photo = Photo(rng.integers(0, np.iinfo(kind).max, shape, dtype=kind), mode)
     patch = rng.uniform(0, 255, (96, 96, 3)).astype(np.float32)
-    values = harmonised(patch, photo.rgb(), hole, STEPS[step], 1)
+    values = harmonized(patch, photo.rgb(), hole, STEPS[step], 1)
     edited = composite(photo, values, Box(0, 0, *Size(96, 96)), hole.astype(np.float32))
     assert np.array_equal(edited.samples[~hole], photo.samples[~hole])
     assert not np.array_equal(edited.samples[hole], photo.samples[hole])
@@ -124,7 +124,7 @@ def test_what_the_hole_covers_does_not_count(step: str) -> None:
     patch = scene(120, 130, 2, noise=0).astype(np.float32)
     other = photo.copy()
     other[hole] = np.random.default_rng(3).integers(0, 256, other[hole].shape)
-    out = [harmonised(patch, given, hole, STEPS[step], 1) for given in (photo, other)]
+    out = [harmonized(patch, given, hole, STEPS[step], 1) for given in (photo, other)]
     assert np.array_equal(out[0], out[1])
 
 
@@ -132,7 +132,7 @@ def test_what_the_hole_covers_does_not_count(step: str) -> None:
 def test_the_same_seed_gives_the_same_bytes(step: str) -> None:
     photo, hole = scene(120, 130, 1), disc(130, 30)[:120]
     patch = softened(photo.astype(np.float32), 2)
-    out = [harmonised(patch, photo, hole, STEPS[step], seed) for seed in (7, 7, 8)]
+    out = [harmonized(patch, photo, hole, STEPS[step], seed) for seed in (7, 7, 8)]
     assert np.array_equal(out[0], out[1])
     assert np.array_equal(out[0], out[2]) == (not STEPS[step].grain)
 
@@ -140,18 +140,18 @@ def test_the_same_seed_gives_the_same_bytes(step: str) -> None:
 def test_without_any_step_the_patch_is_put_in_as_it_is() -> None:
     photo, hole = scene(60, 60, 1), disc(60, 20)
     patch = np.random.default_rng(0).uniform(0, 255, (60, 60, 3)).astype(np.float32)
-    out = harmonised(patch, photo, hole, OFF)
+    out = harmonized(patch, photo, hole, OFF)
     assert np.array_equal(out, np.where(hole[..., None], patch, photo.astype(np.float32)))
 
 
 # Blending.
 
 
-@pytest.mark.parametrize("step", ["poisson", "colour"])
+@pytest.mark.parametrize("step", ["poisson", "color"])
 def test_a_constant_offset_is_made_up_for_exactly(step: str) -> None:
     photo, hole = scene(100, 100, 1), disc(100, 35)
     patch = photo.astype(np.float32) + np.array([12.5, -7.25, 3], np.float32)
-    out = harmonised(patch, photo, hole, STEPS[step])
+    out = harmonized(patch, photo, hole, STEPS[step])
     assert np.abs(out - photo).max() < 1e-3
 
 
@@ -207,24 +207,24 @@ def test_multiband_is_burt_and_adelson_s_blend() -> None:
     assert np.abs(seams.multiband(patch, photo, hole) - wanted).max() < 1e-2
 
 
-def test_multiband_keeps_the_patch_s_own_colours_far_in_and_poisson_does_not() -> None:
+def test_multiband_keeps_the_patch_s_own_colors_far_in_and_poisson_does_not() -> None:
     photo, hole = np.full((400, 400, 3), 100, np.uint8), disc(400, 180)
     patch = np.full((400, 400, 3), 130, np.float32)
     there = (200, 200)
     for step, wanted in (("multiband", 130), ("poisson", 100)):
-        out = harmonised(patch, photo, hole, STEPS[step])
+        out = harmonized(patch, photo, hole, STEPS[step])
         assert np.abs(out[there] - wanted).max() < 0.5
         edge = hole & ~disc(400, 178)
         assert np.abs(out[edge] - 100).max() < 1.5
 
 
 def test_what_is_off_broadly_does_not_stay_in_the_middle_of_a_stroke() -> None:
-    """Six pixels are no room for a colour of its own: a line of it would show."""
+    """Six pixels are no room for a color of its own: a line of it would show."""
     photo = scene(200, 200, 6)
     rows = np.arange(200)[:, None]
     hole = np.broadcast_to(np.abs(rows - 100) < 6, (200, 200))
     patch = photo.astype(np.float32) + 25
-    out = harmonised(patch, photo, hole, STEPS["multiband"])
+    out = harmonized(patch, photo, hole, STEPS["multiband"])
     off = (out - photo)[hole].reshape(11, 200, 3).mean(axis=(1, 2))
     assert np.abs(off).max() < 3
 
@@ -234,7 +234,7 @@ def test_a_seam_goes(step: str) -> None:
     photo, hole = scene(200, 200, 6), disc(200, 70)
     patch = photo.astype(np.float32) + 25
     before, after = (
-        scores(np.rint(harmonised(patch, photo, hole, h)).astype(np.uint8), hole.astype(np.float32))
+        scores(np.rint(harmonized(patch, photo, hole, h)).astype(np.uint8), hole.astype(np.float32))
         for h in (OFF, STEPS[step])
     )
     assert before["seam"] is not None
@@ -252,7 +252,7 @@ def test_feathering_acts_inside_the_hole_s_edge_only(width: float) -> None:
     assert np.array_equal(seams.feather(patch, photo, hole, 0), patch)
 
 
-# Colour.
+# Color.
 
 
 def test_a_smooth_cast_is_found() -> None:
@@ -261,7 +261,7 @@ def test_a_smooth_cast_is_found() -> None:
     photo, hole = scene(200, 240, 8), np.zeros((200, 240), np.bool_)
     hole[40:160, 50:190] = True
     noise = np.random.default_rng(1).normal(scale=4, size=photo.shape)
-    found = colour_field((photo - cast + noise).astype(np.float32), photo.astype(np.float32), hole)
+    found = color_field((photo - cast + noise).astype(np.float32), photo.astype(np.float32), hole)
     assert np.abs(found - cast)[hole].max() < 2.5
     assert np.sqrt(((found - cast)[hole] ** 2).mean()) < 0.6
 
@@ -270,7 +270,7 @@ def test_content_that_differs_is_no_cast() -> None:
     photo, hole = scene(160, 160, 9).astype(np.float32), disc(160, 40)
     patch = photo - 10
     patch[20:40, 70:90] += 120  # something of the edit that the mask missed
-    off = recoloured(patch, photo, hole) - photo
+    off = recolored(patch, photo, hole) - photo
     assert np.abs(off[hole]).max() < 4
 
 
@@ -330,6 +330,6 @@ def test_what_cannot_be_done_is_named(given: dict[str, Any]) -> None:
 def test_shapes_that_do_not_fit() -> None:
     photo, patch = np.zeros((9, 8, 3), np.uint8), np.zeros((9, 8, 3), np.float32)
     with pytest.raises(InputError, match=r"9, 7"):
-        harmonised(patch, photo, np.ones((9, 7), np.bool_), OFF)
+        harmonized(patch, photo, np.ones((9, 7), np.bool_), OFF)
     with pytest.raises(InputError, match=r"8, 8"):
-        harmonised(patch[:8], photo, np.ones((9, 8), np.bool_), OFF)
+        harmonized(patch[:8], photo, np.ones((9, 8), np.bool_), OFF)

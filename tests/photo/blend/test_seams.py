@@ -142,10 +142,10 @@ def expected(photo: Photo, patch: np.ndarray, box: Box, alpha: np.ndarray) -> np
         new = np.concatenate([255 - real, np.zeros_like(real[..., :1])], axis=2)
     new = new * (257 if photo.mode.endswith("16") else 1)
     wanted = inside(photo, box).astype(np.float64)
-    colours = new.shape[2]
-    step = alpha[box.slices].astype(np.float64)[..., None] * (new - wanted[..., :colours])
-    wanted[..., :colours] = np.clip(
-        wanted[..., :colours] + step, 0, np.iinfo(photo.samples.dtype).max
+    colors = new.shape[2]
+    step = alpha[box.slices].astype(np.float64)[..., None] * (new - wanted[..., :colors])
+    wanted[..., :colors] = np.clip(
+        wanted[..., :colors] + step, 0, np.iinfo(photo.samples.dtype).max
     )
     return wanted
 

@@ -43,7 +43,7 @@ def test_a_hole_in_a_smooth_image_is_filled_smoothly(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", FILLING)
-def test_a_hole_in_a_flat_image_gets_its_colour(method: str) -> None:
+def test_a_hole_in_a_flat_image_gets_its_color(method: str) -> None:
     image = np.full((30, 30, 3), (10, 120, 240), np.uint8)
     hole = np.zeros((30, 30), np.bool_)
     hole[:12, 5:20] = True

@@ -71,11 +71,11 @@ def test_a_texture_that_repeats_is_restored(texture: Any, place: str) -> None:
     assert np.quantile(off, 0.99) <= 4
 
 
-def test_grey_deep_and_real_samples_are_restored_too() -> None:
+def test_gray_deep_and_real_samples_are_restored_too() -> None:
     hole = HOLES["small"]
-    grey = tiles(100, 120, 1)[..., 0]
+    gray = tiles(100, 120, 1)[..., 0]
     deep = (tiles(100, 120).astype(np.uint16) * 257) ^ 85
-    for image in (grey, deep, tiles(100, 120, 4)):
+    for image in (gray, deep, tiles(100, 120, 4)):
         assert np.array_equal(filled(image, hole), image)
     real = tiles(100, 120).astype(np.float32)
     given = np.where(hole[..., None], np.float32(0), real)

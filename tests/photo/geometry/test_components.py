@@ -37,8 +37,8 @@ def test_parts_make_up_the_mask(mask: np.ndarray, how: str, reach: float, seed: 
 
 
 def component_count(mask: np.ndarray) -> int:
-    labelled: Any = ndimage.label(mask, np.ones((3, 3)))
-    return labelled[1]
+    labeled: Any = ndimage.label(mask, np.ones((3, 3)))
+    return labeled[1]
 
 
 @given(MASKS)

@@ -53,7 +53,7 @@ def test_anchors_say_where_the_photo_stays(anchor: str) -> None:
     assert frame.box == (top, left, top + 427, left + 640)
 
 
-def test_the_centre_is_the_default() -> None:
+def test_the_center_is_the_default() -> None:
     for asked in ({"size": Size(500, 701)}, {"aspect": "2:1"}, {"aspect": "1:2"}):
         options: dict[str, Any] = asked
         assert plan_frame(PHOTO, **options) == plan_frame(PHOTO, **options, anchor="center")

@@ -227,7 +227,7 @@ def test_masks_as_pillow_images_of_wide_numbers(white: int) -> None:
     assert np.array_equal(read_mask(Image.fromarray(BITS.astype(np.float32)), SIZE), BITS)
 
 
-def test_masks_of_truth_values_in_colours() -> None:
+def test_masks_of_truth_values_in_colors() -> None:
     for kind in (np.bool_, np.int64):
         assert np.array_equal(read_mask(np.dstack([BITS.astype(kind)] * 3), SIZE), BITS)
 

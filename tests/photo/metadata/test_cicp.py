@@ -1,7 +1,7 @@
-"""Colour told by code points: AVIF, HEIC and PNG of other primaries and curves.
+"""Color told by code points: AVIF, HEIC and PNG of other primaries and curves.
 
 The judges are Little CMS for the profiles, exiftool's and pillow-heif's reading of the code points,
-and colours that are known.
+and colors that are known.
 """
 
 import importlib
@@ -28,7 +28,7 @@ from editkit.photo.metadata.cicp import Cicp
 from editkit.types import Box
 
 GREEN = (40, 200, 60)
-"""In Display P3; no colour of sRGB is as green."""
+"""In Display P3; no color of sRGB is as green."""
 
 P3 = {"primaries": 12, "transfer": 13, "matrix": 6}
 
@@ -38,8 +38,8 @@ def _heif_opener() -> None:
     importlib.import_module("pillow_heif").register_heif_opener()
 
 
-def samples(colour_: tuple[int, ...] = GREEN) -> np.ndarray:
-    return np.full((48, 64, 3), colour_, np.uint8)
+def samples(color_: tuple[int, ...] = GREEN) -> np.ndarray:
+    return np.full((48, 64, 3), color_, np.uint8)
 
 
 def avif(values: np.ndarray, bits: int = 8, **told: Any) -> bytes:
@@ -75,7 +75,7 @@ def edited(photo: Photo) -> Result:
 
 
 def painted_by_lcms(points: Cicp) -> np.ndarray:
-    """SRGB green in the colours of a profile, by Little CMS as Pillow has it."""
+    """SRGB green in the colors of a profile, by Little CMS as Pillow has it."""
     made = ImageCms.profileToProfile(
         Image.fromarray(np.array([[[0, 255, 0]]], np.uint8)),
         ImageCms.createProfile("sRGB"),
@@ -92,7 +92,7 @@ def test_a_p3_avif_is_edited_and_written_as_one(bits: int) -> None:
     assert photo.profile is not None
     seen = photo.rgb()[0, 0].astype(int)
     assert seen[0] == 0  # out of sRGB: its red is below nothing
-    assert any(f"{bits}-bit colour was read as 8-bit" in n for n in photo.notes) == (bits > 8)
+    assert any(f"{bits}-bit color was read as 8-bit" in n for n in photo.notes) == (bits > 8)
     data = edited(photo).encoded(".avif").data
     found = heif.read(data)
     assert found.cicp is not None
@@ -115,7 +115,7 @@ def test_other_readers_find_the_code_points(tmp_path: Any) -> None:
     assert (found["ColorPrimaries"], found["TransferCharacteristics"]) == (12, 13)
 
 
-def test_the_samples_of_an_avif_tell_the_same_colour_as_its_box() -> None:
+def test_the_samples_of_an_avif_tell_the_same_color_as_its_box() -> None:
     """Decoders of videos look at the start of the picture alone."""
     data = edited(read_photo(avif(samples(), **P3))).encoded(".avif").data
     at = data.index(b"\x12\x00\x0a", data.index(b"mdat"))
@@ -151,7 +151,7 @@ def test_matrix_and_range_are_decoded(matrix: int, full: int) -> None:
 
 @pytest.mark.parametrize("target", [".jpg", ".tif", ".webp", ".png", ".avif", ".heic"])
 @pytest.mark.parametrize("source", ["avif", "heic", "png"])
-def test_the_colour_goes_along_into_every_container(source: str, target: str) -> None:
+def test_the_color_goes_along_into_every_container(source: str, target: str) -> None:
     made = {"avif": lambda: avif(samples(), **P3), "heic": lambda: heic(samples(), 12, 13)}
     photo = read_photo(made.get(source, lambda: png(samples(), 12, 13))())
     again = read_photo(encode_photo(photo, target))

@@ -164,10 +164,10 @@ def test_segments_without_pictures_stay() -> None:
 def test_the_thumbnail_of_jfif_goes() -> None:
     plain = encoded("JPEG", quality=92)
     assert plain[6:11] == b"JFIF\0"
-    colours = bytes(range(48))
-    head = plain[6:18] + b"\4\4" + colours
+    colors = bytes(range(48))
+    head = plain[6:18] + b"\4\4" + colors
     data, notes = saved(plain[:2] + segment(0xE0, head) + plain[20:], ".jpg")
-    assert colours not in data
+    assert colors not in data
     assert b"JFIF\0\1\1" in data
     assert notes == ("JFIF thumbnail: left out, as it may show what an edit removes",)
 

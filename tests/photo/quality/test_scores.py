@@ -72,9 +72,9 @@ def test_a_ramp_has_no_seam() -> None:
     assert got(seam_score, photo, disc(200, 50)) == pytest.approx(1, abs=0.25)
 
 
-def test_the_ring_difference_of_two_flat_colours_is_theirs() -> None:
+def test_the_ring_difference_of_two_flat_colors_is_theirs() -> None:
     one, other = (120, 130, 140), (150, 120, 110)
-    labs = [rgb2lab(np.array([[colour]], np.uint8)) for colour in (one, other)]
+    labs = [rgb2lab(np.array([[color]], np.uint8)) for color in (one, other)]
     exact = float(deltaE_ciede2000(*labs)[0, 0])
     for mask in (disc(100, 30), square(96, 24, 72), square(90, 10, 90)):
         photo = np.full((*mask.shape, 3), one, np.uint8)

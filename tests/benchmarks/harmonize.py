@@ -1,4 +1,4 @@
-"""What each step of harmonising is worth: `python tests/benchmarks/harmonise.py FOLDER`.
+"""What each step of harmonizing is worth: `python tests/benchmarks/harmonize.py FOLDER`.
 
 FOLDER is as for `quality.py`. Each hole is painted once by the built-in model; what it painted is
 put into the photo with one set of steps after another, and the results are measured at the edge of
@@ -22,13 +22,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from quality import GREY, Case, Perception, cases, seen, window
+from quality import GRAY, Case, Perception, cases, seen, window
 
 import editkit
 from editkit.masks.read import bounding_box
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import make_canvas, to_values
-from editkit.photo.blend.harmonize import Harmony, harmonised
+from editkit.photo.blend.harmonize import Harmony, harmonized
 from editkit.photo.geometry.crops import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.io.files import read_photo
 from editkit.photo.quality.scores import scores
@@ -37,7 +37,7 @@ from editkit.types import Box, Rgb, Size
 KINDS = ("strokes", "blob", "box", "grainy", "large")
 ENLARGED = 3
 FIGURES = ("seam", "ring", "grain", "detail", "perceptual")
-OFF = Harmony(colour=False, blend="none", feather=2.0, grain=0.0, sharpen=False)
+OFF = Harmony(color=False, blend="none", feather=2.0, grain=0.0, sharpen=False)
 
 Values = NDArray[np.float32]
 
@@ -49,11 +49,11 @@ class Painted:
     patch: Values
     region: Region
 
-    def harmonised(self, case: Case, harmony: Harmony) -> Rgb:
+    def harmonized(self, case: Case, harmony: Harmony) -> Rgb:
         """The case's photo with its hole filled."""
         out, box = case.photo.copy(), self.region.box
         here, hole = out[box.slices], case.hole[box.slices]
-        values = harmonised(paste(self.patch, self.region), here, hole, harmony, seed=0)
+        values = harmonized(paste(self.patch, self.region), here, hole, harmony, seed=0)
         here[hole] = np.rint(values[hole])
         return out
 
@@ -63,16 +63,16 @@ def ways() -> Mapping[str, Harmony]:
     default = editkit.Inpaint().harmony()
     return {
         "nothing": OFF,
-        "colour": replace(OFF, colour=True),
-        "colour, feather": replace(OFF, colour=True, blend="feather"),
+        "color": replace(OFF, color=True),
+        "color, feather": replace(OFF, color=True, blend="feather"),
         "poisson": replace(OFF, blend="poisson"),
         "multiband": replace(OFF, blend="multiband"),
-        "colour, multiband": replace(OFF, colour=True, blend="multiband"),
-        "colour, multiband, sharpen": replace(OFF, colour=True, blend="multiband", sharpen=True),
-        "colour, multiband, grain (the default)": default,
+        "color, multiband": replace(OFF, color=True, blend="multiband"),
+        "color, multiband, sharpen": replace(OFF, color=True, blend="multiband", sharpen=True),
+        "color, multiband, grain (the default)": default,
         "all four": replace(default, sharpen=True),
-        "poisson, grain": replace(default, colour=False, blend="poisson"),
-        "colour, poisson, grain": replace(default, blend="poisson"),
+        "poisson, grain": replace(default, color=False, blend="poisson"),
+        "color, poisson, grain": replace(default, blend="poisson"),
     }
 
 
@@ -90,7 +90,7 @@ def grainy(case: Case, sigma: float = 5.0) -> Case:
     strength = sigma * np.sqrt((real + 20) / 148)
     grain = noise(case.hole.shape, int(case.name))
     truth = np.rint(np.clip(real + strength * grain, 0, 255)).astype(np.uint8)
-    photo = np.where(case.hole[..., None], np.uint8(GREY), truth)
+    photo = np.where(case.hole[..., None], np.uint8(GRAY), truth)
     return replace(case, truth=truth, photo=photo)
 
 
@@ -133,8 +133,8 @@ def detail(rgb: Rgb, hole: NDArray[np.bool_]) -> float | None:
 
     The strongest quarter of cells of 8 pixels counts: edges and texture, not noise.
     """
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    band = cv2.GaussianBlur(grey, (0, 0), 0.8) - cv2.GaussianBlur(grey, (0, 0), 1.6)
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    band = cv2.GaussianBlur(gray, (0, 0), 0.8) - cv2.GaussianBlur(gray, (0, 0), 1.6)
     energy = np.asarray(cv2.boxFilter(band * band, -1, (8, 8)))
     sides: list[float] = []
     for side in (hole, ~hole):
@@ -185,13 +185,13 @@ def show(model: Model, photo: Path, hole: tuple[int, int, int], sigma: float, ou
     rows, columns = np.indices(truth.shape[:2])
     row, column, radius = hole
     inside = np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
-    cut = np.where(inside[..., None], np.uint8(GREY), truth)
+    cut = np.where(inside[..., None], np.uint8(GRAY), truth)
     case = grainy(Case("0", "disc", truth, cut, inside), sigma)
     painted, default = paint(model, case), editkit.Inpaint().harmony()
     far = int(1.4 * radius)
     here = slice(max(row - far, 0), row + far), slice(max(column - far, 0), column + far)
     steps = (OFF, replace(default, grain=0.0), default)
-    panels = [painted.harmonised(case, harmony)[here] for harmony in steps]
+    panels = [painted.harmonized(case, harmony)[here] for harmony in steps]
     Image.fromarray(np.concatenate(panels, axis=1)).save(out, quality=80)
 
 
@@ -207,7 +207,7 @@ def cost(across: int) -> None:
     blur = time.process_time() - start
     print("| step | CPU s | blurs | MiB |\n| --- | ---: | ---: | ---: |")
     for name, harmony in (
-        ("colour", replace(OFF, colour=True)),
+        ("color", replace(OFF, color=True)),
         ("feather", replace(OFF, blend="feather")),
         ("poisson", replace(OFF, blend="poisson")),
         ("multiband", replace(OFF, blend="multiband")),
@@ -216,15 +216,15 @@ def cost(across: int) -> None:
         ("the default", Harmony()),
     ):
         start = time.process_time()
-        harmonised(patch, photo, hole, harmony)
+        harmonized(patch, photo, hole, harmony)
         took = time.process_time() - start
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"| {name} | {took:.1f} | {took / blur:.0f} | {most:.0f} |", flush=True)
 
 
 def main() -> None:
-    """Paints, harmonises, measures and prints."""
-    parser = argparse.ArgumentParser(description="What each step of harmonising is worth.")
+    """Paints, harmonizes, measures and prints."""
+    parser = argparse.ArgumentParser(description="What each step of harmonizing is worth.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--limit", type=int, metavar="N", help="only N photos, spread evenly")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
@@ -249,7 +249,7 @@ def main() -> None:
             painted = kept(asked.keep, case, model)
             found["truth"].append(figures(case.truth, case, perception))
             for name, harmony in chosen.items():
-                filled = painted.harmonised(case, harmony)
+                filled = painted.harmonized(case, harmony)
                 found[name].append(figures(filled, case, perception))
         print(f"### {kind} ({len(found['truth'])} photos)\n")
         print(f"| steps | {' | '.join(FIGURES)} |\n| --- |{' ---: |' * len(FIGURES)}")
