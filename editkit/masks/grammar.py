@@ -318,7 +318,7 @@ SOURCES: Mapping[str, Spec] = {
     "color": Spec(
         "A color, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
         (
-            Param("color", COLOR, needed=True, alias="color"),
+            Param("color", COLOR, needed=True, alias="colour"),
             Param("to", COLOR),
             _TOLERANCE,
             Param("soft", TOLERANCE),

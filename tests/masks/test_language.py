@@ -117,7 +117,7 @@ def test_how_operators_bind() -> None:
         "my-mask.png - b.png": 'file:"my-mask.png" - file:"b.png"',
         "box: 1, 2px, 3%, 4 -all": "box:1,2,3%,4 - all",
         "luma:20-60": "luma:20..60",
-        "color:color=red": "color:red",
+        "color:colour=red": "color:red",
         "snap.png ~snap:grabcut": "snap.png ~snap:method=grabcut",
     }
     for text, longer in same.items():
