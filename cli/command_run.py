@@ -321,7 +321,7 @@ def read_pair(
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
-    from editkit.masks.evaluate import reading_of
+    from editkit.masks.value import reading_of
 
     if offline:  # an expression may want a model
         forbid_network()

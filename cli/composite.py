@@ -108,7 +108,7 @@ def composite(
 
 @hushed()
 def _area(mask: MaskText, photo: "Photo") -> "Reading":
-    from editkit.masks.evaluate import reading_of
+    from editkit.masks.value import reading_of
 
     return reading_of(mask, photo)
 

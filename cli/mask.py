@@ -43,8 +43,9 @@ def mask(
     (or the picture of a mask) from standard input.
     """
     from editkit.errors import InputError
-    from editkit.masks.evaluate import advice, evaluate, view_of
+    from editkit.masks.evaluate import advice, evaluate
     from editkit.masks.preview import mask_photo, overlay
+    from editkit.masks.value import view_of
     from editkit.photo.io.files import FORMATS, check_target, write_photo
 
     if flags["offline"]:

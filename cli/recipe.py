@@ -159,7 +159,7 @@ def _apply(
 ) -> None:
     from editkit.batch.tasks import Setup
     from editkit.batch.work import Bench, Prepared, over_limit
-    from editkit.masks.evaluate import reading_of
+    from editkit.masks.value import reading_of
     from editkit.storage.url import place_of
 
     saving = job.saving()

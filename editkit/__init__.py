@@ -28,7 +28,8 @@ from editkit.errors import (
 
 if TYPE_CHECKING:
     from editkit.api import composite, generate, img2img, inpaint, outpaint, resample
-    from editkit.masks.value import Mask, Masks
+    from editkit.masks.roles import Masks
+    from editkit.masks.value import Mask
     from editkit.models.registry import load_model
     from editkit.ops.composite import Composite
     from editkit.ops.erase import Erase
@@ -83,7 +84,7 @@ _HOMES = {
     "Img2Img": "editkit.ops.img2img",
     "Inpaint": "editkit.ops.inpaint",
     "Mask": "editkit.masks.value",
-    "Masks": "editkit.masks.value",
+    "Masks": "editkit.masks.roles",
     "Outpaint": "editkit.ops.outpaint",
     "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",

@@ -7,7 +7,7 @@ A model given by name is loaded for this one call; for more than one edit load i
 import os
 from typing import Any, TypedDict, Unpack, cast
 
-from editkit.masks.evaluate import MaskLike
+from editkit.masks.roles import MaskLike
 from editkit.models.base import Model, check_model
 from editkit.models.registry import BUILTIN, load_model
 from editkit.ops.composite import Composite

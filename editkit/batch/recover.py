@@ -98,7 +98,7 @@ class Expected:
 
 
 def _mask_digest(mask: str, source: str) -> str:
-    from editkit.masks.evaluate import coverage_of
+    from editkit.masks.value import coverage_of
     from editkit.ops.record import digest_of
     from editkit.photo.io.files import read_photo
 

@@ -31,7 +31,7 @@ from editkit.errors import (
     PreservationError,
     is_out_of_memory,
 )
-from editkit.masks.evaluate import named_files, reading_of
+from editkit.masks.value import named_files, reading_of
 from editkit.names import PERCEPTUAL
 from editkit.ops.record import RECIPE
 from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told

@@ -16,6 +16,7 @@ from editkit.compare.color_drift import Drift, fit_drift, no_drift
 from editkit.compare.color_grade import Grade, Inverse, fit_grade, shades_alike, weighted_quantile
 from editkit.compare.expected import Foreseen
 from editkit.photo import color
+from editkit.photo.geometry.boxes import grow
 from editkit.photo.geometry.warp import Matrix, framed, sampled, scale_of, strips
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Coverage, Size
@@ -202,12 +203,7 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
 
 def with_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
     """A box of the grid with what is around it, and where in that the box lies."""
-    outer = Box(
-        max(0, box.top - margin),
-        max(0, box.left - margin),
-        min(grid.height, box.bottom + margin),
-        min(grid.width, box.right + margin),
-    )
+    outer = grow(box, margin, grid)
     return outer, box.seen_from(outer).slices
 
 

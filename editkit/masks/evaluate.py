@@ -1,11 +1,6 @@
-"""A tree of the mask language applied to a photo; and the one way from anything given as a mask.
-
-`coverage_of` is what every edit calls: it takes a file, an image, an array, an expression or a
-`Mask`, and gives coverage.
-"""
+"""A tree of the mask language applied to a photo."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,18 +21,13 @@ from editkit.masks.checkpoints import (
     load_segmenter,
 )
 from editkit.masks.grammar import Length, Value
-from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, files_in, parse, walk
-from editkit.masks.normalize import settled
-from editkit.masks.read import Reading, is_file, read_as_is, reading, reading_of_part
-from editkit.masks.value import Mask, Masks
+from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, walk
+from editkit.masks.read import is_floating, read_as_is, reading_of_part
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
     from editkit.masks.checkpoints import Located, Segmenter
-
-MaskLike = PhotoLike | Mask | Masks | Reading
-"""What can be given as a mask: text that names no file is an expression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +67,7 @@ class View:
 
         Numbers are as they are, for the algebra's laws to hold; `reading_of` looks at the outcome.
         """
-        if _is_numbers(source):
+        if is_floating(source):
             return read_as_is(cast("Coverage", source), self.size)
         read = reading_of_part(source, self.size, photo=self.original or self.photo)
         self.notes.extend(note for note in read.notes if note not in self.notes)
@@ -116,82 +106,6 @@ class View:
     def y(self, value: Value) -> float:
         """A place along the height; percent are of the height."""
         return cast("Length", value).of(self.size.height)
-
-
-def view_of(
-    mask: Mask,
-    photo: Photo,
-    base: Coverage | None = None,
-    device: str = "auto",
-    original: Photo | None = None,
-) -> View:
-    """A photo as the selections of a mask see it."""
-    given = dict[str, Coverage]()
-    view = View(photo, base, given, device, original=original)
-    given.update((name, view.read(source)) for name, source in mask.given)
-    return view
-
-
-def coverage_of(
-    mask: MaskLike, photo: Photo, *, source_name: str | None = None, device: str = "auto"
-) -> Coverage:
-    """The mask as float32 coverage of the photo: 1 may change, 0 stays; see `reading_of`."""
-    return reading_of(mask, photo, source_name=source_name, device=device).coverage
-
-
-def reading_of(
-    mask: MaskLike,
-    photo: Photo,
-    *,
-    source_name: str | None = None,
-    device: str = "auto",
-    original: Photo | None = None,
-) -> Reading:
-    """The mask as float32 coverage of the photo, and how it was read.
-
-    Text that names a file that exists is that file; any other text is an expression. Of `Masks`, it
-    is what reaches the photo.
-
-    Args:
-        mask: anything that can be given as a mask.
-        photo: the photo.
-        source_name: how messages call the mask, instead of its path.
-        device: where models run that an expression asks for.
-        original: what a painted copy is a copy of; the photo unless given, or of another size.
-
-    Raises:
-        MaskError: no mask of the photo's size, an expression that is wrong, or nothing selected.
-        ImageError: a file that is no image.
-        ModelError: a selection wants a model that is not there.
-    """
-    if original is None or original.size != photo.size:
-        original = photo
-    if isinstance(mask, Reading):
-        return Reading(read_as_is(mask.coverage, photo.size), mask.notes)
-    if isinstance(mask, str) and not is_file(mask) and not _is_path(mask):
-        mask = Mask.parse(mask)
-    if isinstance(mask, Masks):
-        return Reading(read_as_is(mask.composite, photo.size))
-    if not isinstance(mask, Mask):
-        return reading(mask, photo.size, photo=original, source_name=source_name)
-    view = view_of(mask, photo, device=device, original=original)
-    coverage = evaluate(mask.node, view)
-    if not coverage.any():
-        raise MaskError(
-            f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
-        )
-    if any(_is_numbers(source) for _, source in mask.given):
-        coverage, notes = settled(coverage)
-        view.notes.extend(notes)
-    return Reading(coverage, tuple(view.notes))
-
-
-def select_in(
-    mask: Mask | str, photo: Photo, base: Coverage | None = None, *, device: str = "auto"
-) -> Coverage:
-    """A mask's coverage of a photo, which may be empty; `base` is what a leading `~` refines."""
-    chosen = Mask(parse(mask, rule=base is not None)) if isinstance(mask, str) else mask
-    return evaluate(chosen.node, view_of(chosen, photo, base, device))
 
 
 def evaluate(node: Node, view: View) -> Coverage:
@@ -251,29 +165,6 @@ def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
     else:
         said += f"; the other part is '{name} ~invert'"
     return (said,)
-
-
-def _is_numbers(source: object) -> bool:
-    """Whether a mask was given as values in floating point, not as a picture."""
-    return isinstance(source, np.ndarray) and source.dtype.kind == "f"
-
-
-def named_files(text: str) -> list[str]:
-    """The files that a mask's text names, or is."""
-    if is_file(text) or _is_path(text):
-        return [text]
-    try:
-        return list(files_in(parse(text, rule=True)))
-    except InputError:  # whoever evaluates it says so
-        return []
-
-
-def _is_path(text: str) -> bool:
-    """Text that can only be meant as a file: a folder or a device that is there."""
-    try:
-        return bool(text) and os.path.lexists(text)
-    except ValueError:
-        return False
 
 
 def _placed(error: EditkitError, node: Node) -> EditkitError:

@@ -14,7 +14,7 @@ from editkit.masks.painted import read_painted
 from editkit.photo.color import base, depth, rounded_to_8, to_rgb
 from editkit.photo.io.arrays import labels
 from editkit.photo.io.files import Photo, PhotoLike, array_of, name_of, read_photo
-from editkit.types import Box, Coverage, Size
+from editkit.types import Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")
 _DIM, _COLORLESS = 242, 6
@@ -119,18 +119,9 @@ def is_file(name: str) -> bool:
     return os.path.isfile(name)  # noqa: PTH113 - pathlib's raises where a name is too long
 
 
-def bounding_box(coverage: Coverage) -> Box:
-    """The smallest box around all values above 0.
-
-    Raises:
-        MaskError: there is none.
-    """
-    rows = np.flatnonzero(coverage.any(axis=1))
-    if not rows.size:
-        raise MaskError("the mask selects nothing; white marks where to edit")
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(coverage[top:bottom].any(axis=0))
-    return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
+def is_floating(source: object) -> bool:
+    """Whether a mask is given as values in floating point, not as a picture."""
+    return isinstance(source, np.ndarray) and source.dtype.kind == "f"
 
 
 def _called(source: PhotoLike, source_name: str | None) -> str:

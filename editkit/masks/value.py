@@ -1,17 +1,21 @@
-"""`Mask`: a selection as an immutable value, evaluated when a photo is there; and `Masks`."""
+"""`Mask`: a selection as an immutable value; and the one way from anything given as a mask.
+
+`coverage_of` takes a file, an image, an array, an expression or a `Mask`, and gives coverage.
+"""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from editkit.errors import MaskError
-from editkit.masks.grammar import Value
-from editkit.masks.language import Join, Node, Not, parse, pick, refine, written
+from editkit.errors import InputError, MaskError
+from editkit.masks.evaluate import View, evaluate
+from editkit.masks.grammar import SOURCES, Value
+from editkit.masks.language import Join, Node, Not, files_in, parse, pick, refine, written
+from editkit.masks.normalize import settled
+from editkit.masks.read import Reading, is_file, is_floating, read_as_is, reading
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage
 
@@ -69,8 +73,6 @@ class Mask:
         Raises:
             MaskError: no such selection, or not what it takes.
         """
-        from editkit.masks.grammar import SOURCES
-
         if name not in SOURCES:
             raise MaskError(f"no selection {name!r}; there are {', '.join(SOURCES)}")
         return cls(pick(name, *values, **named))
@@ -281,8 +283,6 @@ class Mask:
             InputError: the photo cannot be read, or a part cannot be evaluated on it.
             ModelError: a model that the mask asks for is not there.
         """
-        from editkit.masks.evaluate import select_in
-
         read = photo if isinstance(photo, Photo) else read_photo(photo)
         return select_in(self, read, device=device)
 
@@ -297,74 +297,96 @@ class Mask:
         return Mask(refine(name, self.node, value), self.given)
 
 
-@dataclass(frozen=True, eq=False)
-class Masks:
-    """The three jobs of a mask, each as it is: what an edit takes in place of one mask.
+MaskSource = PhotoLike | Mask | Reading
+"""What can be given as one mask: text that names no file is an expression."""
 
-    Attributes:
-        denoise: how much the sampler may change; values between are a strength for each pixel.
-        condition: the hole that an inpainting model is told of: all above 0.
-        composite: how much of the outcome reaches the photo.
-        notes: how those were read that are masks of their own.
+
+def coverage_of(
+    mask: MaskSource, photo: Photo, *, source_name: str | None = None, device: str = "auto"
+) -> Coverage:
+    """The mask as float32 coverage of the photo: 1 may change, 0 stays; see `reading_of`."""
+    return reading_of(mask, photo, source_name=source_name, device=device).coverage
+
+
+def reading_of(
+    mask: MaskSource,
+    photo: Photo,
+    *,
+    source_name: str | None = None,
+    device: str = "auto",
+    original: Photo | None = None,
+) -> Reading:
+    """The mask as float32 coverage of the photo, and how it was read.
+
+    Text that names a file that exists is that file; any other text is an expression.
+
+    Args:
+        mask: anything that can be given as a mask.
+        photo: the photo.
+        source_name: how messages call the mask, instead of its path.
+        device: where models run that an expression asks for.
+        original: what a painted copy is a copy of; the photo unless given, or of another size.
+
+    Raises:
+        MaskError: no mask of the photo's size, an expression that is wrong, or nothing selected.
+        ImageError: a file that is no image.
+        ModelError: a selection wants a model that is not there.
     """
+    if original is None or original.size != photo.size:
+        original = photo
+    if isinstance(mask, Reading):
+        return Reading(read_as_is(mask.coverage, photo.size), mask.notes)
+    if isinstance(mask, str) and not is_file(mask) and not _is_path(mask):
+        mask = Mask.parse(mask)
+    if not isinstance(mask, Mask):
+        return reading(mask, photo.size, photo=original, source_name=source_name)
+    view = view_of(mask, photo, device=device, original=original)
+    coverage = evaluate(mask.node, view)
+    if not coverage.any():
+        raise MaskError(
+            f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
+        )
+    if any(is_floating(source) for _, source in mask.given):
+        coverage, notes = settled(coverage)
+        view.notes.extend(notes)
+    return Reading(coverage, tuple(view.notes))
 
-    denoise: Coverage
-    condition: Coverage
-    composite: Coverage
-    notes: tuple[str, ...] = ()
 
-    @classmethod
-    def of(
-        cls,
-        photo: PhotoLike | Photo,
-        mask: "PhotoLike | Mask",
-        *,
-        denoise: "PhotoLike | Mask | None" = None,
-        condition: "PhotoLike | Mask | None" = None,
-        composite: "PhotoLike | Mask | None" = None,
-        device: str = "auto",
-    ) -> "Masks":
-        """The three masks of a photo: each `mask`, or one of its own.
+def select_in(
+    mask: Mask | str, photo: Photo, base: Coverage | None = None, *, device: str = "auto"
+) -> Coverage:
+    """A mask's coverage of a photo, which may be empty; `base` is what a leading `~` refines."""
+    chosen = Mask(parse(mask, rule=base is not None)) if isinstance(mask, str) else mask
+    return evaluate(chosen.node, view_of(chosen, photo, base, device))
 
-        Args:
-            photo: the photo.
-            mask: anything that an edit takes as a mask.
-            denoise: the same, for one of the jobs; text that begins with `~` refines `mask`.
-            condition: the same.
-            composite: the same.
-            device: where models run that a mask asks for.
 
-        Raises:
-            MaskError: one is of another size, wrong, or selects nothing.
-        """
-        from editkit.masks.roles import derive
+def view_of(
+    mask: Mask,
+    photo: Photo,
+    base: Coverage | None = None,
+    device: str = "auto",
+    original: Photo | None = None,
+) -> View:
+    """A photo as the selections of a mask see it."""
+    given = dict[str, Coverage]()
+    view = View(photo, base, given, device, original=original)
+    given.update((name, view.read(source)) for name, source in mask.given)
+    return view
 
-        read = photo if isinstance(photo, Photo) else read_photo(photo)
-        rules = {"denoise": denoise, "condition": condition, "composite": composite}
-        return derive(mask, read, device=device, **rules)
 
-    def __iter__(self) -> Iterator[Coverage]:
-        return iter((self.denoise, self.condition, self.composite))
+def named_files(text: str) -> list[str]:
+    """The files that a mask's text names, or is."""
+    if is_file(text) or _is_path(text):
+        return [text]
+    try:
+        return list(files_in(parse(text, rule=True)))
+    except InputError:  # whoever evaluates it says so
+        return []
 
-    def copied(self) -> "Masks":
-        """Masks of the same values to write to; what is one array here is one array there."""
-        copies = {id(mask): mask.copy() for mask in self}
-        denoise, condition, composite = (copies[id(mask)] for mask in self)
-        return Masks(denoise, condition, composite, self.notes)
 
-    def clear(self, here: tuple[slice, slice], where: NDArray[np.bool_]) -> None:
-        """Writes 0 into all three, `where` in the rectangle `here`."""
-        for mask in self:
-            mask[here][where] = 0
-
-    @property
-    def union(self) -> Coverage:
-        """All that is repainted or replaced: what the worked region must hold."""
-        if self.denoise is self.composite:
-            return self.denoise
-        return np.maximum(self.denoise, self.composite)
-
-    @property
-    def soft(self) -> bool:
-        """Whether the sampler is asked for anything between none and all."""
-        return bool(((self.denoise > 0) & (self.denoise < 1)).any())
+def _is_path(text: str) -> bool:
+    """Text that can only be meant as a file: a folder or a device that is there."""
+    try:
+        return bool(text) and os.path.lexists(text)
+    except ValueError:
+        return False

@@ -11,8 +11,8 @@ from editkit.compare.aligned import Bits, Overlay, Values, lay
 from editkit.compare.detect import THRESHOLD, Found, find_changes
 from editkit.compare.registration import Registration, register
 from editkit.errors import InputError, MaskError, shown
-from editkit.masks.evaluate import MaskLike, advice, reading_of
-from editkit.masks.read import bounding_box
+from editkit.masks.evaluate import advice
+from editkit.masks.roles import MaskLike, composite_reading
 from editkit.names import MAKERS, MOTIONS
 from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
@@ -21,6 +21,7 @@ from editkit.options import SEEDS, Options
 from editkit.photo import color
 from editkit.photo.blend.composite import compared, composite
 from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.components import Part, split
 from editkit.photo.geometry.warp import sampled, scale_of
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
@@ -140,7 +141,7 @@ class Composite(Options):
         """
         started = time.perf_counter()
         photo, copy = (p if isinstance(p, Photo) else read_photo(p) for p in (original, edited))
-        read = None if mask is None else reading_of(mask, photo)
+        read = None if mask is None else composite_reading(mask, photo)
         given = None if read is None else read.coverage
         place = register(photo, copy, given, motion=self.motion)
         over = lay(photo, copy, place.matrix, given, drift=self.drift)

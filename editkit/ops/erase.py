@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from editkit.errors import InputError
-from editkit.masks.evaluate import MaskLike
+from editkit.masks.roles import MaskLike
 from editkit.models.base import Model
 from editkit.ops.engine.session import Progress
 from editkit.ops.fill import Fill, check_eraser

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from editkit.errors import InputError, shown
-from editkit.masks.evaluate import MaskLike, advice, reading_of
-from editkit.masks.read import bounding_box
-from editkit.masks.roles import check_rule, derive
+from editkit.masks.evaluate import advice
+from editkit.masks.roles import MaskLike, check_rule, composite_reading, derive
 from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
@@ -22,6 +21,7 @@ from editkit.options import SEEDS, Options, called_by_name
 from editkit.photo import color
 from editkit.photo.blend.composite import blend_into, compared
 from editkit.photo.fill.classic import fill
+from editkit.photo.geometry.boxes import bounding_box, grow
 from editkit.photo.geometry.components import Part, split
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.photo.metadata import xmp
@@ -77,7 +77,7 @@ class Fill(Options):
         """
         started = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        given = reading_of(mask, photo)
+        given = composite_reading(mask, photo)
         masks = derive(given, photo, composite=self.composite)
         coverage = masks.composite
         parts = split(coverage, self.regions, _REACH)
@@ -95,12 +95,7 @@ class Fill(Options):
         margin = _NARROW_MARGIN
         if self.method == "patchmatch":
             margin = min(max(_LEAST_MARGIN, *box.size), _MOST_MARGIN)
-        return Box(
-            max(box.top - margin, 0),
-            max(box.left - margin, 0),
-            min(box.bottom + margin, size.height),
-            min(box.right + margin, size.width),
-        )
+        return grow(box, margin, size)
 
     def _filled(
         self,

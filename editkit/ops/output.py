@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
-from editkit.masks.read import bounding_box
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
 from editkit.photo.blend.composite import compared
 from editkit.photo.formats import containers, jpeg, jpeg_app1
 from editkit.photo.formats.losses import unkept
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.io import second_reader
 from editkit.photo.io.files import (
     Photo,
@@ -93,7 +93,7 @@ def encode(result: "Result", format_: str, saving: Saving, folder: Path | None =
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:
-        data = saving.signer.signed(data, result, folder)
+        data = saving.signer.signed(data, result.source_type, result.original)
         evidence |= {"signed": True, **saving.signer.checked(data)}
     evidence |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     return Encoded(data, evidence)

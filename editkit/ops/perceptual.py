@@ -8,11 +8,11 @@ import torch
 
 from editkit.diffusion.guides import Cfg, Guided
 from editkit.diffusion.levels import Level, Schedule
-from editkit.masks.read import bounding_box
 from editkit.models.base import Model, Text, device_errors
 from editkit.ops.engine.canvas import to_pixels
 from editkit.ops.engine.session import Edit, open_session
 from editkit.ops.result import Result
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.quality.scores import nearby
 from editkit.types import Coverage, Rgb, Size
 

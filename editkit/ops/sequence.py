@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from editkit.masks.evaluate import reading_of
 from editkit.masks.language import files_in
-from editkit.masks.read import Reading, bounding_box, is_file, reading_of_part
-from editkit.masks.value import Mask
+from editkit.masks.read import Reading, is_file, reading_of_part
+from editkit.masks.value import Mask, reading_of
 from editkit.ops.record import RECIPE, mask_told
 from editkit.ops.result import Result
 from editkit.photo.blend.composite import compared
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.frame import Frame, framed
 from editkit.photo.io.files import Photo, read_photo
 from editkit.photo.metadata import xmp

@@ -86,7 +86,7 @@ def table(data: bytes, folder: Path) -> object:
 
 def mask(data: bytes, _: Path) -> object:
     """An expression, on a small photo."""
-    from editkit.masks.evaluate import coverage_of
+    from editkit.masks.value import coverage_of
     from editkit.photo.io.files import read_photo
 
     return coverage_of(data.decode("utf-8", "surrogateescape"), read_photo(_picture("PNG")))

@@ -25,10 +25,10 @@ from PIL import Image
 from quality import GRAY, Case, Perception, cases, seen, window
 
 import editkit
-from editkit.masks.read import bounding_box
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import make_canvas, to_values
 from editkit.photo.blend.harmonize import Harmony, harmonized
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.crops import Region, cut_mask, cut_photo, paste, plan_region
 from editkit.photo.io.files import read_photo
 from editkit.photo.quality.scores import scores

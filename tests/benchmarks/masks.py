@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from editkit.masks.evaluate import select_in
 from editkit.masks.preview import overlay
+from editkit.masks.value import select_in
 from editkit.photo.io.files import Photo, read_photo, write_photo
 
 LONG, SHORT = 6000, 4000

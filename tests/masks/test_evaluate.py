@@ -20,8 +20,9 @@ import editkit
 from editkit import Mask, MaskError, Masks
 from editkit.errors import InputError
 from editkit.masks import refine, select, shapes
-from editkit.masks.evaluate import advice, coverage_of, select_in
-from editkit.masks.roles import derive
+from editkit.masks.evaluate import advice
+from editkit.masks.roles import composite_reading, derive
+from editkit.masks.value import coverage_of, select_in
 from editkit.models.base import Model
 from editkit.photo.io.files import read_photo
 from editkit.types import Coverage, Size
@@ -380,7 +381,7 @@ def test_three_masks_in_place_of_one(tiny4: Model) -> None:
     given = editkit.inpaint(photo, masks, model=tiny4, steps=2)
     assert np.array_equal(np.asarray(given.image), np.asarray(ruled.image))
     assert given.report["samples_changed_outside"] == 0
-    assert np.array_equal(coverage_of(masks, read), masks.composite)
+    assert np.array_equal(composite_reading(masks, read).coverage, masks.composite)
     # A rule refines the one that it is for.
     again = derive(masks, read, composite="~shrink:1")
     assert np.array_equal(again.composite, refine.shrink(masks.composite, 1))

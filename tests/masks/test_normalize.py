@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from editkit.errors import MaskError
-from editkit.masks.evaluate import reading_of
 from editkit.masks.read import reading
-from editkit.masks.value import Mask
+from editkit.masks.value import Mask, reading_of
 from editkit.photo.io.files import PhotoLike, read_photo
 from editkit.types import Size
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import editkit
 from editkit.errors import MaskError
-from editkit.masks.evaluate import reading_of, select_in
 from editkit.masks.read import Reading
+from editkit.masks.value import reading_of, select_in
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 
 SAMPLES = Path(__file__).parents[2] / "samples"

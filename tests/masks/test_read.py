@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageDraw
 
 from editkit.errors import ImageError, MaskError
-from editkit.masks.read import bounding_box, read_mask
+from editkit.masks.read import read_mask
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.io.files import PhotoLike
 from editkit.types import Box, Size
 

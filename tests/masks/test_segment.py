@@ -18,9 +18,9 @@ import editkit
 from editkit import InputError, Mask, MaskError, ModelLoadError, UnknownModelError
 from editkit.masks import shapes
 from editkit.masks.checkpoints import BOXES, CUTS, DEFAULTS, FAMILIES, load_segmenter
-from editkit.masks.evaluate import select_in
 from editkit.masks.model_input import frame_of, pixels
 from editkit.masks.segment import detect, objects
+from editkit.masks.value import select_in
 from editkit.models.base import Model
 from editkit.photo.io.files import read_photo
 from editkit.types import Coverage, Size

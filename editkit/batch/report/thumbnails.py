@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from editkit.masks.read import bounding_box
 from editkit.photo import color
+from editkit.photo.geometry.boxes import bounding_box, grow
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Coverage, Size
 
@@ -46,9 +46,7 @@ def _shown(mask: Coverage, size: Size) -> Box | None:
         return None
     box = bounding_box(mask)
     margin = max(box.size.height, box.size.width, 32)
-    top, left = max(0, box.top - margin), max(0, box.left - margin)
-    bottom, right = min(size.height, box.bottom + margin), min(size.width, box.right + margin)
-    shown = Box(top, left, bottom, right)
+    shown = grow(box, margin, size)
     return shown if shown.size.area < size.area / 2 else None
 
 

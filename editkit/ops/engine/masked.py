@@ -20,9 +20,8 @@ from editkit.diffusion.constraints import (
 from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.errors import InputError, shown
-from editkit.masks.evaluate import MaskLike, advice, reading_of
-from editkit.masks.read import bounding_box
-from editkit.masks.roles import Masks, check_rule, derive
+from editkit.masks.evaluate import advice
+from editkit.masks.roles import MaskLike, Masks, check_rule, composite_reading, derive
 from editkit.models.base import Model, check_model, device_errors
 from editkit.models.settings import Settings
 from editkit.names import PREFILLS, REGIONS
@@ -34,6 +33,7 @@ from editkit.ops.result import Result, describe, prompt_notes
 from editkit.photo.blend.composite import compared, composite
 from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
 from editkit.photo.blend.seams import poisson
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.components import Part, split
 from editkit.photo.geometry.crops import (
     Region,
@@ -250,7 +250,7 @@ class MaskedEdit(Edit):
         started = time.perf_counter()
         check_model(model)
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        read = reading_of(mask, photo, device=str(model.device))
+        read = composite_reading(mask, photo, device=str(model.device))
         rules = {"denoise": self.denoise, "condition": self.condition, "composite": self.composite}
         given = mask if isinstance(mask, Masks) else read
         masks = derive(given, photo, device=str(model.device), **rules)

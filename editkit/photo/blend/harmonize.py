@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box
 from editkit.names import SEAMS
 from editkit.photo.blend import seams
 from editkit.photo.blend.color_match import recolored, ring_of
 from editkit.photo.blend.grain import regrained
 from editkit.photo.blend.laplace import Hole, Values
 from editkit.photo.blend.sharpness import sharpened
-from editkit.types import Box, Rgb
+from editkit.photo.geometry.boxes import bounding_box, grow
+from editkit.types import Rgb, Size
 
 _AROUND = 64
 
@@ -98,7 +98,7 @@ def harmonized(
     out = photo.astype(np.float32)
     if not hole.any():
         return out
-    box = _nearby(hole)
+    box = grow(bounding_box(hole.astype(np.float32)), _AROUND, Size(*hole.shape))
     here, mine = out[box.slices], hole[box.slices]
     ring = ring_of(mine, _AROUND)
     fitted = _fitted(patch[box.slices], here, mine, ring, harmony)
@@ -125,13 +125,3 @@ def _passed(patch: Values, photo: Values, hole: Hole, harmony: Harmony) -> Value
     if harmony.blend == "multiband":
         return seams.multiband(patch, photo, hole)
     return seams.poisson(patch, photo, hole) if harmony.blend == "poisson" else patch
-
-
-def _nearby(hole: Hole) -> Box:
-    box = bounding_box(hole.astype(np.float32))
-    return Box(
-        max(box.top - _AROUND, 0),
-        max(box.left - _AROUND, 0),
-        min(box.bottom + _AROUND, hole.shape[0]),
-        min(box.right + _AROUND, hole.shape[1]),
-    )

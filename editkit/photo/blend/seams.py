@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box
 from editkit.photo.blend.laplace import Hole, Values, membrane
-from editkit.types import Box, Coverage
+from editkit.photo.geometry.boxes import bounding_box, grow
+from editkit.types import Coverage, Size
 
 _SHARE = 8
 _MOST_BANDS = 8
@@ -114,21 +114,11 @@ def feathered(coverage: Coverage, width: float = 4.0) -> Coverage:
         raise InputError(f"a feather of {width} pixels; give a number from 0 on")
     if width == 0 or not coverage.any():
         return coverage.copy()
-    box = _grown(bounding_box(coverage), coverage.shape)
+    box = grow(bounding_box(coverage), 1, Size(*coverage.shape))  # where the kept pixels begin
     inner = coverage[box.slices]
     out = np.zeros_like(coverage, dtype=np.float32)
     out[box.slices] = inner * _ramp(inner > 0, width)
     return out
-
-
-def _grown(box: Box, shape: tuple[int, ...]) -> Box:
-    """One pixel more on each side, if the photo has it: there the kept pixels begin."""
-    return Box(
-        max(box.top - 1, 0),
-        max(box.left - 1, 0),
-        min(box.bottom + 1, shape[0]),
-        min(box.right + 1, shape[1]),
-    )
 
 
 def _ramp(masked: NDArray[np.bool_], width: float) -> NDArray[np.float32]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
-from editkit.masks.read import bounding_box
 from editkit.names import REGIONS
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.types import Box, Coverage
 
 _LARGEST = 1 << 25

@@ -4,13 +4,11 @@ import json
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
-
-if TYPE_CHECKING:
-    from editkit.ops.result import Result
+from editkit.photo.io.files import Photo
 
 _TYPES = {
     "JPEG": "image/jpeg",
@@ -51,19 +49,22 @@ class Signer:
         """
         _type_named(name)
 
-    def signed(self, data: bytes, result: "Result", folder: Path | None = None) -> bytes:
+    def signed(self, data: bytes, source_type: str, original: Photo | None = None) -> bytes:
         """The file with a manifest: what was done, by what, and the original it was done to.
+
+        Args:
+            data: the file.
+            source_type: the IPTC DigitalSourceType, by its short name.
+            original: the photo that was edited; None where the picture was made from nothing.
 
         Raises:
             InputError: the certificates or the key cannot be used, or the format is not signed.
         """
-        del folder
         c2pa, kind = _c2pa(), _type_of(data)
-        manifest = _manifest(result.source_type, edited=result.original is not None)
+        manifest = _manifest(source_type, edited=original is not None)
         out = BytesIO()
         try:
             with c2pa.Builder(manifest) as builder:
-                original = result.original
                 if original is not None and original.path is not None and original.path.exists():
                     _add_original(builder, original.path)
                 with c2pa.Signer.from_info(self._info()) as signer:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
+from editkit.photo.geometry.boxes import grow
 from editkit.types import Box, Coverage, Rgb, Size
 
 _PORTION = 1024
@@ -137,12 +138,7 @@ def scores(rgb: Rgb, coverage: Coverage) -> dict[str, float | None]:
 
 def nearby(box: Box, size: Size) -> Box:
     """The part of a photo that the scores of a mask within `box` look at."""
-    return Box(
-        max(box.top - _NEAR, 0),
-        max(box.left - _NEAR, 0),
-        min(box.bottom + _NEAR, size.height),
-        min(box.right + _NEAR, size.width),
-    )
+    return grow(box, _NEAR, size)
 
 
 @dataclass

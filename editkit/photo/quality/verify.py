@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import ImageError, InputError
-from editkit.masks.read import bounding_box
 from editkit.photo import color
 from editkit.photo.blend.composite import compared
 from editkit.photo.formats import jpeg
+from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.io.files import Photo, turned_back
 from editkit.photo.metadata import xmp
 from editkit.photo.quality.scores import nearby, scores
