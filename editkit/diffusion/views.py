@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
-from editkit.diffusion.guides import Network
+from editkit.diffusion.guides import Branch, Network
 from editkit.diffusion.levels import Level
 from editkit.tensors import LatentMask, State
 from editkit.types import Size
@@ -95,9 +95,9 @@ def blended(
 
 
 def viewed(network: Callable[[Window], Network], views: Views) -> Network:
-    """A network for the whole field, of one for each window."""
+    """A network for the whole field, made of one for each window."""
 
-    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+    def predict(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
         def parts() -> Iterator[tuple[Window, Sequence[Tensor]]]:
             for rows, columns in views.at(level):
                 seen = x[..., rows, columns]
@@ -105,7 +105,7 @@ def viewed(network: Callable[[Window], Network], views: Views) -> Network:
 
         return blended(parts(), [x] * len(branches), views.overlap)
 
-    return ask
+    return predict
 
 
 def enlarged(window: Window, cell: int) -> Window:

@@ -1,73 +1,62 @@
-"""What every model can be asked, whatever its family."""
+"""The interface of all models, whatever their family."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 
-from editkit.diffusion.guides import Network
+from editkit.diffusion.guides import Branch, Cfg, Guide, Network
 from editkit.diffusion.levels import Level, Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import DeviceError, InputError, is_out_of_memory, shown
+from editkit.errors import (
+    DeviceError,
+    InputError,
+    UnsupportedEditError,
+    is_out_of_memory,
+    shown,
+)
+from editkit.models.conditions import HOLE, TEXT, Conditions, Text, TextEmbedding
 from editkit.models.settings import Settings
-from editkit.tensors import LatentMask, Latents, Pixels, State
+from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model was trained to be told, beside the noisy latents.
+    """Conditions that a model takes besides the noisy latents.
 
     Attributes:
         text: a prompt.
-        inpainting: which part is missing, and the picture without it.
-        guidance_input: the guidance scale; such a model is asked once a step, not twice.
+        inpainting: a hole, which it needs then.
+        guidance_input: the guidance scale; such a model answers one branch a step, not two.
+        others: further conditions by name: `references`, `controls`, `crop`.
+        droppable: conditions that a branch may leave out.
     """
 
     text: bool
     inpainting: bool
     guidance_input: bool = False
-
-
-@dataclass(frozen=True)
-class Hole:
-    """What an inpainting model is told: where the hole is, and the picture with it cut out."""
-
-    mask: LatentMask
-    """1 where the picture is missing."""
-    masked_latents: Latents
-    """The encoded picture, mid-gray inside the hole."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a model is asked to show, and to avoid."""
-
-    prompt: str
-    negative: str = ""
+    others: frozenset[str] = frozenset()
+    droppable: frozenset[str] = frozenset({TEXT})
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What a network is asked: a noisy state, with all that it is told beside.
+    """The input of a network: a noisy state with its conditions.
 
     Attributes:
         x: the state, of one picture or several.
         level: its noise level.
-        branches: which requests of a guide, see `editkit.diffusion.guides`.
-        text: the prompts.
-        hole: what an inpainting model is told of the picture.
-        guidance: for models that take it as an input.
+        branches: the branches of a guide to answer.
+        conditions: all other inputs.
     """
 
     x: State
     level: Level
-    branches: Sequence[str]
-    text: Text
-    hole: Hole | None
-    guidance: float
+    branches: Sequence[Branch]
+    conditions: Conditions
 
 
 @runtime_checkable
@@ -76,12 +65,12 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What it was loaded as: `builtin`, a folder or an id."""
+        """The name that it was loaded by: `builtin`, a folder or an id."""
         ...
 
     @property
     def settings(self) -> Settings:
-        """What it works best with."""
+        """The settings that it works best with."""
         ...
 
     @property
@@ -91,7 +80,7 @@ class Model(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can be told."""
+        """The conditions that it takes."""
         ...
 
     @property
@@ -106,7 +95,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where its networks are."""
+        """The device of its networks."""
         ...
 
     def encode(self, pixels: Pixels, noise: Latents) -> Latents:
@@ -118,37 +107,83 @@ class Model(Protocol):
         ...
 
     def latent_shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
-        """Shape of the latents of a picture of `size`."""
+        """Shape of the latents of pictures of `size`."""
         ...
 
     def schedule(self, solver: str, steps: int, size: Size) -> tuple[Schedule, Solver]:
         """The levels of `steps` steps for a picture of `size`, and the solver of that name."""
         ...
 
-    def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
-        """The network with its conditions; `guidance` is for models that take it as an input."""
+    def guide(self, text: Text, wanted: Cfg) -> Guide:
+        """The family's guide with the scale, rescale and interval of `wanted`."""
+        ...
+
+    def embed(self, text: str) -> TextEmbedding:
+        """The text as the networks take it; a text that is too long loses its end."""
+        ...
+
+    def check(self, conditions: Conditions, branches: Iterable[Branch]) -> None:
+        """Checks that it takes the conditions and can answer the branches; embeds the texts.
+
+        Raises:
+            UnsupportedEditError: it cannot; the message names the condition.
+        """
         ...
 
     def predict(self, requests: Sequence[Request]) -> list[Sequence[State]]:
-        """The network's answers, for each request one for each of its branches; one call.
+        """For each request one output for each of its branches, all from one network call.
 
-        States may be at different levels and have different prompts; their shape, whether they have
-        a hole, and the guidance are one and the same.
+        Levels and texts may differ; shapes of states and `Conditions.signature()` are equal.
+
+        Raises:
+            UnsupportedEditError: as `check`.
         """
         ...
 
     def truncated_prompt(self, prompt: str) -> str:
-        """The end of a prompt that is too long for the model to read; empty if all is read."""
+        """The end of a prompt that is too long for the model; empty if it reads all."""
         ...
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """The words of a prompt that the model has no name for, in whole or in part."""
+        """The words of a prompt that the model does not know, in whole or in part."""
         ...
+
+
+def make_network(model: Model, conditions: Conditions) -> Network:
+    """The model as a network with these conditions."""
+
+    def predict(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
+        return model.predict([Request(x, level, branches, conditions)])[0]
+
+    return predict
+
+
+def check_supported(
+    name: str, capabilities: Capabilities, conditions: Conditions, branches: Iterable[Branch]
+) -> None:
+    """Checks conditions and branches against a model's capabilities.
+
+    Raises:
+        UnsupportedEditError: a condition is not taken or is missing, or cannot be left out.
+    """
+    taken = capabilities.others | ({HOLE} if capabilities.inpainting else frozenset())
+    for condition in sorted(conditions.names - taken):
+        raise UnsupportedEditError(
+            f"{name} takes no {condition}; leave it out, or give a model that takes it"
+        )
+    if capabilities.inpainting and conditions.hole is None:
+        raise UnsupportedEditError(f"{name} is an inpainting model; give its conditions a hole")
+    for branch in branches:
+        for condition in sorted(branch.drop - capabilities.droppable):
+            raise UnsupportedEditError(
+                f"{name} cannot answer the branch {branch.name!r} of the guide: it cannot leave "
+                f"out {condition!r}, only {', '.join(sorted(capabilities.droppable)) or 'nothing'}"
+            )
 
 
 @contextmanager
 def device_errors(device: torch.device) -> Generator[None]:
-    """Turns a device's complaint about memory into one line.
+    """A context that reports a lack of memory in one line.
 
     Raises:
         DeviceError: the device is out of memory.
@@ -164,14 +199,14 @@ def device_errors(device: torch.device) -> Generator[None]:
 
 
 def check_model(model: object) -> None:
-    """Checks that something is a model as `load_model` gives it.
+    """Checks that a value is a model, as `load_model` returns it.
 
     Raises:
-        InputError: it is not; the message says how to make one of it.
+        InputError: it is not; the message says how to get one.
     """
     kind = type(model)
-    # Of the type, as asking the value would read all its weights.
-    if all(hasattr(kind, name) for name in ("encode", "decode", "network", "predict")):
+    # Looks at the type: the properties of a value may read all weights.
+    if all(hasattr(kind, name) for name in ("encode", "decode", "check", "predict")):
         return
     if hasattr(kind, "save_pretrained"):
         raise InputError(

@@ -14,7 +14,7 @@ pictures depend neither on who shared a call, nor on the size, nor on how much m
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +23,12 @@ from typing import Any
 
 import torch
 
-from editkit.diffusion.guides import Network
-from editkit.diffusion.levels import Level, Schedule
+from editkit.diffusion.guides import Branch, Cfg, Guide
+from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import DeviceError
-from editkit.models.base import Capabilities, Hole, Model, Request, Text
+from editkit.models.base import Capabilities, Model, Request
+from editkit.models.conditions import Conditions, Text, TextEmbedding
 from editkit.models.memory import free_memory, give_back, is_out_of_memory, taken
 from editkit.models.settings import Settings
 from editkit.tensors import Latents, Pixels, State
@@ -396,7 +397,7 @@ def _key(request: Request) -> Key:
     """What must be the same of requests in one call, and what decides how it is computed."""
     x = request.x
     rows = len(x) * len(request.branches)
-    return tuple(x.shape[1:]), rows, request.hole is None, request.guidance, x.dtype
+    return tuple(x.shape[1:]), rows, request.conditions.signature(), x.dtype
 
 
 def _settle(future: "Future[Any]", errand: Callable[[], Any]) -> None:
@@ -468,12 +469,15 @@ class _Walker:
     def schedule(self, solver: str, steps: int, size: Size) -> tuple[Schedule, Solver]:
         return self._model.schedule(solver, steps, size)
 
-    def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
-        def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-            request = Request(x, level, branches, text, hole, guidance)
-            return self._shared.asked(self, request)
+    def guide(self, text: Text, wanted: Cfg) -> Guide:
+        return self._model.guide(text, wanted)
 
-        return ask
+    def embed(self, text: str) -> TextEmbedding:
+        return self._shared.sent(self, lambda: self._model.embed(text))
+
+    def check(self, conditions: Conditions, branches: Iterable[Branch]) -> None:
+        branches = tuple(branches)
+        self._shared.sent(self, lambda: self._model.check(conditions, branches))
 
     def predict(self, requests: Sequence[Request]) -> Answers:
         return [self._shared.asked(self, request) for request in requests]

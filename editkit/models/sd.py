@@ -5,9 +5,9 @@ scale as an input.
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,12 +18,13 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from editkit.diffusion.guides import UNCOND, Network
-from editkit.diffusion.levels import Level, Schedule
+from editkit.diffusion.guides import Branch, Cfg, Guide
+from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
 from editkit.errors import EditkitError, InputError, ModelLoadError, is_out_of_memory
-from editkit.models.base import Capabilities, Hole, Request, Text
+from editkit.models.base import Capabilities, Request, check_supported
 from editkit.models.batch_invariant import split_matmuls
+from editkit.models.conditions import Conditions, Text, TextEmbedding
 from editkit.models.config_checks import check_weights
 from editkit.models.fingerprint import weights_digest
 from editkit.models.registry import BUILTIN, builtin_folder, first_line
@@ -52,7 +53,9 @@ class StableDiffusion:
     settings: Settings
     folder: Path
     _digest: str = field(default="", repr=False)
-    _embeddings: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
+    _embeddings: dict[str, TextEmbedding] = field(
+        default_factory=dict[str, TextEmbedding], repr=False
+    )
 
     def __post_init__(self) -> None:
         for module in (self.unet, self.vae, self.text_encoder):
@@ -78,9 +81,9 @@ class StableDiffusion:
     @property
     def capabilities(self) -> Capabilities:
         """9 input channels mean latents, a mask and the masked picture."""
-        told = self.unet.config["in_channels"] == 9
+        inpainting = self.unet.config["in_channels"] == 9
         distilled = self.unet.config["time_cond_proj_dim"] is not None
-        return Capabilities(text=True, inpainting=told, guidance_input=distilled)
+        return Capabilities(text=True, inpainting=inpainting, guidance_input=distilled)
 
     @property
     def latent_cell(self) -> int:
@@ -123,48 +126,53 @@ class StableDiffusion:
         del size
         return build_schedule(self.scheduler, solver, steps)
 
-    def network(self, text: Text, hole: Hole | None, guidance: float) -> Network:
-        """The UNet with its text embeddings, its inpainting channels and its guidance input."""
-        for prompt in (text.prompt, text.negative):
-            self.embed(prompt)  # what is wrong with it is known before a walk begins
+    def guide(self, text: Text, wanted: Cfg) -> Guide:
+        """Classifier-free guidance; none where the scale is an input, or has no effect."""
+        # Equal texts get equal answers, at twice the cost.
+        unguided = self.capabilities.guidance_input or text.prompt == text.negative
+        return replace(wanted, scale=1.0) if unguided else wanted
 
-        def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
-            return self.predict([Request(x, level, branches, text, hole, guidance)])[0]
-
-        return ask
+    def check(self, conditions: Conditions, branches: Iterable[Branch]) -> None:
+        """Checks the conditions, and embeds all texts, so that a bad one fails before the walk."""
+        branches = tuple(branches)
+        check_supported(self.name, self.capabilities, conditions, branches)
+        for branch in branches:
+            self.embed(conditions.text.of(branch))
 
     @torch.inference_mode()
     def predict(self, requests: Sequence[Request]) -> list[Sequence[State]]:
-        """One call of the UNet; each request has a row for each branch of each of its states."""
-        counts = [len(q.x) * len(q.branches) for q in requests]
-        times = [q.level.t for q, count in zip(requests, counts, strict=True) for _ in range(count)]
-        apart = split_matmuls(counts) if self.device.type == "cpu" else nullcontext()
-        with _computed_by(self.name, "unet"), apart:
+        """One call of the UNet, with a row for each branch of each state of each request."""
+        for request in requests:
+            check_supported(self.name, self.capabilities, request.conditions, request.branches)
+        counts = [len(r.x) * len(r.branches) for r in requests]
+        times = [r.level.t for r, n in zip(requests, counts, strict=True) for _ in range(n)]
+        split = split_matmuls(counts) if self.device.type == "cpu" else nullcontext()
+        with _computed_by(self.name, "unet"), split:
             out = self.unet(
-                self._to(torch.cat([self._inputs(q) for q in requests]), self.unet),
+                self._to(torch.cat([self._inputs(r) for r in requests]), self.unet),
                 torch.tensor(times, device=self.device),
-                encoder_hidden_states=torch.cat([self._texts(q) for q in requests]),
-                timestep_cond=self._guidance_input(requests[0].guidance),
+                encoder_hidden_states=torch.cat([self._tokens(r) for r in requests]),
+                timestep_cond=self._guidance_input(requests[0].conditions.guidance),
                 return_dict=False,
             )[0]
         return [
-            rows.float().to(q.x.device).chunk(len(q.branches))
-            for q, rows in zip(requests, out.split(counts), strict=True)
+            rows.float().to(r.x.device).chunk(len(r.branches))
+            for r, rows in zip(requests, out.split(counts), strict=True)
         ]
 
     def _inputs(self, request: Request) -> Tensor:
-        """A request's states with their inpainting channels, once for each branch."""
-        x, hole = request.x, request.hole
+        """The states with their inpainting channels, once for each branch."""
+        x, hole = request.x, request.conditions.hole
         if hole is not None:
-            told = torch.cat([hole.mask, hole.masked_latents], dim=1)
-            x = torch.cat([x, told.to(x).expand(len(x), -1, -1, -1)], 1)
+            known = torch.cat([hole.mask, hole.masked_latents], dim=1)
+            x = torch.cat([x, known.to(x).expand(len(x), -1, -1, -1)], 1)
         return torch.cat([x] * len(request.branches))
 
-    def _texts(self, request: Request) -> Tensor:
-        """A request's text embeddings, each branch's once for each state."""
-        text = request.text
-        asked = [text.negative if b == UNCOND else text.prompt for b in request.branches]
-        return torch.cat([self.embed(t).expand(len(request.x), -1, -1) for t in asked])
+    def _tokens(self, request: Request) -> Tensor:
+        """The text embeddings: for each branch one row for each state."""
+        text, count = request.conditions.text, len(request.x)
+        tokens = [self.embed(text.of(branch)).tokens for branch in request.branches]
+        return torch.cat([t.expand(count, -1, -1) for t in tokens])
 
     def _guidance_input(self, guidance: float) -> Tensor | None:
         """Sinusoidal embedding of the guidance scale, for models distilled to take it as input.
@@ -181,20 +189,20 @@ class StableDiffusion:
         return self._to(embedding[None], self.unet)
 
     @torch.inference_mode()
-    def embed(self, prompt: str) -> Tensor:
-        """Text embedding `(1, tokens, width)` of a prompt; the latest are remembered."""
-        if prompt not in self._embeddings:
+    def embed(self, text: str) -> TextEmbedding:
+        """Tokens `(1, tokens, width)` of a text, padded; the latest texts are cached."""
+        if text not in self._embeddings:
             if len(self._embeddings) >= _REMEMBERED:
                 self._embeddings.pop(next(iter(self._embeddings)))
             limit = self._room
             words = self.tokenizer(
-                prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
+                text, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
             )
             masked = getattr(self.text_encoder.config, "use_attention_mask", False)
             mask = words.attention_mask.to(self.device) if masked else None
             out = self.text_encoder(words.input_ids.to(self.device), attention_mask=mask)
-            self._embeddings[prompt] = self._to(out[0], self.unet)
-        return self._embeddings[prompt]
+            self._embeddings[text] = TextEmbedding(self._to(out[0], self.unet))
+        return self._embeddings[text]
 
     def truncated_prompt(self, prompt: str) -> str:
         """The end of a prompt that the text encoder has no room for."""

@@ -8,7 +8,8 @@ import torch
 
 from editkit.diffusion.guides import Cfg, Guided
 from editkit.diffusion.levels import Level, Schedule
-from editkit.models.base import Model, Text, device_errors
+from editkit.models.base import Model, device_errors, make_network
+from editkit.models.conditions import Conditions, Text
 from editkit.ops.engine.canvas import to_pixels
 from editkit.ops.engine.session import Edit, open_session
 from editkit.ops.result import Result
@@ -48,7 +49,8 @@ def perceptual_error(model: Model, rgb: Rgb, coverage: Coverage, prompt: str = "
     with torch.inference_mode(), device_errors(model.device):
         where, pixels = session.reduce(hole)[0, 0] > 0, to_pixels(seen)
         clean = session.encode("image", pixels)
-        network = model.network(Text(prompt), session.hole(pixels, hole), 1.0)
+        conditions = Conditions(Text(prompt), session.hole(pixels, hole))
+        network = make_network(model, conditions)
         denoise = Guided(network, Cfg(1.0), session.schedule.target)
         found = list[float]()
         for number, level in enumerate(_levels(session.schedule)):

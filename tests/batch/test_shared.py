@@ -251,7 +251,7 @@ def test_a_photo_that_fails_in_a_shared_call_fails_alone(
     expected = alone(recipe)
     (photos / "broken.png").write_bytes((photos / "p0.png").read_bytes()[:900])
     hostile: Any = load_model(recipe.model, device="cpu")
-    words = hostile.embed("a p3")
+    words = hostile.embed("a p3").tokens
 
     def is_hostile(kwargs: Any) -> bool:
         texts = kwargs["encoder_hidden_states"]

@@ -219,7 +219,9 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     import torch
 
     from editkit import load_model
-    from editkit.models.base import Hole, Request, Text
+    from editkit.diffusion.guides import COND, UNCOND
+    from editkit.models.base import Request
+    from editkit.models.conditions import Conditions, Hole, Text
     from editkit.types import Size
 
     model = load_model(options.model, device="cpu")
@@ -230,9 +232,9 @@ def share(options: argparse.Namespace, folder: Path) -> None:
     def request(number: int) -> Request:
         x, around = (torch.randn(shape, generator=draw) for _ in range(2))
         hole = Hole(torch.ones(1, 1, *shape[2:]), around)
-        told = hole if model.capabilities.inpainting else None
+        given = hole if model.capabilities.inpainting else None
         level = schedule.levels[number % 9]
-        return Request(x, level, ("uncond", "cond"), Text(f"wood {number}"), told, 1.5)
+        return Request(x, level, (UNCOND, COND), Conditions(Text(f"wood {number}"), given, 1.5))
 
     requests = [request(number) for number in range(8)]
     alone = [model.predict([one])[0] for one in requests]

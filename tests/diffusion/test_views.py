@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from editkit.diffusion.guides import COND, UNCOND, Network
+from editkit.diffusion.guides import COND, UNCOND, Branch, Network
 from editkit.diffusion.levels import Level
 from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
 from editkit.tensors import State
@@ -49,7 +49,7 @@ def pointwise(window: Window) -> Network:
     """A network that looks at each place alone, so windows cannot matter to it."""
     del window
 
-    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+    def ask(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
         return [x.sin() * level.a + k for k, _ in enumerate(branches)]
 
     return ask

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from editkit.diffusion.draws import Keyed
+from editkit.diffusion.guides import COND, UNCOND
 from editkit.errors import DeviceError, InputError, ModelLoadError, UnknownModelError
-from editkit.models.base import Text
+from editkit.models.conditions import Conditions, Text
 from editkit.models.registry import BUILTIN, builtin_folder, find_model, load_model
 from editkit.models.schedules import RECIPES
 from editkit.models.sd import StableDiffusion
@@ -149,7 +150,7 @@ def test_a_tokenizer_that_does_not_know_its_room(copy: Path) -> None:
     (copy / "tokenizer" / "tokenizer_config.json").unlink()
     model = load_model(copy, device="cpu")
     assert isinstance(model, StableDiffusion)
-    assert model.embed("x " * 50).shape == (1, 16, 32)
+    assert model.embed("x " * 50).tokens.shape == (1, 16, 32)
 
 
 def test_code_in_a_folder_is_not_run(copy: Path) -> None:
@@ -270,9 +271,9 @@ def test_a_prompt_is_encoded_once(checkpoints: dict[int, Path]) -> None:
 
     model.text_encoder.register_forward_hook(count)
     for _ in range(3):
-        model.network(Text("a door", "blurry"), None, 7.5)
+        model.check(Conditions(Text("a door", "blurry")), (UNCOND, COND))
     assert len(calls) == 2
-    model.network(Text("another door", "blurry"), None, 7.5)
+    model.check(Conditions(Text("another door", "blurry")), (UNCOND, COND))
     assert len(calls) == 3
 
 
@@ -280,7 +281,8 @@ def test_what_a_long_prompt_loses(tiny4: StableDiffusion) -> None:
     assert tiny4.truncated_prompt("") == ""
     assert tiny4.truncated_prompt("abcdefghijklmn") == ""  # 14 letters, a start and an end
     assert tiny4.truncated_prompt("abcdefghijklmno").strip() == "o"
-    assert torch.equal(tiny4.embed("abcdefghijklmn" + "o"), tiny4.embed("abcdefghijklmn" + "pqr"))
+    cut, other = (tiny4.embed("abcdefghijklmn" + rest).tokens for rest in ("o", "pqr"))
+    assert torch.equal(cut, other)
 
 
 def by_diffusers(model: StableDiffusion, pixels: torch.Tensor) -> torch.Tensor:

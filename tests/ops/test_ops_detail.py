@@ -14,7 +14,7 @@ from PIL import Image
 import editkit
 from editkit import Inpaint
 from editkit.diffusion.constraints import Coarse, Constraint
-from editkit.diffusion.guides import Cfg, Guided, Network
+from editkit.diffusion.guides import Branch, Cfg, Guided, Network
 from editkit.diffusion.levels import Level
 from editkit.diffusion.sampler import sample
 from editkit.diffusion.views import Views, Window, blended, viewed
@@ -145,7 +145,7 @@ def edgy(window: Window) -> Network:
     """A convolution padded with zeros: the edge of each window shows in its answer."""
     del window
 
-    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+    def ask(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
         blurred = F.avg_pool2d(x + 1, 5, stride=1, padding=2) - 1
         return [(x - level.a * blurred) / level.s for _ in branches]
 
@@ -156,7 +156,7 @@ def tinted(window: Window) -> Network:
     """What sees every second window in another color."""
     color = 1.0 if window[1].start // 12 % 2 else -1.0
 
-    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+    def ask(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
         return [(x - level.a * torch.full_like(x, color)) / level.s for _ in branches]
 
     return ask
@@ -180,7 +180,7 @@ def walked(model: Model, network: Network, *constraints: Constraint) -> State:
 def side_by_side(network: Callable[[Window], Network], views: Views) -> Network:
     """Tiles without overlap at the same places in every step."""
 
-    def ask(x: State, level: Level, branches: Sequence[str]) -> Sequence[State]:
+    def ask(x: State, level: Level, branches: Sequence[Branch]) -> Sequence[State]:
         parts = ((w, network(w)(x[..., *w], level, branches)) for w in views.windows())
         return blended(parts, [x] * len(branches), 0)
 

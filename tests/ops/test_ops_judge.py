@@ -61,7 +61,7 @@ def test_it_is_the_error_that_diffusers_would_train_on(
             t = int(steps[(share[steps] - wanted).abs().argmin()])
             x = scheduler.add_noise(clean, noised, torch.tensor([t]))
             told = x if channels == 4 else torch.cat([x, cells, around], 1)
-            out = model.unet(told, t, encoder_hidden_states=model.embed("a b")).sample
+            out = model.unet(told, t, encoder_hidden_states=model.embed("a b").tokens).sample
             aim = noised if kind == "epsilon" else scheduler.get_velocity(clean, noised, [t])
             errors.append(float(((out - aim) ** 2).mean(1)[cells[0] > 0].mean()))
     found = perceptual_error(model, rgb, mask, "a b")

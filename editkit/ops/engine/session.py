@@ -12,14 +12,15 @@ import torch
 
 from editkit.diffusion.constraints import Constraint
 from editkit.diffusion.draws import Draws, Keyed, Sequential
-from editkit.diffusion.guides import Cfg, Guided, Network
+from editkit.diffusion.guides import Cfg, Guided, Network, all_branches
 from editkit.diffusion.levels import Schedule
 from editkit.diffusion.plans import How, Plan, is_below_a_step
 from editkit.diffusion.sampler import Watch, sample
 from editkit.diffusion.solvers import Solver
 from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
 from editkit.errors import InputError, shown
-from editkit.models.base import Hole, Model, Text
+from editkit.models.base import Model, make_network
+from editkit.models.conditions import Conditions, Hole, Text
 from editkit.models.settings import Settings
 from editkit.names import SOLVERS
 from editkit.ops.checks import readable, whole, within
@@ -175,31 +176,30 @@ class Session:
     ) -> Latents:
         """The sampler, with the model asked as the edit's guidance wants it."""
         edit, model = self.edit, self.model
-        text = Text(edit.prompt, edit.negative)
-        # Asked twice for the same, a model answers the same twice.
-        unguided = model.capabilities.guidance_input or edit.prompt == edit.negative
-        scale = 1.0 if unguided else self.guidance
-        guide = Cfg(scale, edit.guidance_rescale, edit.guidance_interval)
+        conditions = Conditions(Text(edit.prompt, edit.negative), hole, self.guidance)
+        wanted = Cfg(self.guidance, edit.guidance_rescale, edit.guidance_interval)
+        guide = model.guide(conditions.text, wanted)
+        levels = dict.fromkeys(self.schedule[k] for move in plan for k in (move.i, move.j))
+        model.check(conditions, all_branches(guide, levels))
         return sample(
             x,
             plan,
             self.schedule,
-            Guided(self._network(text, hole), guide, self.schedule.target),
+            Guided(self._network(conditions), guide, self.schedule.target),
             self.solver,
             draws=self.draws,
             constraints=constraints,
             watch=self._watch(plan),
         )
 
-    def _network(self, text: Text, hole: Hole | None) -> Network:
+    def _network(self, conditions: Conditions) -> Network:
         """The model with its conditions, through windows if there are any."""
         model = self.model
         if self.views is None:
-            return model.network(text, hole, self.guidance)
+            return make_network(model, conditions)
 
         def at(seen: Window) -> Network:
-            part = hole and Hole(hole.mask[..., *seen], hole.masked_latents[..., *seen])
-            return model.network(text, part, self.guidance)
+            return make_network(model, conditions.cut(seen, model.latent_cell))
 
         return viewed(at, self.views)
 
