@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from editkit.models.registry import BUILTIN, Found, cached_models, find_model
+from editkit.models.builtin import BUILTIN
+from editkit.models.registry import Found, cached_models, find_model
 
 from .offline import offline_option
 from .output import put, put_json

@@ -9,7 +9,8 @@ from typing import Any, TypedDict, Unpack, cast
 
 from editkit.masks.roles import MaskLike
 from editkit.models.base import Model, check_model
-from editkit.models.registry import BUILTIN, load_model
+from editkit.models.builtin import BUILTIN
+from editkit.models.registry import load_model
 from editkit.ops.composite import Composite
 from editkit.ops.engine.session import Progress
 from editkit.ops.generate import Generate

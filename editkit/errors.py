@@ -79,6 +79,12 @@ def shown(value: object) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, with the next where it announces that."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
+
+
 _NO_MEMORY = (
     *("out of memory", "allocate memory", "not enough memory", "alloc_failed"),
     "failed to map segment",  # of a library that is loaded late

@@ -106,7 +106,7 @@ def _mask_digest(mask: str, source: str) -> str:
 
 
 def _same_edit(step: Mapping[str, Any], bound: Bound, seed: int) -> bool:
-    from editkit.ops.result import plain
+    from editkit.ops.report import plain
 
     edit, options = bound.edit, step.get("options")
     if step.get("edit") != type(edit).__name__ or not isinstance(options, dict):

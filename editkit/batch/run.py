@@ -167,7 +167,7 @@ class Batch:
         *,
         keep: bool,
     ) -> None:
-        from editkit.ops.result import versions
+        from editkit.ops.report import versions
 
         number = manifest.begin_run(time.time(), described(self.recipe), versions())
         ledger = _Ledger(manifest, self.out)

@@ -529,7 +529,7 @@ def _step_rows(
 
 
 def _step_row(task: Task, place: int, state: str, error: str | None) -> dict[str, Any]:
-    from editkit.ops.result import plain
+    from editkit.ops.report import plain
 
     bound = task.steps[place]
     options = {f.name: plain(getattr(bound.edit, f.name)) for f in dataclasses.fields(bound.edit)}

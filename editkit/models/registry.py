@@ -16,9 +16,11 @@ from editkit.errors import (
     InputError,
     ModelLoadError,
     UnknownModelError,
+    first_line,
     is_out_of_memory,
 )
 from editkit.imports import uncollected
+from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.config_checks import check_files, check_network, check_scaling, check_scheduler
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
 from editkit.options import called_by_name
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from editkit.models.base import Model
 
-BUILTIN = "builtin"
 INDEX = "model_index.json"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -70,11 +71,6 @@ class Found:
     def weights(self) -> list[Path]:
         """The weight files."""
         return sorted(self.folder.rglob("*.safetensors"))
-
-
-def builtin_folder() -> Path:
-    """Folder of the model that comes with the package."""
-    return Path(__file__).parent.parent / "weights" / BUILTIN
 
 
 def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False) -> Found:
@@ -426,9 +422,3 @@ def quiet_libraries() -> Generator[None]:
             logger.setLevel(level)
         if bars:
             transformers_logging.enable_progress_bar()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, with the next where it announces that."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])

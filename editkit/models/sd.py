@@ -21,13 +21,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from editkit.diffusion.guides import Branch, Cfg, Guide
 from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import EditkitError, InputError, ModelLoadError, is_out_of_memory
+from editkit.errors import EditkitError, InputError, ModelLoadError, first_line, is_out_of_memory
 from editkit.models.base import Capabilities, Request, check_supported
 from editkit.models.batch_invariant import split_matmuls
+from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.conditions import Conditions, Text, TextEmbedding
 from editkit.models.config_checks import check_weights
 from editkit.models.fingerprint import weights_digest
-from editkit.models.registry import BUILTIN, builtin_folder, first_line
 from editkit.models.schedules import Config, build_schedule
 from editkit.models.settings import Settings, read_settings, read_table
 from editkit.tensors import Latents, Pixels, State

@@ -16,7 +16,8 @@ from editkit.masks.roles import MaskLike, composite_reading
 from editkit.names import MAKERS, MOTIONS
 from editkit.ops.checks import whole, within
 from editkit.ops.record import digest_of, mask_told
-from editkit.ops.result import Result, plain, versions
+from editkit.ops.report import plain, versions
+from editkit.ops.result import Result
 from editkit.options import SEEDS, Options
 from editkit.photo import color
 from editkit.photo.blend.composite import compared, composite

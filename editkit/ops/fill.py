@@ -16,7 +16,8 @@ from editkit.masks.roles import MaskLike, check_rule, composite_reading, derive
 from editkit.names import ERASERS, REGIONS
 from editkit.ops.checks import whole
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.result import Result, plain, versions
+from editkit.ops.report import plain, versions
+from editkit.ops.result import Result
 from editkit.options import SEEDS, Options, called_by_name
 from editkit.photo import color
 from editkit.photo.blend.composite import blend_into, compared

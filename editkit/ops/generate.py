@@ -12,7 +12,8 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.engine.canvas import to_rgb
 from editkit.ops.engine.session import Edit, Progress, open_session, whole
 from editkit.ops.record import record_of
-from editkit.ops.result import Result, describe, prompt_notes
+from editkit.ops.report import describe, prompt_notes
+from editkit.ops.result import Result
 from editkit.photo.io.files import Photo
 from editkit.tensors import Latents
 from editkit.types import Rgb, Size

@@ -10,7 +10,8 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.engine.canvas import to_pixels, to_rgb
 from editkit.ops.engine.session import Edit, Progress, open_session, weak, within
 from editkit.ops.record import record_of
-from editkit.ops.result import Result, describe, prompt_notes
+from editkit.ops.report import describe, prompt_notes
+from editkit.ops.result import Result
 from editkit.photo.blend.composite import composite
 from editkit.photo.geometry.crops import Region, cut_photo, paste, plan_region
 from editkit.photo.io.files import Photo, PhotoLike, read_photo

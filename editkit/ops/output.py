@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
@@ -26,11 +26,49 @@ from editkit.photo.io.files import (
     read_photo,
 )
 from editkit.photo.metadata import exif, xmp
-from editkit.types import Report, Size
+from editkit.types import Coverage, Report, Size
 
 if TYPE_CHECKING:
-    from editkit.ops.result import Result
     from editkit.photo.metadata.c2pa import Signer
+
+
+class Edited(Protocol):
+    """An edited photo as this module needs it: a `Result`."""
+
+    @property
+    def photo(self) -> Photo:
+        """The photo after the edit."""
+        ...
+
+    @property
+    def original(self) -> Photo | None:
+        """The photo before; None where there was none."""
+        ...
+
+    @property
+    def mask(self) -> Coverage | None:
+        """The composite mask; None where the whole picture was edited."""
+        ...
+
+    @property
+    def record(self) -> Mapping[str, Any] | None:
+        """How to repeat the edit."""
+        ...
+
+    @property
+    def source_type(self) -> str:
+        """The IPTC DigitalSourceType, by its short name."""
+        ...
+
+    @property
+    def report(self) -> Report:
+        """What was done, and what it changed."""
+        ...
+
+    @property
+    def made(self) -> Report:
+        """The report before any file was written."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +114,7 @@ class Encoded:
     evidence: Report
 
 
-def encode(result: "Result", format_: str, saving: Saving, folder: Path | None = None) -> Encoded:
+def encode(result: Edited, format_: str, saving: Saving, folder: Path | None = None) -> Encoded:
     """The file of a result, checked by reading it again: see `Result.encoded`."""
     name = format_name(format_)
     photo = _stamped(result, saving, folder) if saving.provenance else result.photo
@@ -134,7 +172,7 @@ def _not_lossless(reason: str) -> ImageError:
     return ImageError(f"jpeg=lossless cannot be done: {reason}")
 
 
-def _stamped(result: "Result", saving: Saving, folder: Path | None) -> Photo:
+def _stamped(result: Edited, saving: Saving, folder: Path | None) -> Photo:
     """The photo with its provenance in its XMP."""
     if result.record is None:
         return result.photo
@@ -189,7 +227,7 @@ def _time() -> str | None:
 
 
 def _spliced(
-    result: "Result", photo: Photo, saving: Saving
+    result: Edited, photo: Photo, saving: Saving
 ) -> tuple[bytes | None, jpeg.Blocks | None, str | None]:
     """A JPEG whose untouched blocks are the source's; or none, and the reason for that.
 
@@ -207,7 +245,7 @@ def _spliced(
     return None, None, reason
 
 
-def _obstacle(result: "Result") -> str | None:
+def _obstacle(result: Edited) -> str | None:
     """Why the source's blocks cannot be kept, if they cannot."""
     original = result.original
     if original is None or "jpeg" not in original.carried:
@@ -240,7 +278,7 @@ def _obstacle_in(original: Photo) -> str | None:
     return None if tagged == original.orientation else "its orientation is not in its EXIF data"
 
 
-def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blocks]:
+def _with_source_blocks(result: Edited, photo: Photo) -> tuple[bytes, jpeg.Blocks]:
     """The source with the difference of the edit added, as stored: not turned, its tag kept."""
     original = result.original
     assert original is not None  # noqa: S101 - `_obstacle` looked
@@ -256,7 +294,7 @@ def _with_source_blocks(result: "Result", photo: Photo) -> tuple[bytes, jpeg.Blo
     return jpeg.with_segments(made, segments), blocks
 
 
-def _evidence(result: "Result", data: bytes, format_: str, blocks: jpeg.Blocks | None) -> Report:
+def _evidence(result: Edited, data: bytes, format_: str, blocks: jpeg.Blocks | None) -> Report:
     """What the file shows when it is read again."""
     again = read_photo(data)
     found: dict[str, Any] = {"lossless": not is_lossy(format_)}

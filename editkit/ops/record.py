@@ -11,7 +11,9 @@ import numpy as np
 
 from editkit.errors import InputError
 from editkit.masks.read import is_file
+from editkit.masks.value import Mask
 from editkit.ops.record_schema import RECIPE, TAKES, check_options
+from editkit.ops.report import plain, versions
 from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Size
 
@@ -38,8 +40,6 @@ def record_of(
 
     Without a model, `model` and `weights` are None.
     """
-    from editkit.ops.result import plain, versions
-
     record: dict[str, Any] = {
         "format": FORMAT,
         "edit": type(edit).__name__,
@@ -63,8 +63,6 @@ def _name_of(model: "Model") -> str:
 
 def mask_told(mask: object) -> dict[str, str]:
     """Where a mask can be had again: a path, or an expression; nothing of pictures and arrays."""
-    from editkit.masks.value import Mask
-
     if isinstance(mask, Mask):
         return {"expression": str(mask)}
     if not isinstance(mask, str | os.PathLike):

@@ -8,7 +8,8 @@ from typing import Any
 from editkit.errors import InputError, UnknownModelError
 from editkit.masks.value import Mask
 from editkit.models.base import Model
-from editkit.models.registry import BUILTIN, find_model, is_id
+from editkit.models.builtin import BUILTIN
+from editkit.models.registry import find_model, is_id
 from editkit.ops.composite import Composite
 from editkit.ops.engine.session import Progress
 from editkit.ops.output import Saving

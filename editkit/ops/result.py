@@ -1,35 +1,23 @@
 """What an edit gives back: the photo, and a report of what was done."""
 
-import importlib.metadata
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from io import IOBase, TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from PIL import Image
 
-from editkit._version import __version__
 from editkit.errors import ImageError, shown
-from editkit.options import python_value
+from editkit.ops.output import Encoded, Saving, encode
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import FORMATS, Photo, check_target, format_of, write_bytes
 from editkit.photo.metadata import xmp
 from editkit.types import Coverage, Report
 
-if TYPE_CHECKING:
-    from editkit.models.base import Model
-    from editkit.ops.engine.session import Edit
-    from editkit.ops.output import Encoded, Saving
-
-
 Target = str | os.PathLike[str] | BinaryIO | IOBase
 """Where a photo can be saved."""
-
-_WORDS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +60,9 @@ class Result:
     def encoded(
         self,
         format: str,  # noqa: A002
-        saving: "Saving | None" = None,
+        saving: Saving | None = None,
         folder: Path | None = None,
-    ) -> "Encoded":
+    ) -> Encoded:
         """The bytes of a file, and what they prove when they are read again.
 
         Args:
@@ -86,8 +74,6 @@ class Result:
             ImageError: the format cannot hold the photo, or `saving` asks for what it cannot do.
             PreservationError: `saving` is strict, and a kept sample changed or the seam shows.
         """
-        from editkit.ops.output import Saving, encode
-
         return encode(self, format, saving or Saving(), folder)
 
     def save(
@@ -96,7 +82,7 @@ class Result:
         *,
         format: str | None = None,  # noqa: A002
         force: bool = False,
-        saving: "Saving | None" = None,
+        saving: Saving | None = None,
     ) -> Any:  # noqa: ANN401 - the open file, whatever it is, or its path
         """Where the photo was written; from then on `report` holds what the file shows, too.
 
@@ -126,7 +112,7 @@ class Result:
         self._shows(encoded)
         return stream
 
-    def _shows(self, encoded: "Encoded") -> None:
+    def _shows(self, encoded: Encoded) -> None:
         """Makes `report` tell of the file that was written last, and of no other."""
         self.report.clear()
         self.report.update(self.made | encoded.evidence)
@@ -146,65 +132,3 @@ def _writable(target: object) -> Any:  # noqa: ANN401 - anything that has a `wri
 def _usual_format(photo: Photo) -> str:
     name = photo.format or ""
     return name if name in FORMATS.values() else "PNG"
-
-
-def describe(edit: "Edit", model: "Model") -> Report:
-    """What an edit was asked to do, with the model's recommendation for what was left open."""
-    settings = model.settings
-    return {
-        **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
-        "edit": type(edit).__name__.lower(),
-        "prompt": edit.prompt,
-        "negative": edit.negative,
-        "unread": model.truncated_prompt(edit.prompt),
-        "model": model.name,
-        "weights": model.weights,
-        "solver": edit.solver or edit.recommended_solver(settings),
-        "steps": int(edit.steps or settings.steps),
-        "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
-        "seed": int(edit.seed),
-        "device": str(model.device),
-        "versions": versions(),
-    }
-
-
-def prompt_notes(edit: "Edit", model: "Model") -> list[str]:
-    """What the model does not read of an edit's prompts, a line each."""
-    notes = list[str]()
-    for name, prompt in (("prompt", edit.prompt), ("negative prompt", edit.negative)):
-        rest, unknown = model.truncated_prompt(prompt), model.unknown_words(prompt)
-        if rest:
-            notes.append(f"the {name} is too long for the model; not read: {rest!r}")
-        if unknown:
-            words = ", ".join(map(repr, unknown[:_WORDS]))
-            more = f" and {len(unknown) - _WORDS} more" if len(unknown) > _WORDS else ""
-            notes.append(
-                f"the model does not know these words of the {name}, in whole or in part, and "
-                f"paints without them: {words}{more}"
-            )
-    return notes
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a picture depends on."""
-    return dict(_versions())
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    # Read from each package's files, which do not change while they are used.
-    names = ("torch", "diffusers", "pillow", "imagecodecs", "tifffile", "jpeglib")
-    return {"editkit": __version__} | {name: importlib.metadata.version(name) for name in names}
-
-
-def plain(value: object) -> object:
-    """An option as JSON can hold it: numbers of NumPy's as Python's, infinity as text."""
-    value = python_value(value)
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in cast("Sequence[object]", value)]
-    if isinstance(value, Mapping):
-        table = cast("Mapping[object, object]", value)
-        return {str(key): plain(item) for key, item in table.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str | int | float | None) else str(value)

@@ -178,7 +178,7 @@ def speed(options: argparse.Namespace, folder: Path) -> None:
 
 def commands(options: argparse.Namespace, folder: Path, count: int) -> dict[str, list[str]]:
     """The same edits in three ways."""
-    from editkit.models.registry import builtin_folder
+    from editkit.models.builtin import builtin_folder
 
     source, mask = folder / f"in{count}", str(folder / "mask.png")
     files = make_photos(source, count, [(options.side, options.side)])

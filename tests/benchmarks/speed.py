@@ -104,7 +104,7 @@ def diffusers_edit(case: str, photo: str, mask: str, steps: int) -> Callable[[],
     import torch
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionInpaintPipeline
 
-    from editkit.models.registry import builtin_folder
+    from editkit.models.builtin import builtin_folder
 
     del case
     pipe: Any = StableDiffusionInpaintPipeline.from_pretrained(

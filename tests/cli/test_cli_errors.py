@@ -13,7 +13,7 @@ import pytest
 import shell
 from PIL import Image
 
-from editkit.models.registry import BUILTIN
+from editkit.models.builtin import BUILTIN
 
 QUIET_MODEL = ("-m", "no model of this name")
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from editkit.diffusion.draws import Keyed
 from editkit.diffusion.guides import COND, UNCOND
 from editkit.errors import DeviceError, InputError, ModelLoadError, UnknownModelError
+from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.conditions import Conditions, Text
-from editkit.models.registry import BUILTIN, builtin_folder, find_model, load_model
+from editkit.models.registry import find_model, load_model
 from editkit.models.schedules import RECIPES
 from editkit.models.sd import StableDiffusion
 from editkit.models.settings import Settings

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from editkit.models.base import Model
-from editkit.models.registry import builtin_folder
+from editkit.models.builtin import builtin_folder
 from editkit.models.schedules import RECIPES
 from editkit.ops.engine.canvas import Canvas, to_pixels
 from editkit.ops.generate import Generate

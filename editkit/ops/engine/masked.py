@@ -29,7 +29,8 @@ from editkit.ops.engine.canvas import Canvas, as_canvas, make_canvas, to_values
 from editkit.ops.engine.region_plan import ProgressSplitter, RegionPlan, seed_for
 from editkit.ops.engine.session import Edit, Progress, Session, open_session, weak, within
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.result import Result, describe, prompt_notes
+from editkit.ops.report import describe, prompt_notes
+from editkit.ops.result import Result
 from editkit.photo.blend.composite import compared, composite
 from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
 from editkit.photo.blend.seams import poisson

@@ -1,0 +1,80 @@
+"""Facts that reports and records share: what an edit was asked to do, in plain values."""
+
+import importlib.metadata
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from editkit._version import __version__
+from editkit.options import python_value
+from editkit.types import Report
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.engine.session import Edit
+
+_WORDS = 10
+
+
+def describe(edit: "Edit", model: "Model") -> Report:
+    """What an edit was asked to do, with the model's recommendation for what was left open."""
+    settings = model.settings
+    return {
+        **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
+        "edit": type(edit).__name__.lower(),
+        "prompt": edit.prompt,
+        "negative": edit.negative,
+        "unread": model.truncated_prompt(edit.prompt),
+        "model": model.name,
+        "weights": model.weights,
+        "solver": edit.solver or edit.recommended_solver(settings),
+        "steps": int(edit.steps or settings.steps),
+        "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
+        "seed": int(edit.seed),
+        "device": str(model.device),
+        "versions": versions(),
+    }
+
+
+def prompt_notes(edit: "Edit", model: "Model") -> list[str]:
+    """What the model does not read of an edit's prompts, a line each."""
+    notes = list[str]()
+    for name, prompt in (("prompt", edit.prompt), ("negative prompt", edit.negative)):
+        rest, unknown = model.truncated_prompt(prompt), model.unknown_words(prompt)
+        if rest:
+            notes.append(f"the {name} is too long for the model; not read: {rest!r}")
+        if unknown:
+            words = ", ".join(map(repr, unknown[:_WORDS]))
+            more = f" and {len(unknown) - _WORDS} more" if len(unknown) > _WORDS else ""
+            notes.append(
+                f"the model does not know these words of the {name}, in whole or in part, and "
+                f"paints without them: {words}{more}"
+            )
+    return notes
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a picture depends on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    # Read from each package's files, which do not change while they are used.
+    names = ("torch", "diffusers", "pillow", "imagecodecs", "tifffile", "jpeglib")
+    return {"editkit": __version__} | {name: importlib.metadata.version(name) for name in names}
+
+
+def plain(value: object) -> object:
+    """An option as JSON can hold it: numbers of NumPy's as Python's, infinity as text."""
+    value = python_value(value)
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, Mapping):
+        table = cast("Mapping[object, object]", value)
+        return {str(key): plain(item) for key, item in table.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
