@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
@@ -32,43 +32,37 @@ if TYPE_CHECKING:
     from editkit.photo.metadata.c2pa import Signer
 
 
-class Edited(Protocol):
-    """An edited photo as this module needs it: a `Result`."""
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """An edited photo, before it is in any file.
 
-    @property
-    def photo(self) -> Photo:
-        """The photo after the edit."""
-        ...
+    Attributes:
+        photo: the photo, with what it carries beside its samples.
+        report: what was done, with what settings, and what it changed; once `save` wrote a file,
+            what that file shows to others.
+        original: the photo before; None where there was none.
+        mask: the composite mask; None where the whole picture was edited.
+        record: what is needed to repeat the edit, see `editkit.ops.record`.
+        source: the IPTC DigitalSourceType of the file; by default what a model makes: a composite
+            where there was a photo, else a picture of its own.
+    """
 
-    @property
-    def original(self) -> Photo | None:
-        """The photo before; None where there was none."""
-        ...
+    photo: Photo
+    report: Report
+    original: Photo | None = field(default=None, repr=False)
+    mask: Coverage | None = field(default=None, repr=False)
+    record: Mapping[str, Any] | None = field(default=None, repr=False)
+    source: str | None = None
+    made: Report = field(init=False, repr=False)
+    """The report before any file was written."""
 
-    @property
-    def mask(self) -> Coverage | None:
-        """The composite mask; None where the whole picture was edited."""
-        ...
-
-    @property
-    def record(self) -> Mapping[str, Any] | None:
-        """How to repeat the edit."""
-        ...
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made", dict(self.report))
 
     @property
     def source_type(self) -> str:
         """The IPTC DigitalSourceType, by its short name."""
-        ...
-
-    @property
-    def report(self) -> Report:
-        """What was done, and what it changed."""
-        ...
-
-    @property
-    def made(self) -> Report:
-        """The report before any file was written."""
-        ...
+        return self.source or (xmp.GENERATED if self.original is None else xmp.COMPOSITE)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """What an edit gives back: the photo, and a report of what was done."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import IOBase, TextIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,47 +9,20 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from editkit.errors import ImageError, shown
-from editkit.ops.output import Encoded, Saving, encode
+from editkit.ops.output import Edited, Encoded, Saving, encode
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import FORMATS, Photo, check_target, format_of, write_bytes
-from editkit.photo.metadata import xmp
-from editkit.types import Coverage, Report
 
 Target = str | os.PathLike[str] | BinaryIO | IOBase
 """Where a photo can be saved."""
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """An edited photo.
+class Result(Edited):
+    """An edited photo, and the ways to have it: as a Pillow image, as bytes, in a file.
 
-    Attributes:
-        photo: the photo, with what it carries beside its samples.
-        report: what was done, with what settings, and what it changed; once `save` wrote a file,
-            what that file shows to others.
-        original: the photo before; None where there was none.
-        mask: the composite mask; None where the whole picture was edited.
-        record: what is needed to repeat the edit, see `editkit.ops.record`.
-        source: the IPTC DigitalSourceType of the file; by default what a model makes: a composite
-            where there was a photo, else a picture of its own.
+    Its `report` tells, once `save` wrote a file, also what that file shows to others.
     """
-
-    photo: Photo
-    report: Report
-    original: Photo | None = field(default=None, repr=False)
-    mask: Coverage | None = field(default=None, repr=False)
-    record: Mapping[str, Any] | None = field(default=None, repr=False)
-    source: str | None = None
-    made: Report = field(init=False, repr=False)
-    """The report before any file was written."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "made", dict(self.report))
-
-    @property
-    def source_type(self) -> str:
-        """The IPTC DigitalSourceType, by its short name."""
-        return self.source or (xmp.GENERATED if self.original is None else xmp.COMPOSITE)
 
     @property
     def image(self) -> Image.Image:

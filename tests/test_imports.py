@@ -1,0 +1,186 @@
+"""The rooms of the house: who may import whom, and no circles."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import house
+import pytest
+from house import Import
+
+ROOT = Path(__file__).parent.parent
+
+MAY_IMPORT = {
+    "base": (),
+    "diffusion": ("base",),
+    "photo": ("base",),
+    "storage": ("photo", "base"),
+    "models": ("diffusion", "base"),
+    "compare": ("photo", "base"),
+    "masks": ("compare", "models", "photo", "base"),
+    "ops": ("masks", "compare", "models", "photo", "diffusion", "base"),
+    "api": ("ops", "masks", "models", "photo", "base"),
+    "batch": ("ops", "masks", "models", "photo", "storage", "base"),
+    "editkit": ("api", "ops", "masks", "models", "base"),
+    "cli": ("editkit", "api", "batch", "ops", "masks", "models", "photo", "storage", "base"),
+}
+"""Each room, and those it may import beside itself. `base` are the small modules on top of the
+package: types, errors, names, options and such; `editkit` is the package's own face."""
+
+LET_BE = {
+    ("editkit.batch.recipes.steps", "editkit"): "until its edits come from the catalog",
+    ("editkit.ops.record", "editkit"): "the same",
+    ("editkit.ops.fill", "editkit.api"): "until the function `erase` is in api.py",
+    ("editkit.ops.fill", "editkit.ops.erase"): "the same",
+}
+"""Imports that still go up, and what they wait for."""
+
+ENGINE = "editkit.ops.engine"
+"""What runs edits. An edit is a value that imports no torch, and its call hands over to the
+engine, which it imports then: the one import that goes up, and from edits alone."""
+
+NETWORKS = ("diffusers", "transformers", "accelerate")
+WITH_NETWORKS = ("models", "masks")
+"""The rooms that import networks: models, and masks for segmentation."""
+
+
+def room_of(module: str) -> str:
+    """The room that a module is in."""
+    top, _, rest = module.partition(".")
+    if top == "editkit_cli":
+        return "cli"
+    first = rest.partition(".")[0]
+    if not first:
+        return "editkit"
+    return first if first in MAY_IMPORT else "base"
+
+
+def is_handed_over(found: Import) -> bool:
+    """Whether an edit's call imports the engine."""
+    inside = found.source.startswith("editkit.ops.") and not found.source.startswith(ENGINE)
+    return inside and found.when == house.LATE and found.target.startswith(ENGINE)
+
+
+def upward(found: Iterable[Import], known: Iterable[str]) -> list[Import]:
+    """Imports from a room that may not."""
+    ours = set(known)
+    return [
+        one
+        for one in found
+        if one.target in ours
+        and room_of(one.source) != room_of(one.target)
+        and room_of(one.target) not in MAY_IMPORT[room_of(one.source)]
+        and (one.source, one.target) not in LET_BE
+    ]
+
+
+def circles(found: Iterable[Import], known: Iterable[str]) -> list[list[str]]:
+    """Modules that import each other at any time of a run; imports for types alone are none."""
+    graph = {name: set[str]() for name in known}
+    for one in found:
+        late = one.when == house.TYPED or is_handed_over(one)
+        if one.target in graph and not late and (one.source, one.target) not in LET_BE:
+            graph[one.source].add(one.target)
+    return house.cycles(graph)
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Import]:
+    return house.imports(ROOT)
+
+
+def test_rooms_import_one_way(found: list[Import]) -> None:
+    assert list(map(str, upward(found, house.modules(ROOT)))) == []
+
+
+def test_no_modules_import_each_other(found: list[Import]) -> None:
+    assert circles(found, house.modules(ROOT)) == []
+
+
+def test_rooms_have_an_order() -> None:
+    graph = {room: set(others) for room, others in MAY_IMPORT.items()}
+    assert house.cycles(graph) == []
+    assert set(MAY_IMPORT) >= {room_of(name) for name in house.modules(ROOT)}
+
+
+def test_networks_are_imported_in_one_place(found: list[Import]) -> None:
+    apart = [
+        str(one)
+        for one in found
+        if one.target.partition(".")[0] in NETWORKS and room_of(one.source) not in WITH_NETWORKS
+    ]
+    assert apart == []
+
+
+PLANTED = {
+    "editkit/__init__.py": "",
+    "editkit/types.py": "",
+    "editkit/photo/__init__.py": "",
+    "editkit/photo/color.py": "from editkit import types\nimport cv2\n",
+    "editkit/models/__init__.py": "",
+    "editkit/models/sd.py": "import diffusers\n",
+    "editkit/ops/__init__.py": "",
+    "editkit/ops/inpaint.py": "def run():\n    from editkit.models import sd\n",
+    "editkit/ops/record.py": "",
+    "cli/__init__.py": "",
+    "cli/main.py": "from .other import x\n",
+    "cli/other.py": "from editkit.ops import inpaint\n",
+}
+
+
+def planted(folder: Path, **changed: str) -> list[Import]:
+    """The imports of a small source tree, with some of its files changed."""
+    for name, text in {
+        **PLANTED,
+        **{k.replace("__", "/") + ".py": changed[k] for k in changed},
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return house.imports(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "when"),
+    [
+        ("from editkit.ops import inpaint\n", house.TOP),
+        ("import editkit.ops.inpaint\n", house.TOP),
+        ("class A:\n    from editkit.ops.inpaint import run\n", house.TOP),
+        ("try:\n    from ..ops import inpaint\nexcept ImportError:\n    pass\n", house.TOP),
+        ("async def f():\n    if True:\n        from editkit.ops.inpaint import run\n", house.LATE),
+        ("if TYPE_CHECKING:\n    from editkit.ops.inpaint import run\n", house.TYPED),
+        ("import typing\nif typing.TYPE_CHECKING:\n    import editkit.ops.inpaint\n", house.TYPED),
+    ],
+)
+def test_an_import_upward_is_caught(tmp_path: Path, line: str, when: str) -> None:
+    assert upward(planted(tmp_path), house.modules(tmp_path)) == []
+    caught = upward(planted(tmp_path, editkit__photo__color=line), house.modules(tmp_path))
+    assert [(one.source, one.target, one.when) for one in caught] == [
+        ("editkit.photo.color", "editkit.ops.inpaint", when)
+    ]
+
+
+def test_a_circle_is_caught_also_between_functions(tmp_path: Path) -> None:
+    assert circles(planted(tmp_path), house.modules(tmp_path)) == []
+    back = "def again():\n    from editkit.ops import inpaint\n"
+    lines = {
+        "editkit__ops__inpaint": "from editkit.ops import record\n",
+        "editkit__ops__record": back,
+    }
+    assert circles(planted(tmp_path, **lines), house.modules(tmp_path)) == [
+        ["editkit.ops.inpaint", "editkit.ops.record"]
+    ]
+    typed = lines | {
+        "editkit__ops__record": "if TYPE_CHECKING:\n    " + back.splitlines()[1].strip()
+    }
+    assert circles(planted(tmp_path, **typed), house.modules(tmp_path)) == []
+
+
+def test_an_edit_hands_over_to_the_engine_in_its_call_alone(tmp_path: Path) -> None:
+    engine = {"editkit__ops__engine__run": "from editkit.ops import inpaint\n"}
+    late = "def call():\n    from editkit.ops.engine import run\n"
+    early = "from editkit.ops.engine import run\n"
+    found = planted(tmp_path, editkit__ops__inpaint=late, **engine)
+    assert circles(found, house.modules(tmp_path)) == []
+    found = planted(tmp_path, editkit__ops__inpaint=early, **engine)
+    assert circles(found, house.modules(tmp_path)) == [
+        ["editkit.ops.engine.run", "editkit.ops.inpaint"]
+    ]
