@@ -18,7 +18,7 @@ from editkit.photo.formats.jpeg import (
     XMP,
     Segment,
 )
-from editkit.photo.metadata import photoshop, previews
+from editkit.photo.metadata import exif_previews, opaque, photoshop, previews
 
 _CREDENTIALS = "its Content Credentials hold of the original only and were left out"
 _SHOWING = {
@@ -43,7 +43,7 @@ _PLAIN = (
 )
 """Segments that are looked at elsewhere, or whose content is known to be no picture."""
 
-_UNREADABLE, _FULL = 2 * LONGEST, LONGEST - 2000
+_FULL = LONGEST - 2000
 
 
 def kept(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
@@ -119,16 +119,13 @@ def _kept_of(
 
 
 def _kept_unknown(marker: int, run: Sequence[Segment]) -> tuple[Sequence[Segment], list[str]]:
-    """Segments of cameras and programs: they stay, unless they hold a picture.
-
-    Data of several full segments that no rule knows are taken for one.
-    """
+    """Segments of cameras and programs: they stay, unless they hold or could be a picture."""
     name = "comment" if marker == COMMENT else f"APP{marker - 0xE0} data{_quoted(run[0].data)}"
     joined = b"".join(segment.data for segment in run)
-    if len(joined) > _UNREADABLE:
-        return [], [previews.left_out(f"{name} of {len(joined)} bytes")]
     if previews.holds_picture(joined):
         return [], [previews.left_out(f"{name} with a picture")]
+    if opaque.is_opaque(joined):
+        return [], [previews.left_out(f"{name} of {len(joined)} bytes")]
     return run, []
 
 
@@ -156,7 +153,7 @@ def _without_thumbnail(run: Sequence[Segment]) -> tuple[list[Segment], list[str]
     for segment in run:
         data = segment.data
         if segment.marker == APP1:  # a note comes from where EXIF is read
-            segment = Segment(APP1, previews.blanked(data)[0])  # noqa: PLW2901
+            segment = Segment(APP1, exif_previews.cleaned(data)[0])  # noqa: PLW2901
         elif len(data) >= 14 and data[12] * data[13]:
             notes.append(previews.left_out("JFIF thumbnail"))
             segment = Segment(APP0, data[:12] + b"\0\0")  # noqa: PLW2901

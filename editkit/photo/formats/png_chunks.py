@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 
 from editkit.photo.formats.png import LONGEST, Chunk
-from editkit.photo.metadata import previews
+from editkit.photo.metadata import opaque, photoshop, previews
 
 _CREDENTIALS = "its Content Credentials hold of the original only and were left out"
 _SHOWING = {
@@ -29,6 +29,10 @@ _OF_SAMPLES = {
     b"seAl": "a signature of the original (seAl)",
 }
 _OF_DEPTH, _OF_PALETTE, _PALETTE = (b"sBIT", b"bKGD"), (b"hIST", b"PLTE"), 3
+_BLOCKS = (b"Raw profile type 8bim", b"Raw profile type iptc")
+_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
+"""EXIF data are looked at by themselves."""
+
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PLAIN = (
     *(
@@ -44,11 +48,10 @@ _PLAIN = (
         b"mDCV",
         b"cLLI",
     ),
-    *(b"mDCv", b"cLLi", b"pHYs", b"sPLT", b"tIME", b"oFFs", b"pCAL", b"sCAL", b"gIFg", b"sTER"),
+    *(b"mDCv", b"cLLi", b"pHYs", b"tIME", b"oFFs", b"pCAL", b"sCAL", b"gIFg", b"sTER"),
     # These are looked at where EXIF is.
     b"eXIf",
 )
-_UNREADABLE = 1 << 17
 _MOST = 1 << 26
 
 
@@ -94,12 +97,21 @@ def _reason_by_content(chunk: Chunk, name: str) -> str | None:
     kind, data = chunk
     if kind in _TEXTS:
         key = data[:79].split(b"\0")[0]
-        shows = key in _SOURCES or (not _is_xmp(key) and previews.holds_picture(_text_of(chunk)))
+        shows = key in _SOURCES or (not _is_xmp(key) and _shows(key, _text_of(chunk)))
         return previews.left_out(f"text {key.decode('latin-1')} with a picture") if shows else None
-    if len(data) > _UNREADABLE:
-        return previews.left_out(f"{name} of {len(data)} bytes")
-    shows = previews.holds_picture(data) or previews.holds_picture(_inflated(data))
-    return previews.left_out(f"{name} with a picture") if shows else None
+    if previews.holds_picture(data) or previews.holds_picture(_inflated(data)):
+        return previews.left_out(f"{name} with a picture")
+    return previews.left_out(f"{name} of {len(data)} bytes") if opaque.is_opaque(data) else None
+
+
+def _shows(key: bytes, text: bytes) -> bool:
+    """Whether a text, or what ImageMagick calls a raw profile, holds or could be a picture."""
+    if key in _BLOCKS:
+        try:
+            return bool(photoshop.cleaned(text)[1])
+        except ValueError:  # IPTC data by themselves
+            return bool(photoshop.cleaned_iptc(text)[1])
+    return key not in _EXIF and previews.may_show(text)
 
 
 def _of_original(what: str) -> str:

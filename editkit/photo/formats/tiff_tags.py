@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from editkit.photo.metadata import photoshop, previews
+from editkit.photo.metadata import opaque, photoshop, previews
 
 Tag = tuple[int, int, int, Any, bool]
 """Code, type, count, value, and true: as tifffile takes them."""
@@ -42,7 +42,6 @@ _FIGURES = {
 """Tags whose numbers are of the file's own depth and kind of samples."""
 
 _BYTES, _DIRECTORIES = (1, 6, 7), (13, 18)
-_UNREADABLE = 1 << 17
 
 
 def kept(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
@@ -87,11 +86,18 @@ def _kept(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
     if code == _IPTC:
         iptc, notes = photoshop.cleaned_iptc(data)
         return ((code, 7, len(iptc), iptc, True) if notes and iptc else tag), notes
-    long = kind in _BYTES and len(data) > _UNREADABLE
-    if long or previews.holds_picture(data):
-        what = f"of {len(data)} bytes" if long else "with a picture"
-        return None, [previews.left_out(f"TIFF tag {code} {what}")]
+    if previews.holds_picture(data):
+        return None, [previews.left_out(f"TIFF tag {code} with a picture")]
+    if not _is_figure(code, kind) and opaque.is_opaque(data):
+        return None, [previews.left_out(f"TIFF tag {code} of {len(data)} bytes")]
     return tag, []
+
+
+def _is_figure(code: int, kind: int) -> bool:
+    """Whether these are the numbers of a tag that is in use; bytes may be anything."""
+    import tifffile
+
+    return kind not in _BYTES and code in tifffile.TIFF.TAGS
 
 
 def _reason(code: int, kind: int, *, figures: bool) -> str | None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from editkit.photo.metadata import previews
+from editkit.photo.metadata import opaque, previews
 
 _SIGNATURES = (b"8BIM", b"8B64", b"AgHg", b"DCSR", b"MeSa", b"PHUT")
 _THUMBNAILS = (0x0409, 0x040C)
 _IPTC = 0x0404
+_PATHS, _POINT = (1025, *range(2000, 2998)), 26
 _NAMES = {
     0x0409: "a thumbnail among Photoshop's resources",
     0x040C: "a thumbnail among Photoshop's resources",
@@ -36,12 +37,27 @@ def cleaned(block: bytes) -> tuple[bytes, list[str]]:
             iptc, lost = cleaned_iptc(found.data)
             kept.append(found.raw if iptc == found.data else packed(_IPTC, iptc))
             notes += lost
-        elif found.number in _THUMBNAILS or previews.holds_picture(found.data):
+        elif _shows(found):
             name = _NAMES.get(found.number, f"Photoshop's resource {found.number}")
             notes.append(previews.left_out(name))
         else:
             kept.append(found.raw)
     return b"".join(kept), list(dict.fromkeys(notes))
+
+
+def _shows(found: Resource) -> bool:
+    if found.number in _THUMBNAILS or previews.holds_picture(found.data):
+        return True
+    if found.number in _PATHS and _is_path(found.data):
+        return False
+    return opaque.is_opaque(found.data)
+
+
+def _is_path(data: bytes) -> bool:
+    """Whether the bytes are points of a path, each with its kind before it."""
+    return len(data) % _POINT == 0 and all(
+        data[at : at + 2] <= b"\0\x08" for at in range(0, len(data), _POINT)
+    )
 
 
 def packed(number: int, data: bytes) -> bytes:
@@ -59,11 +75,11 @@ def cleaned_iptc(data: bytes) -> tuple[bytes, list[str]]:
     kept, found = list[bytes](), False
     try:
         for raw, name, content in _datasets(data):
-            shows = name in ((2, 200), (2, 201), (2, 202)) or previews.holds_picture(content)
+            shows = name in ((2, 200), (2, 201), (2, 202)) or previews.may_show(content)
             found = found or shows
             kept += [] if shows else [raw]
     except ValueError:
-        found, kept = previews.holds_picture(data), []
+        found, kept = previews.may_show(data), []
     return (b"".join(kept) if found else data), [previews.left_out("IPTC preview")] if found else []
 
 

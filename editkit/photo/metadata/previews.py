@@ -9,6 +9,8 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from editkit.photo.metadata import opaque
+
 # Some makers change the first byte of a preview.
 _JPEG = re.compile(rb"[\x00-\xff]\xd8\xff[\xc0-\xfe]")
 _STARTS = re.compile(
@@ -26,7 +28,20 @@ _SIXTEEN = re.compile(
     rb"(?:ff\s?d8\s?ff|89\s?50\s?4e\s?47\s?0d\s?0a|52494646|[0-9a-f]{8}66747970)[0-9a-f\s]{40,}",
     re.I,
 )
-_BREAKS = re.compile(rb"&#(?:x0*[aAdD]|0*1[03]);")
+_LONG_SIXTY_FOUR = re.compile(
+    rb"(?<![0-9A-Za-z+/])[0-9A-Za-z+/]{40,}+(?:\s++[0-9A-Za-z+/]{40,}+)*+(?:\s++[0-9A-Za-z+/]++)?"
+)
+_LONG_SIXTEEN = re.compile(
+    rb"(?<![0-9A-Fa-f])(?:(?:0x|\\x|%%)?[0-9A-Fa-f]{2}[\s,:;]{0,2}+){%d,}+" % opaque.LEAST
+)
+_NUMBERS = re.compile(rb"(?<![0-9.+-])(?:[0-9]{1,5}+(?:[\s,;\]\[]{1,4}+|$)){%d,}+" % opaque.LEAST)
+"""Lists of whole numbers, which may be pixels."""
+
+_SHOT_LOG = b"HDRP"
+"""How Google's own data of a shot begin: numbers of its burst."""
+
+_BREAKS = re.compile(rb"&#(?:x0*[aAdD]|0*1[03]);|\\+[nr]")
+_CODED = ((b"%2B", b"+"), (b"%2F", b"/"), (b"\\/", b"/"))
 _URLS = bytes.maketrans(b"-_", b"+/")
 _LENGTHY = 1 << 20
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -45,6 +60,11 @@ def left_out(what: str) -> str:
 def holds_picture(data: bytes) -> bool:
     """Whether there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
     return next(streams(data), None) is not None or _told_by_letters(data)
+
+
+def may_show(data: bytes) -> bool:
+    """Whether there is a picture in the bytes, or they could be one that does not say so."""
+    return holds_picture(data) or opaque.is_opaque(data)
 
 
 def streams(data: bytes) -> Iterator[tuple[int, int]]:
@@ -131,18 +151,42 @@ def _end_of(data: bytes, start: int) -> int:
 
 
 def _told_by_letters(data: bytes) -> bool:
-    text = _BREAKS.sub(b"", data.replace(b"\0", b"")).translate(_URLS)
-    return any(_is_picture_of_64(found[0]) for found in _SIXTY_FOUR.finditer(text)) or any(
-        _is_picture_of_16(found[0]) for found in _SIXTEEN.finditer(text)
+    text = _BREAKS.sub(b"", data.replace(b"\0", b""))
+    for coded, plain in _CODED:
+        text = text.replace(coded, plain)
+    lists = (found[0] for rule in (_NUMBERS, _LONG_SIXTEEN) for found in rule.finditer(text))
+    if not all(map(opaque.says_little, lists)):
+        return True
+    text = text.translate(_URLS)
+    return (
+        any(_is_picture_of_64(found[0]) for found in _SIXTY_FOUR.finditer(text))
+        or any(_is_picture_of_16(found[0]) for found in _SIXTEEN.finditer(text))
+        or any(_is_opaque_of_64(found[0]) for found in _LONG_SIXTY_FOUR.finditer(text))
     )
 
 
 def _is_picture_of_64(letters: bytes) -> bool:
-    packed = b"".join(letters[:_LENGTHY].split())
-    try:
-        return next(streams(base64.b64decode(packed[: len(packed) // 4 * 4])), None) is not None
-    except binascii.Error:
+    return next(streams(_from_64(letters)), None) is not None
+
+
+def _is_opaque_of_64(letters: bytes) -> bool:
+    """Whether many letters tell of something that is neither a text nor known."""
+    if opaque.says_little(letters):
         return False
+    data = _from_64(letters)
+    return not data.startswith(_SHOT_LOG) and (
+        next(streams(data), None) is not None or opaque.is_opaque(data)
+    )
+
+
+def _from_64(letters: bytes) -> bytes:
+    """The bytes that letters tell; none where they tell nothing."""
+    packed = b"".join(letters[:_LENGTHY].split())
+    packed = packed[: len(packed) - (len(packed) % 4 == 1)]
+    try:
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4))
+    except binascii.Error:
+        return b""
 
 
 def _is_picture_of_16(letters: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from editkit.photo.metadata import photoshop, previews, xmp_previews
+from editkit.photo.metadata import exif_previews, photoshop, previews, xmp_previews
 
 
 def without_pictures(carried: dict[str, Any]) -> list[str]:
@@ -13,8 +13,8 @@ def without_pictures(carried: dict[str, Any]) -> list[str]:
     """
     notes = list[str]()
     if "exif" in carried:
-        carried["exif"], count = previews.blanked(carried["exif"])
-        notes += [previews.left_out(previews.IN_EXIF)] if count else []
+        carried["exif"], lost = exif_previews.cleaned(carried["exif"])
+        notes += lost
     if "xmp" in carried:
         packet, lost = xmp_previews.cleaned(carried.pop("xmp"))
         carried.update({"xmp": packet} if packet is not None else {})
@@ -22,6 +22,6 @@ def without_pictures(carried: dict[str, Any]) -> list[str]:
     if "iptc" in carried:
         carried["iptc"], lost = photoshop.cleaned_iptc(carried["iptc"])
         notes += lost
-    if "comment" in carried and previews.holds_picture(carried["comment"]):
+    if "comment" in carried and previews.may_show(carried["comment"]):
         del carried["comment"]  # a note comes from the segments
     return notes

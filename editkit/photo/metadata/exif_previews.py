@@ -1,0 +1,194 @@
+"""EXIF blocks without what may be left of a picture: values and gaps that no rule knows.
+
+A block is cleaned where it lies: zeros take the place of what goes, and nothing moves.
+"""
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from editkit.photo.metadata import maker_notes, opaque, photoshop, previews
+from editkit.photo.metadata.exif import DIRECTORY, INTEROP, MARK, PLACE
+from editkit.photo.metadata.maker_notes import Counting, Table, Value
+
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_MAKER_NOTE, _MAKE, _CHILDREN, _PHOTOSHOP, _IPTC = 0x927C, 0x010F, 0x014A, 0x8649, 0x83BB
+_POINTERS = (DIRECTORY, PLACE, INTEROP, _CHILDREN)
+_MOST_TABLES = 64
+_PREVIEWS, _SHORTEST_PREVIEW, _BYTES = (0x0081, 0x0100, 0x0280, 0x2000, 0x2001), 256, (1, 6, 7)
+"""Tags under which makers keep previews, however short."""
+
+_MEASURED = {
+    b"CANON": frozenset({0x000D, 0x0026, 0x003C, 0x4001, 0x4005, 0x4013, 0x4028}),
+    b"NIKON": frozenset({0x0051, 0x0091, 0x0096, 0x0097, 0x0098, 0x00B7, 0x00BB, 0x00BD}),
+    b"SONY": frozenset({0x0010, 0x0020, 0x0114, 0x2010, 0x3000, 0x9050, *range(0x9400, 0x9417)}),
+}
+"""What the makers' tags of a lens, of focus, of light and of settings are, which may be long."""
+
+_Span = tuple[int, int]
+
+
+@dataclass
+class _Found:
+    """What of a block stays for certain, what stays unless it is in what goes, and what goes."""
+
+    fixed: list[_Span] = field(default_factory=list)
+    short: list[_Span] = field(default_factory=list)
+    going: list[tuple[_Span, str]] = field(default_factory=list)
+
+
+def cleaned(block: bytes) -> tuple[bytes, list[str]]:
+    """The block with zeros for all that is or may be a picture, and notes on that.
+
+    Args:
+        block: with or without its mark.
+    """
+    block, count = previews.blanked(block)
+    notes = [previews.left_out(previews.IN_EXIF)] if count else []
+    head = len(MARK) if block.startswith(MARK) else 0
+    data = bytearray(block[head:])
+    found = _looked_through(bytes(data))
+    fixed = _merged(found.fixed)
+    for (start, end), name in found.going:
+        for low, high in _without(start, end, fixed):
+            data[low:high] = bytes(high - low)
+        notes.append(previews.left_out(name))
+    for low, high in _gaps(bytes(data), _merged([*fixed, *found.short])):
+        data[low:high] = bytes(high - low)
+        notes.append(previews.left_out(f"{high - low} bytes between the tags of its EXIF data"))
+    return block[:head] + bytes(data), list(dict.fromkeys(notes))
+
+
+def _looked_through(data: bytes) -> _Found:
+    found = _Found(fixed=[(0, 8)])
+    order = _ORDERS.get(data[:4])
+    if order is None or len(data) < 8:
+        return found
+    tables = list(_standard(data, order))
+    values = [value for table in tables for value in table.values]
+    make = next((data[v.start : v.end] for v in values if v.tag == _MAKE), b"")
+    found.fixed += [(table.start, table.end) for table in tables]
+    for value in values:
+        if value.tag == _MAKER_NOTE:
+            _look_at_note(found, data, value, order, make)
+        else:
+            _sort(found, data, value, f"EXIF tag {value.tag}")
+    return found
+
+
+def _standard(data: bytes, order: str) -> Iterator[Table]:
+    """The directories that the standard knows."""
+    how, seen = Counting(order, 0), set[int]()
+    waiting = [struct.unpack_from(order + "I", data, 4)[0]]
+    while waiting and len(seen) < _MOST_TABLES:
+        at = waiting.pop()
+        table = None if at in seen or at < 8 else _lenient(data, at, how)
+        seen.add(at)
+        if table is None:
+            continue
+        yield table
+        for value in table.values:
+            size = value.end - value.start
+            if value.tag in _POINTERS and value.kind in (4, 13) and value.end <= len(data):
+                waiting += struct.unpack_from(f"{order}{size // 4}I", data, value.start)[:8]
+        if table.end <= len(data):
+            waiting.append(struct.unpack_from(order + "I", data, table.end - 4)[0])
+
+
+def _lenient(data: bytes, at: int, how: Counting) -> Table | None:
+    """A directory whose entries may be damaged: what cannot be read of it is passed over."""
+    if at + 2 > len(data):
+        return None
+    (count,) = struct.unpack_from(how.order + "H", data, at)
+    count = min(count, (len(data) - at - 2) // 12)
+    values = list[Value]()
+    for k in range(count):
+        tag, kind, number, place = struct.unpack_from(how.order + "HHII", data, at + 2 + 12 * k)
+        length = number * maker_notes.SIZES.get(kind, 1)
+        start = place if length > 4 else at + 10 + 12 * k
+        if start + length <= len(data):
+            values.append(Value(tag, kind, start, start + length))
+    return Table(at, at + 6 + 12 * count, tuple(values))
+
+
+def _look_at_note(found: _Found, data: bytes, note: Value, order: str, make: bytes) -> None:
+    tables = maker_notes.tables(data, note.start, note.end, order)
+    if not tables:
+        _sort(found, data, note, "maker notes")
+        return
+    word = (re.findall(rb"[A-Z]+", make.upper()) or [b""])[0]
+    measured = _MEASURED.get(word, frozenset())
+    inner = {table.start for table in tables}
+    found.short += [(table.start, table.end) for table in tables]
+    for value in (value for table in tables for value in table.values):
+        content = data[value.start : value.end]
+        if value.start in inner or value.end > len(data) or value.start < 0:
+            continue  # directories are looked at themselves
+        name = f"maker note tag {value.tag}"
+        if value.tag in measured and not opaque.is_smooth(content):
+            found.short.append((value.start, value.end))
+        elif _is_preview(value, content):
+            found.going.append(((value.start, value.end), f"{name} with a preview"))
+        else:
+            _sort(found, data, value, name, fixed=False)
+
+
+def _is_preview(value: Value, content: bytes) -> bool:
+    return (
+        value.tag in _PREVIEWS
+        and value.kind in _BYTES
+        and len(content) >= _SHORTEST_PREVIEW
+        and content.count(content[:1]) < len(content)
+        and not content.startswith(b"[")
+        and not opaque.is_text(content)
+    )
+
+
+def _sort(found: _Found, data: bytes, value: Value, name: str, *, fixed: bool = True) -> None:
+    """Puts a value to what stays or to what goes."""
+    span, content = (value.start, value.end), data[value.start : value.end]
+    if _may_show(value.tag if fixed else 0, content):
+        found.going.append((span, f"{name} of {len(content)} bytes"))
+    elif len(content) > 4:
+        (found.fixed if fixed else found.short).append(span)
+
+
+def _may_show(tag: int, content: bytes) -> bool:
+    try:
+        if tag == _PHOTOSHOP:
+            return bool(photoshop.cleaned(content)[1])
+        if tag == _IPTC:
+            return bool(photoshop.cleaned_iptc(content)[1])
+    except ValueError:
+        return True
+    return previews.may_show(content)
+
+
+def _gaps(data: bytes, kept: list[_Span]) -> Iterator[_Span]:
+    """Long runs of bytes that belong to nothing, and could be a picture."""
+    for low, high in _without(0, len(data), kept):
+        if high - low >= opaque.LEAST and opaque.is_opaque(data[low:high]):
+            yield low, high
+
+
+def _merged(spans: Iterable[_Span]) -> list[_Span]:
+    found = list[_Span]()
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return found
+
+
+def _without(start: int, end: int, spans: Iterable[_Span]) -> Iterator[_Span]:
+    """What of a range is in none of the sorted spans."""
+    for low, high in spans:
+        if high <= start or low >= end:
+            continue
+        if low > start:
+            yield start, low
+        start = max(start, high)
+    if start < end:
+        yield start, end

@@ -1,0 +1,137 @@
+"""Maker notes as directories: where their values lie, whatever the maker's head and layout.
+
+Makers begin a note with a head of their own, take either order of bytes, and count places from the
+block's start, from the note's or from some other. What fits best is taken.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+"""Bytes of a value of each kind."""
+
+_MOST_ENTRIES, _MOST_TABLES, _LONGEST_HEAD = 512, 64, 64
+_NUMBERS, _MOST_NUMBERS = (4, 13), 8
+_MARKS = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+class Value(NamedTuple):
+    """A tag, its kind, and where its bytes begin and end in the block."""
+
+    tag: int
+    kind: int
+    start: int
+    end: int
+
+
+class Table(NamedTuple):
+    """A directory's own place, and its values."""
+
+    start: int
+    end: int
+    values: tuple[Value, ...]
+
+
+class Counting(NamedTuple):
+    """The order of bytes, and the place from which others are counted."""
+
+    order: str
+    base: int
+
+
+def table(data: bytes, at: int, how: Counting) -> Table | None:
+    """The directory at a place; None where there is none that is whole and sound."""
+    if at < 0 or at + 2 > len(data):
+        return None
+    (count,) = struct.unpack_from(how.order + "H", data, at)
+    end = at + 2 + 12 * count
+    if not 0 < count <= _MOST_ENTRIES or end > len(data):
+        return None
+    found = list[Value]()
+    rows = struct.iter_unpack(how.order + "HHII", data[at + 2 : end])
+    for k, (tag, kind, number, place) in enumerate(rows):
+        length = number * SIZES.get(kind, 0)
+        if kind not in SIZES or length > len(data):
+            return None
+        start = how.base + place if length > 4 else at + 10 + 12 * k
+        found.append(Value(tag, kind, start, start + length))
+    return Table(at, min(end + 4, len(data)), tuple(found))
+
+
+def tables(data: bytes, start: int, end: int, order: str) -> list[Table]:
+    """The directories of a note; none where it is no directory.
+
+    Args:
+        data: the block that the note lies in.
+        start: where it begins.
+        end: where it ends.
+        order: the block's, which many notes share.
+    """
+    first = _first(data, start, end, order)
+    if first is None:
+        return []
+    at, order = first
+    how = Counting(order, _base(data, (start, end), at, order))
+    found, waiting = dict[int, Table](), [at]
+    while waiting and len(found) < _MOST_TABLES:
+        place = waiting.pop()
+        known = table(data, place, how) if place not in found else None
+        if known is not None:
+            found[place] = known
+            waiting += [p for p in _inner(data, known, how) if start <= p < end]
+    return list(found.values())
+
+
+def _first(data: bytes, start: int, end: int, order: str) -> tuple[int, str] | None:
+    """Where the first directory is, and its order of bytes: the longest near the beginning."""
+    places = [*range(start, min(end, start + _LONGEST_HEAD)), *_told(data, start, end)]
+    best, most = None, 0
+    for at in places:
+        for way in (order, "<" if order == ">" else ">"):
+            found = table(data[:end], at, Counting(way, 0))
+            if found is not None and len(found.values) > most:
+                best, most = (at, way), len(found.values)
+    return best
+
+
+def _told(data: bytes, start: int, end: int) -> Iterator[int]:
+    """Where heads of TIFF near the beginning, and Fujifilm's, say that the directory is."""
+    for head in range(start, min(end - 8, start + _LONGEST_HEAD)):
+        way = _MARKS.get(data[head : head + 4])
+        if way:
+            yield head + struct.unpack_from(way + "I", data, head + 4)[0]
+    if data[start : start + 8] in (b"FUJIFILM", b"GENERALE") and end - start >= 12:
+        yield start + struct.unpack_from("<I", data, start + 8)[0]
+
+
+def _base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
+    """The place from which the most values and directories lie in the note."""
+    start, end = note
+    heads = [h for h in range(start, min(at, start + _LONGEST_HEAD)) if data[h : h + 4] in _MARKS]
+    plain = table(data, at, Counting(order, 0))
+    values = () if plain is None else plain.values
+    long = [v for v in values if v.end - v.start > 4]
+    # A note that was moved: its first value follows its directory.
+    behind = at + 2 + 12 * len(values)
+    lowest = min((v.start for v in long), default=behind)
+    bases = (*heads, 0, start, at, behind + 4 - lowest, behind - lowest)
+
+    def fitting(base: int) -> int:
+        how = Counting(order, base)
+        inner = () if plain is None else _inner(data, plain, how)
+        others = sum(table(data[:end], p, how) is not None for p in inner if at < p < end)
+        return others + sum(behind <= base + v.start and base + v.end <= end for v in long)
+
+    return max(bases, key=fitting)  # of several the first
+
+
+def _inner(data: bytes, outer: Table, how: Counting) -> Iterator[int]:
+    """Places that numbers of a directory name, where others may be, and where long values are."""
+    for value in outer.values:
+        size = value.end - value.start
+        if value.kind in _NUMBERS and size <= 4 * _MOST_NUMBERS and value.end <= len(data):
+            code = f"{how.order}{size // 4}I"
+            yield from (how.base + n for n in struct.unpack_from(code, data, value.start))
+        elif value.kind == 7 and size > 4:
+            yield value.start
