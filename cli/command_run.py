@@ -24,7 +24,7 @@ from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
     from editkit.masks.read import Reading
-    from editkit.ops.engine.session import Progress
+    from editkit.ops.edit import Progress
     from editkit.ops.output import Saving
     from editkit.ops.result import Result
     from editkit.photo.io.files import Photo

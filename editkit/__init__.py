@@ -27,13 +27,12 @@ from editkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from editkit.api import composite, generate, img2img, inpaint, outpaint, resample
+    from editkit.api import composite, erase, generate, img2img, inpaint, outpaint, resample
     from editkit.masks.roles import Masks
     from editkit.masks.value import Mask
     from editkit.models.registry import load_model
     from editkit.ops.composite import Composite
     from editkit.ops.erase import Erase
-    from editkit.ops.fill import erase
     from editkit.ops.generate import Generate
     from editkit.ops.img2img import Img2Img
     from editkit.ops.inpaint import Inpaint
@@ -90,7 +89,7 @@ _HOMES = {
     "Result": "editkit.ops.result",
     "Size": "editkit.types",
     "composite": "editkit.api",
-    "erase": "editkit.ops.fill",
+    "erase": "editkit.api",
     "generate": "editkit.api",
     "img2img": "editkit.api",
     "inpaint": "editkit.api",

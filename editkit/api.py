@@ -5,14 +5,18 @@ A model given by name is loaded for this one call; for more than one edit load i
 """
 
 import os
-from typing import Any, TypedDict, Unpack, cast
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
+from editkit.boxes import Size
+from editkit.errors import InputError
 from editkit.masks.roles import MaskLike
-from editkit.models.base import Model, check_model
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import load_model
 from editkit.ops.composite import Composite
-from editkit.ops.engine.session import Progress
+from editkit.ops.edit import Progress
+from editkit.ops.erase import Erase
+from editkit.ops.fill import Fill, check_eraser
 from editkit.ops.generate import Generate
 from editkit.ops.img2img import Img2Img
 from editkit.ops.inpaint import Inpaint
@@ -21,9 +25,11 @@ from editkit.ops.resample import Resample
 from editkit.ops.result import Result
 from editkit.options import called_by_name
 from editkit.photo.io.files import Photo, PhotoLike
-from editkit.types import Size
 
-ModelLike = Model | str | os.PathLike[str]
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+
+ModelLike: TypeAlias = "Model | str | os.PathLike[str]"
 """A loaded model, or what `load_model` takes."""
 
 
@@ -124,7 +130,7 @@ def inpaint(
     mask: MaskLike,
     prompt: str = "",
     *,
-    model: ModelLike = BUILTIN,
+    model: "ModelLike" = BUILTIN,
     progress: Progress | None = None,
     **options: Unpack[InpaintOptions],
 ) -> Result:
@@ -148,11 +154,47 @@ def inpaint(
 
 
 @called_by_name
+def erase(
+    photo: PhotoLike | Photo,
+    mask: MaskLike,
+    *,
+    method: str = "diffusion",
+    model: "ModelLike | None" = None,
+    progress: Progress | None = None,
+    **options: Unpack[InpaintOptions],
+) -> Result:
+    """The photo with what the mask covers replaced by what might be behind it.
+
+    Args:
+        photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
+        mask: the same, of the photo's size; white is erased, black stays.
+        method: `diffusion`, or a classical one that needs no model: `telea`, `ns`, `biharmonic`,
+            `patchmatch`.
+        model: a loaded model, or the name of one, for diffusion; the built-in one unless given.
+        progress: told of every step.
+        options: fields of `Erase`; of `Fill`, for classical methods.
+
+    Raises:
+        InputError: an option, the photo or the mask cannot be used.
+        ModelError: the model cannot be found or loaded.
+        DeviceError: the device is absent or out of memory.
+    """
+    check_eraser(method)
+    if method != "diffusion":
+        unknown = sorted(set(options) - {f.name for f in fields(Fill)})
+        if unknown:
+            raise InputError(f"{method} takes no {unknown[0]}; leave it out, or use diffusion")
+        return Fill(method, **_given(options))(photo, mask, progress=progress)
+    edit = Erase(**_given(options))
+    return edit(loaded(model), photo, mask, progress=progress)
+
+
+@called_by_name
 def outpaint(
     photo: PhotoLike | Photo,
     prompt: str = "",
     *,
-    model: ModelLike = BUILTIN,
+    model: "ModelLike" = BUILTIN,
     progress: Progress | None = None,
     **options: Unpack[OutpaintOptions],
 ) -> Result:
@@ -180,7 +222,7 @@ def resample(
     mask: MaskLike,
     prompt: str = "",
     *,
-    model: ModelLike = BUILTIN,
+    model: "ModelLike" = BUILTIN,
     progress: Progress | None = None,
     **options: Unpack[ResampleOptions],
 ) -> Result:
@@ -200,7 +242,7 @@ def img2img(
     photo: PhotoLike | Photo,
     prompt: str = "",
     *,
-    model: ModelLike = BUILTIN,
+    model: "ModelLike" = BUILTIN,
     progress: Progress | None = None,
     **options: Unpack[Img2ImgOptions],
 ) -> Result:
@@ -219,7 +261,7 @@ def img2img(
 def generate(
     prompt: str,
     *,
-    model: ModelLike = BUILTIN,
+    model: "ModelLike" = BUILTIN,
     progress: Progress | None = None,
     **options: Unpack[GenerateOptions],
 ) -> Result:
@@ -261,7 +303,7 @@ def _given(options: object) -> dict[str, Any]:
     return cast("dict[str, Any]", options)
 
 
-def loaded(model: ModelLike | None) -> Model:
+def loaded(model: "ModelLike | None") -> "Model":
     """The model, loaded if it was named; the built-in one where None was given.
 
     Raises:
@@ -272,5 +314,7 @@ def loaded(model: ModelLike | None) -> Model:
         return load_model(BUILTIN)
     if isinstance(model, str | os.PathLike):
         return load_model(model)
+    from editkit.models.base import check_model
+
     check_model(model)
     return model

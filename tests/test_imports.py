@@ -29,8 +29,6 @@ package: types, errors, names, options and such; `editkit` is the package's own 
 LET_BE = {
     ("editkit.batch.recipes.steps", "editkit"): "until its edits come from the catalog",
     ("editkit.ops.record", "editkit"): "the same",
-    ("editkit.ops.fill", "editkit.api"): "until the function `erase` is in api.py",
-    ("editkit.ops.fill", "editkit.ops.erase"): "the same",
 }
 """Imports that still go up, and what they wait for."""
 

@@ -1,16 +1,18 @@
 """Erasing by diffusion, or by a classical method."""
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from editkit.errors import InputError
-from editkit.masks.roles import MaskLike
-from editkit.models.base import Model
-from editkit.ops.engine.session import Progress
+from editkit.ops.edit import Progress
 from editkit.ops.fill import Fill, check_eraser
 from editkit.ops.inpaint import Inpaint
-from editkit.ops.result import Result
-from editkit.photo.io.files import Photo, PhotoLike
+
+if TYPE_CHECKING:
+    from editkit.masks.roles import MaskLike
+    from editkit.models.base import Model
+    from editkit.ops.result import Result
+    from editkit.photo.io.files import Photo, PhotoLike
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,12 @@ class Erase(Inpaint):
 
     def __call__(
         self,
-        model: Model | None,
-        photo: PhotoLike | Photo,
-        mask: MaskLike,
+        model: "Model | None",
+        photo: "PhotoLike | Photo",
+        mask: "MaskLike",
         *,
         progress: Progress | None = None,
-    ) -> Result:
+    ) -> "Result":
         """The photo with what the mask covers replaced, with a report.
 
         Args:

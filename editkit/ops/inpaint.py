@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 
-from editkit.diffusion.constraints import Blend, Constraint, Known
-from editkit.diffusion.plans import Plan, linear
-from editkit.models.base import Model
-from editkit.ops.engine.masked import MaskedEdit
-from editkit.tensors import Latents
+from editkit.ops.masked_edit import MaskedEdit
 
 
 @dataclass(frozen=True)
@@ -21,15 +17,3 @@ class Inpaint(MaskedEdit):
     """
 
     blend: bool = False
-
-    def plan(self, steps: int, first: int) -> Plan:
-        """Straight down."""
-        return linear(steps, first)
-
-    def uses_constraint(self, model: Model) -> bool:
-        """Always, but for models that are told what surrounds the hole."""
-        return self.blend or not model.capabilities.inpainting
-
-    def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
-        """Blending, with the start's own noise at every level."""
-        return Blend(clean, known, noise, lagging=self.compat)

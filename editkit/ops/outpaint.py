@@ -1,16 +1,18 @@
 """Outpainting: a photo in a larger frame, with new content around it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from editkit.boxes import Size
 from editkit.errors import InputError
-from editkit.models.base import Model, check_model
-from editkit.models.settings import Settings
-from editkit.ops.engine.session import Progress
+from editkit.ops.edit import Progress
 from editkit.ops.inpaint import Inpaint
-from editkit.ops.result import Result
-from editkit.photo.geometry.frame import Frame, border_of, check_frame, framed, plan_frame
-from editkit.photo.io.files import Photo, PhotoLike, read_photo
-from editkit.types import Size
+
+if TYPE_CHECKING:
+    from editkit.models.base import Model
+    from editkit.ops.result import Result
+    from editkit.photo.geometry.frame import Frame
+    from editkit.photo.io.files import Photo, PhotoLike
 
 
 @dataclass(frozen=True)
@@ -45,29 +47,28 @@ class Outpaint(Inpaint):
         super().__post_init__()
         if self.composite is not None:
             raise InputError("outpaint leaves all of the photo as it was; leave composite out")
+        from editkit.photo.geometry.frame import check_frame
+
         sides = (self.left, self.right, self.top, self.bottom)
         check_frame(sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor)
 
-    def frame(self, photo: Size) -> Frame:
+    def frame(self, photo: Size) -> "Frame":
         """The frame around a photo of a size.
 
         Raises:
             InputError: it would cut the photo, add nothing or be too large.
         """
+        from editkit.photo.geometry.frame import plan_frame
+
         sides = (self.left, self.right, self.top, self.bottom)
         return plan_frame(
             photo, sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor
         )
 
-    def start_settings(self, settings: Settings) -> tuple[str, float]:
-        """Prefill and strength of the start; without a prefill, from what the frame holds."""
-        method, strength = super().start_settings(settings)
-        return (method if self.prefill is not None else "none"), strength
-
     # The mask that other edits are given is the frame here.
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, model: Model, photo: PhotoLike | Photo, *, progress: Progress | None = None
-    ) -> Result:
+        self, model: "Model", photo: "PhotoLike | Photo", *, progress: Progress | None = None
+    ) -> "Result":
         """The photo in its frame, with a report.
 
         Args:
@@ -80,16 +81,6 @@ class Outpaint(Inpaint):
             InputError: the frame cannot be.
             DeviceError: the device is out of memory.
         """
-        check_model(model)
-        photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        frame = self.frame(photo.size)
-        result = super().__call__(model, framed(photo, frame), border_of(frame), progress=progress)
-        report = {
-            **result.report,
-            "prefill": self.prefill or "mirror",
-            "pixels_before": photo.size.area,
-            "photo_at": frame.box._asdict(),
-            "frame": str(frame.size),
-        }
-        record = {key: told for key, told in (result.record or {}).items() if key != "mask"}
-        return replace(result, report=report, record=record)
+        from editkit.ops.engine.outpaint import paint_around
+
+        return paint_around(self, model, photo, progress)

@@ -10,8 +10,9 @@ from editkit.diffusion.guides import Cfg, Guided
 from editkit.diffusion.levels import Level, Schedule
 from editkit.models.base import Model, device_errors, make_network
 from editkit.models.conditions import Conditions, Text
+from editkit.ops.edit import Edit
 from editkit.ops.engine.canvas import to_pixels
-from editkit.ops.engine.session import Edit, open_session
+from editkit.ops.engine.session import open_session
 from editkit.ops.result import Result
 from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.quality.scores import nearby

@@ -11,7 +11,7 @@ from editkit.models.base import Model
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import find_model, is_id
 from editkit.ops.composite import Composite
-from editkit.ops.engine.session import Progress
+from editkit.ops.edit import Progress
 from editkit.ops.output import Saving
 from editkit.ops.record import RECIPE, digest_of, edit_of
 from editkit.ops.record_schema import check_record

@@ -13,13 +13,15 @@ from editkit.types import Report
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
-    from editkit.ops.engine.session import Edit
+    from editkit.ops.edit import Edit
 
 _WORDS = 10
 
 
 def describe(edit: "Edit", model: "Model") -> Report:
     """What an edit was asked to do, with the model's recommendation for what was left open."""
+    from editkit.ops.engine.strategies import solver_of
+
     settings = model.settings
     return {
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
@@ -29,7 +31,7 @@ def describe(edit: "Edit", model: "Model") -> Report:
         "unread": model.truncated_prompt(edit.prompt),
         "model": model.name,
         "weights": model.weights,
-        "solver": edit.solver or edit.recommended_solver(settings),
+        "solver": solver_of(edit, settings),
         "steps": int(edit.steps or settings.steps),
         "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
         "seed": int(edit.seed),

@@ -2,13 +2,8 @@
 
 from dataclasses import dataclass
 
-from editkit.diffusion.constraints import Blend, Constraint, Known
-from editkit.diffusion.plans import Plan, repaint
-from editkit.models.base import Model
-from editkit.models.settings import Settings
-from editkit.ops.engine.masked import MaskedEdit
-from editkit.ops.engine.session import whole
-from editkit.tensors import Latents
+from editkit.ops.checks import whole
+from editkit.ops.masked_edit import MaskedEdit
 
 
 @dataclass(frozen=True)
@@ -31,22 +26,3 @@ class Resample(MaskedEdit):
         super().__post_init__()
         whole("jump", self.jump, 1, 1000)
         whole("repeats", self.repeats, 1, 1000)
-
-    def recommended_solver(self, settings: Settings) -> str:
-        """A stochastic first-order solver: fresh noise helps the parts to agree."""
-        del settings
-        return "ddpm"
-
-    def plan(self, steps: int, first: int) -> Plan:
-        """RePaint's walk."""
-        return repaint(steps, jump=self.jump, repeats=self.repeats, first=first)
-
-    def uses_constraint(self, model: Model) -> bool:
-        """Always: that is the method."""
-        del model
-        return True
-
-    def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:
-        """Blending, with noise drawn afresh at every move."""
-        del noise
-        return Blend(clean, known)

@@ -27,6 +27,9 @@ from quality import GRAY, Case, Perception, cases, seen, window
 import editkit
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import make_canvas, to_values
+from editkit.ops.engine.masked import harmony_of
+from editkit.ops.engine.masked_walk import latents
+from editkit.ops.engine.strategies import strategy_of
 from editkit.photo.blend.harmonize import Harmony, harmonized
 from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.crops import Region, cut_mask, cut_photo, paste, plan_region
@@ -60,7 +63,7 @@ class Painted:
 
 def ways() -> Mapping[str, Harmony]:
     """Nothing, each step alone, and the steps that edits take, with and without each."""
-    default = editkit.Inpaint().harmony()
+    default = harmony_of(editkit.Inpaint())
     return {
         "nothing": OFF,
         "color": replace(OFF, color=True),
@@ -124,8 +127,10 @@ def paint(model: Model, case: Case) -> Painted:
         context=edit.context,
     )
     sight = cut_photo(photo, region)
-    canvas = make_canvas(sight, cut_mask(coverage, region), edit.start_settings(model.settings)[0])
-    return Painted(to_values(model.decode(edit.latents(model, canvas))), region)
+    canvas = make_canvas(
+        sight, cut_mask(coverage, region), strategy_of(edit).start_settings(model.settings)[0]
+    )
+    return Painted(to_values(model.decode(latents(edit, model, canvas))), region)
 
 
 def detail(rgb: Rgb, hole: NDArray[np.bool_]) -> float | None:
@@ -187,7 +192,7 @@ def show(model: Model, photo: Path, hole: tuple[int, int, int], sigma: float, ou
     inside = np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
     cut = np.where(inside[..., None], np.uint8(GRAY), truth)
     case = grainy(Case("0", "disc", truth, cut, inside), sigma)
-    painted, default = paint(model, case), editkit.Inpaint().harmony()
+    painted, default = paint(model, case), harmony_of(editkit.Inpaint())
     far = int(1.4 * radius)
     here = slice(max(row - far, 0), row + far), slice(max(column - far, 0), column + far)
     steps = (OFF, replace(default, grain=0.0), default)

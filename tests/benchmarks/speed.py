@@ -42,7 +42,7 @@ TITLES = {
 
 STAGES = {
     "reading the photo": ["editkit.ops.engine.masked:read_photo"],
-    "reading the mask": ["editkit.ops.engine.masked:coverage_of"],
+    "reading the mask": ["editkit.ops.engine.masked:composite_reading"],
     "cutting, pre-filling": [
         "editkit.ops.engine.masked:cut_mask",
         "editkit.ops.engine.masked:make_canvas",

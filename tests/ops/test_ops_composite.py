@@ -13,7 +13,7 @@ from PIL import Image
 import editkit
 from editkit import Composite, InputError, MaskError
 from editkit.models.base import Model
-from editkit.ops import composite as composites
+from editkit.ops.engine import composite as composites
 from editkit.photo.color import adobe_rgb_profile
 from editkit.photo.io.files import Photo, read_photo
 

@@ -20,9 +20,10 @@ from editkit.diffusion.sampler import sample
 from editkit.diffusion.views import Views, Window, blended, viewed
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import as_canvas
-from editkit.ops.engine.masked import views_for
+from editkit.ops.engine.masked_walk import latents, refine_tiles, views_for
 from editkit.ops.engine.region_plan import ProgressSplitter
 from editkit.ops.engine.session import open_session
+from editkit.ops.engine.strategies import strategy_of
 from editkit.tensors import State
 from editkit.types import Size
 
@@ -85,8 +86,8 @@ def set_free(monkeypatch: pytest.MonkeyPatch) -> None:
         del sigma
         return torch.zeros_like(pixels)
 
-    monkeypatch.setattr("editkit.ops.engine.masked.Coarse", nothing_kept)
-    monkeypatch.setattr("editkit.ops.engine.masked.blurred", nothing)
+    monkeypatch.setattr("editkit.ops.engine.masked_walk.Coarse", nothing_kept)
+    monkeypatch.setattr("editkit.ops.engine.masked_walk.blurred", nothing)
 
 
 def test_one_window_over_the_whole_is_the_plain_walk(
@@ -97,9 +98,9 @@ def test_one_window_over_the_whole_is_the_plain_walk(
     rgb = smooth(128, 128)
     cover = square(128, slice(32, 96)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
-    plain = Inpaint(steps=4, strength=0.5, blend=True).latents(builtin, canvas)
+    plain = latents(Inpaint(steps=4, strength=0.5, blend=True), builtin, canvas)
     edit = Inpaint(steps=8, detail=0.5)  # half the steps do, where all is there already
-    assert torch.allclose(builtin.decode(plain), edit.refine_tiles(builtin, canvas), atol=1e-4)
+    assert torch.allclose(builtin.decode(plain), refine_tiles(edit, builtin, canvas), atol=1e-4)
 
 
 def test_a_picture_goes_through_the_autoencoder_in_windows_as_well_as_whole(builtin: Model) -> None:
@@ -124,7 +125,7 @@ def test_pixels_that_no_window_shows_come_back_as_they_were(tiny9: Model) -> Non
     rgb = smooth(448, 448)
     cover = square(448, slice(400, 420)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
-    out = Inpaint(steps=1, detail=0.5).refine_tiles(tiny9, canvas)
+    out = refine_tiles(Inpaint(steps=1, detail=0.5), tiny9, canvas)
     assert torch.equal(out[..., :200, :200], canvas.pixels[..., :200, :200])
     assert not torch.equal(out[..., 400:420, 400:420], canvas.pixels[..., 400:420, 400:420])
 
@@ -168,7 +169,7 @@ def walked(model: Model, network: Network, *constraints: Constraint) -> State:
     session = open_session(edit, model, Size(512, 512))
     return sample(
         session.schedule.pure(session.noise(Size(512, 512))),
-        edit.plan(session.schedule.steps, 0),
+        strategy_of(edit).plan(session.schedule.steps, 0),
         session.schedule,
         Guided(network, Cfg(1.0), session.schedule.target),
         session.solver,
@@ -214,7 +215,7 @@ def test_a_pass_in_tiles_keeps_the_colors_that_were_painted(
     canvas = as_canvas(sky, cover, sky, cover)
 
     def off() -> float:
-        out = Inpaint(steps=8, detail=0.8).refine_tiles(builtin, canvas)
+        out = refine_tiles(Inpaint(steps=8, detail=0.8), builtin, canvas)
         return float(F.avg_pool2d(out - canvas.start, 32).abs().max()) * 127.5
 
     held = off()

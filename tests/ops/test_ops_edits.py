@@ -29,6 +29,8 @@ from editkit import (
 from editkit.models.base import Model
 from editkit.models.settings import Settings
 from editkit.names import SOLVERS
+from editkit.ops.engine.masked import harmony_of
+from editkit.ops.engine.strategies import strategy_of
 from editkit.photo.io.files import read_photo
 from editkit.types import Size
 
@@ -514,14 +516,14 @@ def test_a_feather_asks_for_the_seam_of_that_name() -> None:
         ({"seam": "poisson"}, "poisson", 2.0),
     ]
     for given, blend, width in cases:
-        harmony = Inpaint("x", **given).harmony()
+        harmony = harmony_of(Inpaint("x", **given))
         assert (harmony.blend, harmony.feather) == (blend, width)
     with pytest.raises(InputError, match="feather of 5"):
         Inpaint("x", seam="poisson", feather=5)
 
 
 def test_compat_adds_nothing_that_the_pipelines_do_not() -> None:
-    harmony = Inpaint("x", compat=True, grain=1, sharpen=True).harmony()
+    harmony = harmony_of(Inpaint("x", compat=True, grain=1, sharpen=True))
     assert (harmony.grain, harmony.sharpen) == (0, False)
 
 
@@ -558,7 +560,7 @@ RECOMMENDED = Settings(prefill="telea", strength=0.6)
 def test_where_a_walk_begins(
     settings: Settings, given: dict[str, Any], begins: tuple[str, float]
 ) -> None:
-    assert Inpaint("x", **given).start_settings(settings) == begins
+    assert strategy_of(Inpaint("x", **given)).start_settings(settings) == begins
 
 
 def test_a_report_holds_every_option_as_plain_json(tiny4: Model) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from editkit.ops.engine.session import Progress
+from editkit.ops.edit import Progress
 from editkit.photo.geometry.components import Part
 from editkit.photo.geometry.crops import Region
 

@@ -1,12 +1,7 @@
-"""What all edits share: their parameters, and the one call of the sampler.
+"""What all edits share: the one call of the sampler, with a model at one size."""
 
-An edit is imperative and frozen: the instance is the parameters, calling it applies them. Options
-left at None are the model's recommendation.
-"""
-
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -18,82 +13,16 @@ from editkit.diffusion.plans import How, Plan, is_below_a_step
 from editkit.diffusion.sampler import Watch, sample
 from editkit.diffusion.solvers import Solver
 from editkit.diffusion.views import Views, Window, blended, enlarged, viewed
-from editkit.errors import InputError, shown
 from editkit.models.base import Model, make_network
 from editkit.models.conditions import Conditions, Hole, Text
-from editkit.models.settings import Settings
-from editkit.names import SOLVERS
-from editkit.ops.checks import readable, whole, within
+from editkit.ops.edit import Edit, Progress
 from editkit.ops.engine.canvas import reduce_mask, sample_mask
-from editkit.options import SEEDS, Options
+from editkit.ops.engine.strategies import solver_of
 from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
 from editkit.types import Size
 
-Progress = Callable[[int, int], None]
-"""Called as `progress(done, total)`, in steps of the walk."""
-
 _RING = 64
 """Pixels around a hole that are decoded with it, to see how well the patch agrees there."""
-
-
-@dataclass(frozen=True)
-class Edit(Options):
-    """Parameters of any edit.
-
-    Attributes:
-        prompt: what to paint.
-        negative: what to avoid; heard where guidance is above 1.
-        steps: steps of the whole schedule, at least 1.
-        guidance: scale of classifier-free guidance, at least 0; 1 asks only the prompt.
-        guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
-        guidance_interval: noise levels sigma in (low, high] that are guided.
-        seed: of all noise; the same seed gives the same picture. None draws one.
-        solver: one of `editkit.names.SOLVERS`.
-        work_size: side in pixels of the square whose area the model works on.
-        compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
-            sampled, masks are sampled at nearest pixels, blending follows each step.
-    """
-
-    prompt: str = ""
-    _: KW_ONLY
-    negative: str = ""
-    steps: int | None = None
-    guidance: float | None = None
-    guidance_rescale: float = 0.0
-    guidance_interval: tuple[float, float] = (0.0, math.inf)
-    seed: int = 0
-    solver: str | None = None
-    work_size: int | None = None
-    compat: bool = False
-
-    def __post_init__(self) -> None:
-        self.settle()
-        readable("prompt", self.prompt)
-        readable("negative", self.negative)
-        whole("steps", self.steps, 1, 1000)
-        within("guidance", self.guidance, 0, 100)
-        within("guidance_rescale", self.guidance_rescale, 0, 1)
-        low, high = _pair("guidance_interval", self.guidance_interval)
-        if not 0 <= low <= high:
-            raise InputError(f"guidance_interval is {(low, high)}; give (low, high), 0 or more")
-        whole("seed", self.seed, 0, SEEDS - 1)
-        whole("work_size", self.work_size, 32, 8192)
-        if self.solver is not None and self.solver not in SOLVERS:
-            raise InputError(
-                f"unknown solver {shown(self.solver)}; choose one of {', '.join(SOLVERS)}"
-            )
-
-    def recommended_solver(self, settings: Settings) -> str:
-        """The solver to use where none was named."""
-        return settings.solver
-
-
-def _pair(name: str, value: object) -> tuple[float, float]:
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise InputError(f"{name} is {shown(value)}; give (low, high), 0 or more")
-    for number in value:
-        within(name, number, 0, math.inf)
-    return value
 
 
 @dataclass(frozen=True)
@@ -228,8 +157,8 @@ def open_session(edit: Edit, model: Model, size: Size, progress: Progress | None
         InputError: the solver cannot make that many steps.
     """
     settings = model.settings
-    solver_name = edit.solver or edit.recommended_solver(settings)
-    schedule, solver = model.schedule(solver_name, edit.steps or settings.steps, size)
+    steps = edit.steps or settings.steps
+    schedule, solver = model.schedule(solver_of(edit, settings), steps, size)
     guidance = settings.guidance if edit.guidance is None else edit.guidance
     draws = Keyed((edit.seed,))
     if edit.compat:

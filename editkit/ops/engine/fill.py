@@ -1,0 +1,116 @@
+"""Erasing by a classical method: on the photo's own samples, at its own resolution."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from editkit.masks.evaluate import advice
+from editkit.masks.roles import MaskLike, composite_reading, derive
+from editkit.ops.edit import Progress
+from editkit.ops.fill import Fill
+from editkit.ops.record import mask_told, record_of
+from editkit.ops.report import plain, versions
+from editkit.ops.result import Result
+from editkit.photo import color
+from editkit.photo.blend.composite import blend_into, compared
+from editkit.photo.fill.classic import fill
+from editkit.photo.geometry.boxes import bounding_box, grow
+from editkit.photo.geometry.components import Part, split
+from editkit.photo.io.files import Photo, PhotoLike, read_photo
+from editkit.photo.metadata import xmp
+from editkit.photo.quality.scores import nearby, scores
+from editkit.types import Box, Coverage, Report, Size
+
+_REACH = 256
+_LEAST_MARGIN, _MOST_MARGIN = 64, 1024
+_NARROW_MARGIN = 16
+
+
+def fill_holes(
+    edit: Fill, photo: PhotoLike | Photo, mask: MaskLike, progress: Progress | None = None
+) -> Result:
+    """The photo with what the mask covers replaced, with a report: see `Fill.__call__`."""
+    started = time.perf_counter()
+    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    given = composite_reading(mask, photo)
+    masks = derive(given, photo, composite=edit.composite)
+    coverage = masks.composite
+    parts = split(coverage, edit.regions, _REACH)
+    boxes = [_seen(edit, part.box, photo.size) for part in parts]
+    edited = _filled(edit, photo, coverage, parts, boxes, progress)
+    report = _report(edit, photo, edited, coverage, boxes)
+    report["notes"] = [*given.notes, *masks.notes, *report["notes"]]
+    report["seconds"] = round(time.perf_counter() - started, 2)
+    record: dict[str, Any] = {**record_of(edit, None, photo, given.coverage), "edit": "Erase"}
+    record["mask"] |= mask_told(mask)
+    return Result(edited, report, photo, coverage, record, xmp.HUMAN_EDITS)
+
+
+def _seen(edit: Fill, box: Box, size: Size) -> Box:
+    """The part of the photo that a fill of the box looks at."""
+    margin = _NARROW_MARGIN
+    if edit.method == "patchmatch":
+        margin = min(max(_LEAST_MARGIN, *box.size), _MOST_MARGIN)
+    return grow(box, margin, size)
+
+
+def _filled(
+    edit: Fill,
+    photo: Photo,
+    coverage: Coverage,
+    parts: Sequence[Part],
+    boxes: Sequence[Box],
+    progress: Progress | None,
+) -> Photo:
+    """The photo with one part after the other filled; those to come are holes to the others."""
+    samples, left = photo.samples.copy(), coverage > 0
+    for number, (part, seen) in enumerate(zip(parts, boxes, strict=True)):
+        here = samples[seen.slices]
+        new = _painted(edit, photo, here, left[seen.slices])
+        alpha, mine = np.zeros(photo.size, np.float32), part.coverage > 0
+        alpha[part.box.slices][mine] = part.coverage[mine]
+        blend_into(here, new.astype(np.float32), alpha[seen.slices])
+        left[part.box.slices][mine] = False
+        if progress is not None:
+            progress(number + 1, len(parts))
+    return photo.with_samples(samples)
+
+
+def _painted(edit: Fill, photo: Photo, samples: color.Samples, hole: Any) -> color.Samples:  # noqa: ANN401
+    """The colors of a part of the photo, (H, W, colors), with all holes in it filled."""
+    colors = color.colors_of(samples, photo.mode)
+    guide = color.to_rgb(samples, photo.mode, photo.profile)
+    made = fill(colors, hole, edit.method, seed=edit.seed, guide=guide)
+    return made.reshape(*hole.shape, -1)
+
+
+def _report(
+    edit: Fill, before: Photo, after: Photo, mask: Coverage, boxes: Sequence[Box]
+) -> Report:
+    kept = int((mask == 0).sum())
+    count = compared(before, after, mask)
+    near = nearby(bounding_box(mask), before.size)
+    told = [{**box._asdict(), "worked_at": str(box.size)} for box in boxes]
+    return {
+        **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
+        "edit": "erase",
+        "prompt": "",
+        "negative": "",
+        "unread": "",
+        "model": None,
+        "weights": None,
+        "device": "cpu",
+        "versions": versions(),
+        "region": told[max(range(len(boxes)), key=lambda k: boxes[k].size.area)],
+        "worked_regions": told,
+        "pixels": mask.size,
+        "pixels_kept": kept,
+        "samples_kept": count.kept,
+        "samples_changed": count.edited_changed,
+        "samples_changed_outside": count.kept_changed,
+        "scores": scores(after.rgb(near), mask[near.slices]),
+        "notes": [*before.notes, *advice(mask)],
+    }
