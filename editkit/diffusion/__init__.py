@@ -1,5 +1,5 @@
 """The shared guided-diffusion sampler: levels, plans, solvers, guides, constraints, draws.
 
-Mathematics only. Nothing here knows a prompt, a mask file, an image format or another library's
-pipelines; an edit is a way of calling `sample`.
+Mathematics only: no prompts, no files, no pipelines of other libraries. Each edit is a way to call
+`sample`.
 """

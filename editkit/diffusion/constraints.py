@@ -1,7 +1,7 @@
-"""Constraints: what of a picture is known already, and how a walk is held to it.
+"""Constraints: they keep known parts of a picture during a walk.
 
-A constraint may act on the state before the network is asked (`enter`), on what the network says
-(`clamp`) and on the outcome (`finish`). Several apply in order; none is known to the sampler.
+A constraint may change the state before each step (`enter`), each prediction (`clamp`) and the last
+state (`finish`). Several apply in order. The sampler knows no constraint by name.
 """
 
 from collections.abc import Callable
@@ -22,20 +22,20 @@ CLEAN = Level(0.0, 1.0, 0.0)
 
 
 class Constraint:
-    """Leaves everything as it is."""
+    """A constraint that changes nothing: a base for others."""
 
     def enter(self, x: State, context: StepContext) -> State:
-        """`x` made consistent with what is known at `context.here`."""
+        """`x` at the level `context.here`, with the known parts in place."""
         del context
         return x
 
     def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
-        """A prediction for `x` made consistent with what is known."""
+        """The prediction for `x`, with the known parts in place."""
         del x, level
         return pred
 
     def finish(self, x: State) -> State:
-        """The outcome made consistent with what is known."""
+        """The clean state `x`, with the known parts in place."""
         return x
 
 
@@ -53,30 +53,30 @@ class Hard:
 
 @dataclass(frozen=True)
 class ChangeMap:
-    """How much each part may change, in [0, 1]: it is free once the noise has fallen to that.
+    """A strength for each place, in [0, 1]: it is free once the share of noise is as low as that.
 
-    A soft mask becomes a strength for each pixel (Differential Diffusion, arXiv 2306.00950). It is
-    never used to mix two states at each step: that would compound.
+    A soft mask is a strength for each pixel (Differential Diffusion, arXiv 2306.00950). It never
+    mixes two states at each step: that would compound.
     """
 
     change: StateMask
 
     def __call__(self, level: Level) -> StateMask:
-        """1 where the change allowed is below this level's share of noise, or none at all."""
+        """1 where the strength is below this level's share of noise, or is 0."""
         return ((self.change < level.noisiness) | (self.change <= 0)).to(self.change)
 
 
 @dataclass(frozen=True)
 class Blend(Constraint):
-    """Puts the known part, noised to the present level, back before every question.
+    """Replaces the known part before every step, noised to the level of the step.
 
     Blended latent diffusion (arXiv 2206.02779) and, with a `repaint` plan, RePaint.
 
     Attributes:
         clean: the known state, without noise.
-        known: which part of it is known.
-        noise: the noise to use at every level; None draws it afresh each time.
-        lagging: leave the very first state alone, as diffusers' pipelines do.
+        known: the part of it to keep.
+        noise: the noise for all levels; None draws new noise each time.
+        lagging: leave the first state alone, as diffusers' pipelines do.
     """
 
     clean: State
@@ -85,7 +85,7 @@ class Blend(Constraint):
     lagging: bool = False
 
     def enter(self, x: State, context: StepContext) -> State:
-        """The known part at this level's noise, the rest of `x`."""
+        """`x`, with the known part at this level's noise."""
         if self.lagging and context.move.k == 0:
             return x
         noise = context.noise("blend", x) if self.noise is None else self.noise
@@ -93,48 +93,48 @@ class Blend(Constraint):
         return _mixed(held, x, self.known(context.here))
 
     def finish(self, x: State) -> State:
-        """The known part as it was, the rest of `x`."""
+        """`x`, with the known part of `clean`."""
         return _mixed(self.clean, x, self.known(CLEAN))
 
 
 @dataclass(frozen=True)
 class Clamp(Constraint):
-    """Keeps the known part in what the network predicts to be clean (DDNM, arXiv 2212.00490).
+    """Replaces the known part of the predicted clean state (DDNM, arXiv 2212.00490).
 
-    Multistep solvers then find the known part in their history too.
+    The history of multistep solvers has the known part, too, then.
     """
 
     clean: State
     known: Known
 
     def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
-        """The clean state with the known part in place, and the noise that goes with it."""
+        """The prediction with the known part in its clean state, and the matching noise."""
         if not level.s:
             return pred
         x0 = _mixed(self.clean, pred.x0, self.known(level))
         return Pred(x0, (x - level.a * x0) / level.s)
 
     def finish(self, x: State) -> State:
-        """The known part as it was, the rest of `x`."""
+        """`x`, with the known part of `clean`."""
         return _mixed(self.clean, x, self.known(CLEAN))
 
 
 @dataclass(frozen=True)
 class Coarse(Constraint):
-    """Keeps what is coarse in what the network predicts to be clean (ILVR, arXiv 2108.02938).
+    """Keeps the low frequencies of the predicted clean state (ILVR, arXiv 2108.02938).
 
-    A network that looks through windows cannot bring them to different colors then.
+    So a network that sees windows cannot give them different colors.
 
     Attributes:
-        clean: the state whose coarse part is kept.
-        sigma: of the Gaussian that tells coarse from fine, in places of the state.
+        clean: the state that has the low frequencies.
+        sigma: of the Gaussian low-pass filter, in places of the state.
     """
 
     clean: State
     sigma: float
 
     def clamp(self, pred: Pred, x: State, level: Level) -> Pred:
-        """The clean state with the coarse part of ours, and the noise that goes with it."""
+        """The prediction with the low frequencies of `clean`, and the matching noise."""
         if not level.s:
             return pred
         x0 = pred.x0 + blurred(self.clean - pred.x0, self.sigma)
@@ -142,7 +142,7 @@ class Coarse(Constraint):
 
 
 def blurred(x: State, sigma: float) -> State:
-    """A Gaussian blur of each channel; borders go on as they are.
+    """A Gaussian blur of each channel, the borders repeated.
 
     Args:
         x: `(N, C, rows, columns)`.

@@ -1,7 +1,7 @@
-"""Named streams of noise: every draw is keyed, so that pictures do not depend on circumstances.
+"""Draws: named streams of noise.
 
-A draw belongs to one image's seed, one purpose and one move of the plan. It is the same on every
-device, in every batch, and whether or not an unrelated constraint draws noise of its own.
+The seed of the picture, the purpose and the move of the plan key each draw. So it is the same on
+every device and in every batch, and does not depend on other draws.
 """
 
 import hashlib
@@ -15,28 +15,28 @@ from torch import Tensor
 
 @runtime_checkable
 class Draws(Protocol):
-    """Where noise comes from."""
+    """A source of noise."""
 
     def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
         """Standard normal noise of a shape, float32 on the CPU."""
         ...
 
     def posterior(self, purpose: str, shape: Sequence[int]) -> Tensor:
-        """Noise for an autoencoder's posterior: zeros give its mode."""
+        """Noise for the posterior of an autoencoder; zeros give its mode."""
         ...
 
 
 @dataclass(frozen=True)
 class Keyed:
-    """One independent stream for each (seed, purpose, index); the batch has one seed an image.
+    """An independent stream for each (seed, purpose, index); a batch has a seed for each picture.
 
-    Autoencoder posteriors are taken at their mode: a photo has one encoding, whatever the seed.
+    Posteriors are taken at their mode: a photo has one encoding, whatever the seed.
     """
 
     seeds: tuple[int, ...]
 
     def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
-        """Noise of `shape`, whose first axis has one entry for each seed."""
+        """Noise of `shape`; its first axis has one entry for each seed."""
         if shape[0] != len(self.seeds):
             raise ValueError(f"{len(self.seeds)} seeds cannot serve a batch of {shape[0]}")
         return torch.stack([_stream(seed, purpose, index, shape[1:]) for seed in self.seeds])
@@ -56,15 +56,15 @@ def _stream(seed: int, purpose: str, index: int, shape: Sequence[int]) -> Tensor
 
 @dataclass(frozen=True)
 class Sequential:
-    """One generator, drawn from in the order of asking: diffusers' way, for parity with it."""
+    """One generator, used in the order of the calls, for parity with diffusers."""
 
     generator: torch.Generator
 
     def __call__(self, purpose: str, shape: Sequence[int], index: int = 0) -> Tensor:
-        """The generator's next draw; purpose and index are ignored."""
+        """The next draw; purpose and index have no effect."""
         del purpose, index
         return torch.randn(*shape, generator=self.generator)
 
     def posterior(self, purpose: str, shape: Sequence[int]) -> Tensor:
-        """The generator's next draw: posteriors are sampled."""
+        """The next draw: posteriors are sampled."""
         return self(purpose, shape)

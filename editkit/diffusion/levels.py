@@ -1,8 +1,8 @@
-"""Noise levels, and what a network's output means at one.
+"""Noise levels, and the meaning of a network's output at a level.
 
 At a level the state is `x = a*x0 + s*eps` with `eps ~ N(0, I)`. Variance-preserving models have
-`a^2 + s^2 = 1`, rectified flows `a + s = 1`; nothing below depends on either. A network is trained
-to give `p*eps + q*x0`; solving the two equations gives both unknowns with one formula for all.
+`a^2 + s^2 = 1`, rectified flows `a + s = 1`; nothing below depends on either. A network gives
+`p*eps + q*x0`. The two equations give both unknowns by one formula for all families.
 """
 
 import math
@@ -15,7 +15,7 @@ from editkit.tensors import State
 
 
 class Level(NamedTuple):
-    """A noise level: `x = a*x0 + s*eps`, and the time `t` that the network is told there."""
+    """A noise level: `x = a*x0 + s*eps`, and the time `t` that the network gets there."""
 
     t: float
     a: float
@@ -33,19 +33,19 @@ class Level(NamedTuple):
 
     @property
     def noisiness(self) -> float:
-        """Share of noise, `s/(a + s)`, in [0, 1]: a scale that all families have in common."""
+        """Share of noise, `s/(a + s)`, in [0, 1]: a scale that all families share."""
         return self.s / (self.a + self.s)
 
 
 class Pred(NamedTuple):
-    """What a network says of a noisy state: the clean state, and the noise in it."""
+    """A prediction for a noisy state: the clean state, and the noise in it."""
 
     x0: State
     eps: State
 
 
 class Target(Enum):
-    """What a network was trained to give, as `p*eps + q*x0`."""
+    """The output that a network was trained for, as `p*eps + q*x0`."""
 
     EPSILON = "epsilon"
     SAMPLE = "sample"
@@ -65,26 +65,26 @@ class Target(Enum):
                 return 1.0, -1.0
 
     def split(self, out: State, x: State, level: Level) -> Pred:
-        """The clean state and the noise that `out`, given for `x`, stands for."""
+        """The clean state and the noise in `x`, from the network's output `out` for it."""
         p, q = self.weights(level)
         d = p * level.a - q * level.s
         return Pred((p * x - level.s * out) / d, (level.a * out - q * x) / d)
 
     def join(self, pred: Pred, level: Level) -> State:
-        """The output that a network would give for `pred`: the inverse of `split`."""
+        """The network output that means `pred`: the inverse of `split`."""
         p, q = self.weights(level)
         return p * pred.eps + q * pred.x0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The levels that a walk may visit, noisiest first; the last one is where a picture comes out.
+    """The levels of a walk, noisiest first; at the last one the picture is clean.
 
     Attributes:
         levels: one more than there are steps.
-        target: what the network gives.
-        unit: standard deviation of a start from pure noise. 1, but for tables that were trained to
-            start at the noisiest level's own `s`.
+        target: the meaning of the network's output.
+        unit: standard deviation of a start from pure noise: 1, except for tables that start at the
+            `s` of the noisiest level.
     """
 
     levels: tuple[Level, ...]
@@ -95,7 +95,9 @@ class Schedule:
         if len(self.levels) < 2:
             raise ValueError("a schedule needs at least two levels")
         if self.target is Target.EPSILON and any(v.a == 0 for v in self.levels):
-            raise ValueError("a network that predicts noise says nothing at a level of pure noise")
+            raise ValueError(
+                "a network that predicts noise needs some signal: no level of pure noise"
+            )
 
     def __getitem__(self, i: int) -> Level:
         return self.levels[i]
@@ -106,22 +108,25 @@ class Schedule:
         return len(self.levels) - 1
 
     def pure(self, noise: State) -> State:
-        """The start of a walk from nothing: unit noise at the noisiest level's scale."""
+        """The start of a walk from pure noise: unit noise at the noisiest level's scale."""
         return self.unit * noise
 
     def start(self, x0: State, noise: State, i: int) -> State:
-        """A clean state brought to level `i`: forward noising."""
+        """A clean state with the noise of level `i`: forward noising."""
         a, s = self.levels[i].a, self.levels[i].s
         return a * x0 + s * noise
 
     def renoise(self, x: State, i: int, j: int, noise: State) -> State:
-        """A state at level `i` brought up to the noisier level `j`; exact in distribution.
+        """A state at level `i` with more noise, at the noisier level `j`; exact in distribution.
 
-        `x_j = r*x_i + sqrt(s_j^2 - r^2*s_i^2)*z`, `r = a_j/a_i`: what the forward process itself
-        would add (RePaint, arXiv 2201.09865, alg. 1 line 10, for any pair of levels).
+        `x_j = r*x_i + sqrt(s_j^2 - r^2*s_i^2)*z`, `r = a_j/a_i`: the noise that the forward
+        process adds (RePaint, arXiv 2201.09865, alg. 1 line 10, for any pair of levels).
+
+        Raises:
+            ValueError: level `j` is not noisier.
         """
         here, there = self.levels[i], self.levels[j]
-        # From pure noise there is nowhere to go up to but pure noise.
+        # Above pure noise there is only pure noise.
         r = there.a / here.a if here.a else 1.0
         added = there.s**2 - (r * here.s) ** 2
         if added < 0:

@@ -1,8 +1,8 @@
-"""Plans: which levels a walk visits, in what order, and how it moves between them.
+"""Plans: the levels that a walk visits, in order, and the moves between them.
 
-A plan is data. It can be printed, its cost counted before anything runs, and a walk that was
-interrupted goes on with the rest of its moves. Strength, RePaint's jumps and time travel are
-different lists, not different loops.
+A plan is data: it can be printed, its cost is known before a walk, and an interrupted walk resumes
+with the rest of its moves. Strength, RePaint's jumps and time travel are different lists, not
+different loops.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 
 class How(Enum):
-    """How a move changes the noise."""
+    """The kind of a move."""
 
     DENOISE = ">"
-    """To less noise, by a solver's step."""
+    """Less noise, by a step of the solver."""
     RENOISE = "<"
-    """To more noise, by drawing it: exact and stochastic."""
+    """More noise, drawn at random: exact and stochastic."""
     INVERT = "~"
-    """To more noise, by a solver's step backwards: deterministic."""
+    """More noise, by a backward step of the solver: deterministic."""
 
 
 class Move(NamedTuple):
-    """One move from level `i` to level `j`; `k` is its serial number, which keys its draws."""
+    """A move from level `i` to level `j`; `k` is its number, which keys its noise."""
 
     k: int
     i: int
@@ -49,30 +49,30 @@ class Plan:
 
     @property
     def first(self) -> int:
-        """The level that the walk starts at."""
+        """The level at the start of the walk."""
         return self.moves[0].i
 
     def rest(self, k: int) -> "Plan":
-        """What is left from move `k` on, for going on with an interrupted walk."""
+        """The moves from number `k` on, to resume an interrupted walk."""
         return Plan(self.moves[k:])
 
 
 def numbered(moves: Iterable[tuple[int, int, How]]) -> Plan:
-    """A plan of the moves given, numbered from 0."""
+    """A plan of moves `(i, j, how)`, numbered from 0."""
     return Plan(tuple(Move(k, i, j, how) for k, (i, j, how) in enumerate(moves)))
 
 
 def first_level(steps: int, strength: float) -> int:
-    """Level at which a walk of `steps` steps begins for a strength in (0, 1].
+    """The first level of a walk of `steps` steps for a strength in (0, 1].
 
-    Rounds as the latent Stable Diffusion pipelines do: the number of steps that run is the integer
-    part of `steps*strength`, but never none.
+    Rounds as the Stable Diffusion pipelines do: the integer part of `steps*strength` steps run, at
+    least one.
     """
     return steps - max(1, min(int(steps * strength), steps))
 
 
 def is_below_a_step(steps: int, strength: float) -> bool:
-    """Whether a strength is less than one step; `first_level` makes one all the same."""
+    """True if a strength is less than one step; `first_level` makes one step then, too."""
     return int(steps * strength) < 1
 
 
@@ -89,9 +89,9 @@ def inversion(steps: int, last: int = 0) -> Plan:
 def repaint(steps: int, *, jump: int = 1, repeats: int = 5, first: int = 0) -> Plan:
     """RePaint's walk (arXiv 2201.09865, alg. 1): each stretch of `jump` levels `repeats` times.
 
-    After every `jump` steps down the walk is thrown back by as much, `repeats - 1` times, so that
-    what is generated can agree with what is known. The last stretch, to the clean level, is not
-    repeated. `jump` counts levels: at 20 steps, 1 does what the paper's 10 does at 250.
+    After every `jump` steps down the walk goes back up by as many levels, `repeats - 1` times, so
+    that new and known parts can agree. The last stretch, to the clean level, is not repeated.
+    `jump` counts levels: 1 at 20 steps has the effect of the paper's 10 at 250.
     """
     return numbered(_jumping(steps, first, jump, repeats))
 
@@ -108,7 +108,11 @@ def _jumping(steps: int, first: int, jump: int, repeats: int) -> Iterator[tuple[
 
 
 def travel(steps: int, *, low: int, high: int, repeats: int, first: int = 0) -> Plan:
-    """Time travel: straight down, the levels `low` to `high` being walked `repeats` times."""
+    """Time travel: straight down, but with the levels `low` to `high` `repeats` times.
+
+    Raises:
+        ValueError: the band does not lie inside the walk.
+    """
     if not first <= low < high < steps:
         raise ValueError(f"a band from {low} to {high} is not inside the levels {first} to {steps}")
     band = [(i, i + 1, How.DENOISE) for i in range(low, high)]

@@ -13,10 +13,10 @@ from editkit.diffusion.step import Denoise, Past, StepContext
 from editkit.tensors import State
 
 Watch = Callable[[Move, Pred], None]
-"""Called after every step down with the move made and what was predicted before it."""
+"""Called after every step down, with the move and the prediction that it used."""
 
 MEMORY = 3
-"""Past states kept: the most that any solver here looks back."""
+"""Number of past states that a solver gets."""
 
 
 @torch.inference_mode()
@@ -31,20 +31,20 @@ def sample(
     constraints: Sequence[Constraint] = (),
     watch: Watch | None = None,
 ) -> State:
-    """Walk `plan` from `x`, a state at the plan's first level, to the state at its last.
+    """The state at the last level of `plan`, reached from `x` at its first.
 
     Args:
         x: the start, at noise level `schedule[plan.first]`.
-        plan: the moves to make.
-        schedule: the levels that the plan's numbers mean.
-        denoise: what is asked at each level.
-        solver: how a step is made.
-        draws: where noise comes from.
-        constraints: what is known already; they act in order.
-        watch: told of every step.
+        plan: the moves.
+        schedule: the levels that the plan refers to by number.
+        denoise: the denoiser: network, conditions and guide.
+        solver: the method of a step.
+        draws: the source of noise.
+        constraints: known parts of the picture; they act in order.
+        watch: called after every step.
     """
 
-    def held(x: State, level: Level) -> Pred:
+    def constrained(x: State, level: Level) -> Pred:
         pred = denoise(x, level)
         for constraint in constraints:
             pred = constraint.clamp(pred, x, level)
@@ -52,14 +52,14 @@ def sample(
 
     past: list[Past] = []  # of this descent only: a jump back in noise makes it stale
     for move in plan:
-        context = StepContext(schedule, move, held, draws)
+        context = StepContext(schedule, move, constrained, draws)
         if move.how is How.RENOISE:
             x = schedule.renoise(x, move.i, move.j, context.noise("renoise", x))
             past = []
             continue
         for constraint in constraints:
             x = constraint.enter(x, context)
-        pred = held(x, context.here)
+        pred = constrained(x, context.here)
         x = solver.correct(x, pred, past, context)
         past = [*past, Past(context.here, x, pred.x0)][-MEMORY:]
         x = solver.step(x, pred, past, context)
@@ -71,5 +71,11 @@ def sample(
 
 
 def cost(plan: Plan, schedule: Schedule, solver: Solver) -> int:
-    """Network calls that a walk will make; a guide may put several questions in one."""
-    return sum(solver.calls(schedule, m) for m in plan if m.how is not How.RENOISE)
+    """Network calls of a walk; all branches of a level share one call."""
+    return len(levels_called(plan, schedule, solver))
+
+
+def levels_called(plan: Plan, schedule: Schedule, solver: Solver) -> list[Level]:
+    """The level of each network call of a walk, in order."""
+    moves = [move for move in plan if move.how is not How.RENOISE]
+    return [level for move in moves for level in solver.levels(schedule, move)]

@@ -1,7 +1,7 @@
-"""Solvers: how one step down in noise is made. Pure functions of what a `StepContext` shows.
+"""Solvers: one step down in noise, as a pure function of the state and its `StepContext`.
 
-A solver keeps nothing between steps; a multistep method finds its history in `past`, which holds
-this descent only, the newest last, and is emptied whenever the walk goes back up.
+A solver keeps nothing between steps. A multistep method finds its history in `past`: the states of
+this descent, the newest last. The sampler empties it whenever the walk goes back up.
 """
 
 import math
@@ -17,20 +17,30 @@ from editkit.tensors import State
 
 
 class Solver:
-    """A way to step from one level to the next."""
+    """A method to step from one level to the next."""
 
-    def calls(self, schedule: Schedule, move: Move) -> int:
-        """Network calls that the step of `move` makes, the one before it included."""
-        del schedule, move
-        return 1
+    def levels(self, schedule: Schedule, move: Move) -> tuple[Level, ...]:
+        """The level of each network call of a move, in order; the first call is at its start.
+
+        The cost of a walk is counted by this. A solver that calls `context.denoise` in its step
+        gives those levels, too.
+        """
+        return (schedule[move.i],)
 
     def correct(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
-        """`x` as better known once the network has been asked there; most solvers leave it."""
+        """`x`, corrected by the prediction made there; most solvers leave it as it is."""
         del pred, past, context
         return x
 
     def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
-        """The state at `context.there`; `past[-1]` is the present one."""
+        """The state at `context.there`.
+
+        Args:
+            x: the state at `context.here`.
+            pred: the prediction for `x`.
+            past: states of this descent; `past[-1]` is `x` itself.
+            context: the move, its levels, its noise and the denoiser.
+        """
         raise NotImplementedError
 
 
@@ -54,7 +64,7 @@ class First(Solver):
 
 
 def _posterior_deviation(here: Level, there: Level) -> float:
-    """Deviation of the level `there` given the noisier level `here` and the clean state."""
+    """Standard deviation of a state at `there`, given the state at `here` and the clean one."""
     if there.s == 0 or here.s <= there.s:
         return 0.0
     r = here.a / there.a
@@ -65,7 +75,7 @@ def _posterior_deviation(here: Level, there: Level) -> float:
 class Consistency(Solver):
     """Latent consistency models (arXiv 2310.04378): jump to clean, then noise afresh.
 
-    The boundary condition (`c_skip`, `c_out`) keeps the network's word out where no noise is left.
+    The boundary condition (`c_skip`, `c_out`) leaves the state alone where no noise is left.
     """
 
     sigma_data: float = 0.5
@@ -87,18 +97,19 @@ class Heun(Solver):
     """Second order, two network calls a step (arXiv 2206.00364, alg. 1, without churn).
 
     The slope is averaged over both ends of the step. In sigma space the state is divided by `a`
-    first, as the paper has it for variance-preserving models; a flow's paths are straight as they
-    are.
+    first, as in the paper, for variance-preserving models; the paths of a flow are straight without
+    that.
     """
 
     sigma_space: bool = True
 
-    def calls(self, schedule: Schedule, move: Move) -> int:
-        """Two, but one for a step to the clean level."""
-        return 2 if schedule[move.j].s else 1
+    def levels(self, schedule: Schedule, move: Move) -> tuple[Level, ...]:
+        """Both ends of the step; a step to the clean level has one call."""
+        here, there = schedule[move.i], schedule[move.j]
+        return (here, there) if there.s else (here,)
 
     def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
-        """Predict with a first-order step, ask again there, go back and use the mean slope."""
+        """The state after a step along the mean slope of both ends."""
         first = First().step(x, pred, past, context)
         if not context.there.s:
             return first
@@ -108,7 +119,7 @@ class Heun(Solver):
         return c_j * (x / c_i + slope / 2)
 
     def _frame(self, level: Level) -> tuple[float, float, float]:
-        """Scale of the frame that is integrated in, and the level's `a` and `s` in it."""
+        """Scale of the frame of integration, and the level's `a` and `s` in it."""
         c = level.a if self.sigma_space else 1.0
         return c, level.a / c, level.s / c
 
@@ -117,14 +128,14 @@ class Heun(Solver):
 class DpmPlusPlus2M(Solver):
     """DPM-Solver++(2M) (arXiv 2211.01095, alg. 2), with `eta` 1 its SDE form, SDE-DPM-Solver++(2M).
 
-    `short` walks (fewer than 15 steps) end with a first-order step, as the paper's authors advise.
+    Walks of fewer than `short` steps end with a first-order step, as the paper's authors advise.
     """
 
     eta: float = 0.0
     short: int = 15
 
     def step(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
-        """Exact for the linear part, second order in the prediction where there is a history."""
+        """Exact in the linear part, of second order in the prediction where there is a history."""
         here, there = context.here, context.there
         h = there.log_snr - here.log_snr
         churned = h * (1 + self.eta)
@@ -150,7 +161,7 @@ class UniPC(Solver):
     order: int = 2
 
     def correct(self, x: State, pred: Pred, past: Sequence[Past], context: StepContext) -> State:
-        """UniC (alg. 1): the last step made again, now that its end is known."""
+        """UniC (alg. 1): the end of the last step again, from the prediction there."""
         if not past:
             return x
         nodes = self._nodes(past, context.schedule, context.move.i)
@@ -162,14 +173,14 @@ class UniPC(Solver):
         return _unified(nodes, context.there, None)
 
     def _nodes(self, past: Sequence[Past], schedule: Schedule, j: int) -> Sequence[Past]:
-        """As much of the past as the step to level `j` uses; the order falls towards the end."""
+        """The part of the past that a step to level `j` uses; the order falls toward the end."""
         known = [p for p in past if math.isfinite(p.level.log_snr)] or past[-1:]
         order = min(self.order, schedule.steps + 1 - j, len(known))
         return known[-order:]
 
 
 def _unified(nodes: Sequence[Past], there: Level, end: State | None) -> State:
-    """The step from the last node to `there`, from x0 at the nodes and, to correct, at the end."""
+    """The step from the last node to `there`, from x0 at the nodes and, to correct, at `there`."""
     base = nodes[-1]
     h = there.log_snr - base.level.log_snr
     others = [(p.x0, (p.level.log_snr - base.level.log_snr) / h) for p in nodes[-2::-1]]
@@ -183,7 +194,7 @@ def _unified(nodes: Sequence[Past], there: Level, end: State | None) -> State:
 
 
 def _rhos(ratios: Sequence[float], h: float) -> Sequence[float]:
-    """Weights of the differences (eq. 9 and 11); one alone is always given a half."""
+    """Weights of the differences (eq. 9 and 11); a single one has a half."""
     if len(ratios) < 2:
         return [0.5] * len(ratios)
     phi, factorial, right = math.expm1(-h) / -h - 1, 1, list[float]()

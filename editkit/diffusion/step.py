@@ -1,4 +1,4 @@
-"""What is known while a walk makes one move: the view that solvers and constraints share."""
+"""The context of one move of a walk, for solvers and constraints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from editkit.diffusion.plans import Move
 from editkit.tensors import State
 
 Denoise = Callable[[State, Level], Pred]
-"""`(x, level) -> Pred`: network, conditions and guide composed. All that the sampler knows."""
+"""`(x, level) -> Pred`: network, conditions and guide in one function."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """A state that this descent has passed, with what was predicted there."""
+    """An earlier state of this descent, with the clean state predicted there."""
 
     level: Level
     x: State
@@ -23,22 +23,22 @@ class Past:
 
 @dataclass(frozen=True)
 class StepContext:
-    """One move of a walk, about to be made."""
+    """One move of a walk."""
 
     schedule: Schedule
     move: Move
     denoise: Denoise
-    """What the network says of a state, with the constraints' clamps applied."""
+    """The denoiser, with the constraints' clamps applied."""
     draws: Draws
 
     @property
     def here(self) -> Level:
-        """The level that the state is at."""
+        """The level at the start of the move."""
         return self.schedule[self.move.i]
 
     @property
     def there(self) -> Level:
-        """The level that it is to go to."""
+        """The level at its end."""
         return self.schedule[self.move.j]
 
     def noise(self, purpose: str, like: State) -> State:

@@ -1,11 +1,10 @@
-"""One large state seen through overlapping windows of the size that a network was trained at.
+"""Views: a large state in overlapping windows of the size that a network was trained at.
 
-MultiDiffusion (arXiv 2302.08113): at every level the network is asked about each window, and where
-windows overlap, its answers are averaged. The state, and so the noise that it began with, is one;
-the windows only look at it. The answers are averaged in the network's own output space, which for
-one and the same state is as good as any other, all of them being linear in each other.
+MultiDiffusion (arXiv 2302.08113): at every level the network answers for each window, and overlaps
+are averaged. There is one state, with one noise; windows are views of it. Averages are taken in the
+network's own output space; for one state all spaces are linear in each other, so any would do.
 
-The grid of windows lies elsewhere at every level, so that no line is an edge twice.
+The grid of windows moves at every level, so that no line is an edge twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,14 +29,14 @@ _STEPS = (0.7548776662466927 * 97, 0.5698402909980532 * 97)
 
 @dataclass(frozen=True)
 class Views:
-    """Windows over a field.
+    """A grid of windows over a field.
 
     Attributes:
         field: rows and columns of the whole.
-        window: rows and columns of a window; where the field is smaller, the field's.
-        overlap: by how much neighbors overlap, at least; less than the window's sides.
-        wanted: 1 where answers are needed, `(1, 1, rows, columns)`; windows without are left out.
-            None wants all.
+        window: rows and columns of a window; those of the field where that is smaller.
+        overlap: least overlap of neighbors; less than the sides of the window.
+        wanted: 1 where answers are needed, `(1, 1, rows, columns)`; windows without any are left
+            out. None needs all.
     """
 
     field: Size
@@ -46,7 +45,7 @@ class Views:
     wanted: LatentMask | None = None
 
     def near(self, reach: int) -> "Views":
-        """Those windows, too, that come within `reach` of what is wanted."""
+        """The same views, with windows within `reach` of the wanted places, too."""
         if self.wanted is None:
             return self
         grown = F.max_pool2d(self.wanted, 2 * reach + 1, stride=1, padding=reach)
@@ -57,7 +56,7 @@ class Views:
         return self.windows(tuple(level.noisiness * step % 1.0 for step in _STEPS))
 
     def windows(self, phases: Sequence[float] = (0.0, 0.0)) -> Iterator[Window]:
-        """Windows that cover the field, their grid moved by shares of its spacing."""
+        """Windows that cover the field, on a grid moved by shares of its spacing."""
         spans = [
             _spans(length, side, self.overlap, phase)
             for length, side, phase in zip(self.field, self.window, phases, strict=True)
@@ -70,12 +69,12 @@ class Views:
 def blended(
     parts: Iterator[tuple[Window, Sequence[Tensor]]], like: Sequence[Tensor], overlap: int
 ) -> list[Tensor]:
-    """Windows' answers put together, each fading out over the overlap.
+    """The answers of windows in one, each fading out over the overlap.
 
     Args:
         parts: windows, each with one tensor `(..., rows, columns)` for each of `like`.
-        like: tensors of the size of the whole, to be taken where no window was.
-        overlap: over how many rows and columns a window fades.
+        like: tensors of the size of the whole; their values stay where no window is.
+        overlap: rows and columns over which a window fades.
 
     Returns:
         Weighted means.
@@ -109,7 +108,7 @@ def viewed(network: Callable[[Window], Network], views: Views) -> Network:
 
 
 def enlarged(window: Window, cell: int) -> Window:
-    """The same window over a field whose every place is `cell` long."""
+    """The same window where every place is `cell` long."""
     rows, columns = (slice(span.start * cell, span.stop * cell) for span in window)
     return rows, columns
 
@@ -125,7 +124,7 @@ def _spans(length: int, side: int, overlap: int, phase: float) -> list[slice]:
 
 
 def _fade(span: slice, overlap: int) -> Tensor:
-    """From near 0 at the ends to 1, over the overlap."""
+    """Weights that rise from near 0 at the ends to 1 over the overlap."""
     length = span.stop - span.start
     place = torch.arange(length) + 0.5
     return (torch.minimum(place, length - place) / max(1, overlap)).clamp(max=1.0)

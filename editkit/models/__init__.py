@@ -1,1 +1,1 @@
-"""Models: finding, loading, asking them. The only room that imports diffusers or transformers."""
+"""Models: find, load and run them. The only room that imports diffusers or transformers."""

@@ -1,4 +1,4 @@
-"""What a network computes for each of several requests by itself, though they share a call."""
+"""Results of a shared call that do not depend on the other requests in it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class _SplitMatmuls(TorchFunctionMode):
-    """Matrix products are made for so many rows at a time."""
+    """Computes matrix products for the rows of one request at a time."""
 
     def __init__(self, counts: Sequence[int]) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _SplitMatmuls(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """The call itself, or those it comes apart into."""
+        """The result of a call, made in parts if it is a matrix product."""
         more = kwargs or {}
         if _is_product(func, args) and len(args[0]) == self._rows:
             parts = args[0].split(self._counts)
@@ -31,17 +31,20 @@ class _SplitMatmuls(TorchFunctionMode):
 
 
 def _is_product(func: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Whether it is a linear layer, or a convolution of single pixels, which is one, too."""
+    """True for a linear layer, and for a 1x1 convolution, which is one, too."""
     if func is torch.nn.functional.linear:
         return True
     return func is torch.nn.functional.conv2d and args[1].shape[-2:] == (1, 1)
 
 
 def split_matmuls(counts: Sequence[int]) -> AbstractContextManager[Any]:
-    """Linear layers of requests with so many rows each, as if each were asked alone.
+    """A context in which linear layers give each request the same bits as a call of its own.
 
-    On a CPU the product of a matrix of few rows, or on several threads of many columns, is summed
-    in an order that depends on how many rows there are; a product of many rows is no faster for
-    more of them. Convolutions, attention and norms go through a picture at a time as it is.
+    On a CPU the order of the sums in a matrix product depends on the number of rows, and a product
+    of many rows is no faster for more of them. Convolutions, attention and norms compute each
+    picture by itself anyway.
+
+    Args:
+        counts: rows of each request, in order.
     """
     return _SplitMatmuls(counts) if len(counts) > 1 else nullcontext()

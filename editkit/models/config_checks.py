@@ -1,7 +1,7 @@
-"""Whether a model's configuration is of a network that its files can hold. Light: no torch.
+"""Checks of a model's configuration against its weight files. Imports no torch.
 
-A configuration of a few bytes can ask for ten million layers. What is asked for is compared with
-what the heads of the weight files say, before anything is built.
+A configuration of a few bytes can ask for ten million layers. So the headers of the weight files
+are compared with it before anything is built.
 """
 
 import math
@@ -24,12 +24,12 @@ _TEXTS = (".json", ".txt", ".model")
 
 
 def check_files(name: str, folder: Path, parts: Sequence[str]) -> None:
-    """Refuses a model with what would be read without an end, or for long: pipes, devices, texts.
+    """Refuses pipes, devices and very large texts, which would be read for long or without end.
 
     Args:
-        name: the model's.
-        folder: where it is.
-        parts: the folders in it of which all is read.
+        name: of the model.
+        folder: of the model.
+        parts: subfolders of which all files are read.
 
     Raises:
         ModelLoadError: there is such a file.
@@ -37,7 +37,7 @@ def check_files(name: str, folder: Path, parts: Sequence[str]) -> None:
     files = [file for part in parts for file in sorted((folder / part).glob("*"))]
     for file in (*files, *sorted(folder.rglob("*.safetensors"))):
         where = f"{name} cannot be loaded: {file.relative_to(folder)}"
-        there = file.exists() or file.suffix == ".safetensors"  # else a link to nowhere
+        there = file.exists() or file.suffix == ".safetensors"  # else a broken link
         if there and not file.is_file() and (file.suffix or not file.is_dir()):
             raise ModelLoadError(f"{where} is no ordinary file")
         if file.suffix in _TEXTS and file.is_file() and file.stat().st_size > _LARGEST_TEXT:
@@ -45,7 +45,7 @@ def check_files(name: str, folder: Path, parts: Sequence[str]) -> None:
 
 
 def stored(name: str, part: Path) -> Mapping[str, Sequence[int]]:
-    """The shapes of all weights in a part of a model, by their names.
+    """The shapes of all weights in a part of a model, by name.
 
     Raises:
         ModelLoadError: a file is damaged.
@@ -64,7 +64,7 @@ def stored(name: str, part: Path) -> Mapping[str, Sequence[int]]:
 
 
 def check_network(name: str, part: Path, config: Mapping[str, Any]) -> None:
-    """Refuses the configuration of a network that cannot be what its files hold.
+    """Refuses the configuration of a network that does not fit its files.
 
     Raises:
         ModelLoadError: an absurd number, more layers than weights, or quantized weights.
@@ -107,7 +107,7 @@ def check_scheduler(name: str, config: Mapping[str, Any]) -> None:
 
 
 def check_scaling(name: str, config: Mapping[str, Any]) -> None:
-    """Refuses an autoencoder that scales its latents by nothing, or by what is no number.
+    """Refuses an autoencoder that scales its latents by 0, or not by a number.
 
     Raises:
         ModelLoadError: it does.
@@ -120,15 +120,15 @@ def check_scaling(name: str, config: Mapping[str, Any]) -> None:
 
 
 def check_weights(name: str, part: Path, wanted: int) -> None:
-    """Refuses a network of many more weights than its files hold: there may be no memory for them.
+    """Refuses a network with many more weights than its files: memory might not suffice for it.
 
     Args:
-        name: the model's.
-        part: the folder of the network.
-        wanted: how many numbers it has.
+        name: of the model.
+        part: folder of the network.
+        wanted: number of weights of the network.
 
     Raises:
-        ModelLoadError: it has.
+        ModelLoadError: it has many more.
     """
     there = sum(math.prod(shape) for shape in stored(name, part).values())
     if wanted > 2 * there + _SPARE:
@@ -147,7 +147,7 @@ def _check_numbers(name: str, where: str, config: Mapping[str, Any]) -> None:
 
 
 def _leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """All that tables and lists hold, with its key; what is too long or deep as it is."""
+    """All values in tables and lists, each with its key; a too long or deep one as a whole."""
     if not isinstance(value, list | dict) or len(value) > _LONGEST or depth > 8:
         yield key, value
     else:

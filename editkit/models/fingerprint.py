@@ -1,4 +1,4 @@
-"""Which weights they are: a fingerprint of a model's files."""
+"""Fingerprints of a model's weights."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ _HUB_BLOB = re.compile(r"[0-9a-f]{64}")
 def weights_digest(folder: Path) -> str:
     """SHA-256 over the names and the SHA-256 of all safetensors below the folder, in hexadecimal.
 
-    The hub's cache names large files by their SHA-256; such a file need not be read again.
+    Hugging Face's cache names large files by their SHA-256, so they are not read again.
     """
     whole = hashlib.sha256()
     for file in sorted(folder.rglob("*.safetensors")):

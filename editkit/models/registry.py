@@ -46,7 +46,7 @@ _SUFFIXES = (
     *(".safetensors", ".ckpt", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".pkl", ".h5", ".msgpack"),
     *(".npz", ".json", ".yaml", ".yml", ".zip", ".tar", ".gz", ".7z", ".tflite", ".pb", ".git"),
 )
-"""Ends of names that are files', never those of an id."""
+"""Suffixes of files, never of an id."""
 
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _NETWORKS = ("unet", "vae", "text_encoder")
@@ -56,7 +56,7 @@ _NOT_WANTED = ("*.fp16.*", "*.non_ema.*")
 
 @dataclass(frozen=True)
 class Found:
-    """A model that is on this machine: its name, its folder, and the family that reads it."""
+    """A model on this machine: its name, its folder, and its family."""
 
     name: str
     folder: Path
@@ -76,12 +76,12 @@ class Found:
 def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False) -> Found:
     """The model of a name: `builtin`, a folder in diffusers layout, or a Hugging Face id.
 
-    A model that is in the local cache is used from there without a connection; another one is
-    downloaded, its safetensors only, unless `offline`.
+    A model in the local cache needs no connection. Another one is downloaded, its safetensors only,
+    unless `offline`.
 
     Raises:
-        UnknownModelError: there is none of that name here (or, not `offline`, anywhere).
-        ModelLoadError: it is of a kind that editkit does not read.
+        UnknownModelError: no such model is here (or, unless `offline`, anywhere).
+        ModelLoadError: editkit does not read its kind.
     """
     text = os.fsdecode(name)
     if text == BUILTIN:
@@ -95,19 +95,19 @@ def find_model(name: str | os.PathLike[str] = BUILTIN, *, offline: bool = False)
 
 
 def is_id(name: str) -> bool:
-    """Whether a text can be an id of Hugging Face's: owner/name, and no name of a file."""
+    """True if a text can be an id of Hugging Face: owner/name, and not the name of a file."""
     odd = ".." in name or name.lower().endswith(_SUFFIXES)
     return _HUB_ID.fullmatch(name) is not None and not odd
 
 
 def folder_of(name: str, known: str) -> Path | None:
-    """The folder of a model that was given as one; None for an id.
+    """The folder of a model given as a folder; None for an id.
 
-    What can only be meant as a place on this machine is never asked for on the network.
+    A text that can only be a path on this machine never goes to the network.
 
     Args:
-        name: what was given.
-        known: what could have been, for messages.
+        name: a folder or an id.
+        known: the choices, for messages.
 
     Raises:
         UnknownModelError: it is neither.
@@ -125,7 +125,7 @@ def folder_of(name: str, known: str) -> Path | None:
 
 
 def _no_model(name: str, known: str, *, is_there: bool) -> str:
-    """Why a name is no model's, and what to give instead."""
+    """The message for a name that is no model: the reason, and the choices."""
     whole = "a model is a folder in diffusers layout, not a single file or a LoRA"
     if is_there:
         return f"no model {name!r}: {whole}; save it as one with diffusers"
@@ -150,7 +150,7 @@ def _family(name: str, folder: Path) -> str:
 
 
 def _check_parts(name: str, folder: Path) -> None:
-    """Finds what is missing; the libraries would ask the network for it, or make something up."""
+    """Refuses a model with missing parts: the libraries would download or invent them."""
     if folder != builtin_folder():
         check_files(name, folder, _SUBFOLDERS)
     configs = {part: read_table(folder / part / "config.json") for part in _NETWORKS}
@@ -167,7 +167,7 @@ def _check_parts(name: str, folder: Path) -> None:
 
 
 def _missing_parts(folder: Path) -> Iterator[str]:
-    """What is not there of the weights and the tokenizer."""
+    """The missing parts of the weights and the tokenizer."""
     for part in _NETWORKS:
         found = (folder / part).glob("*.safetensors")
         if all(any(file.match(variant) for variant in _NOT_WANTED) for file in found):
@@ -179,13 +179,13 @@ def _missing_parts(folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Layout:
-    """What to fetch of a repository on the hub.
+    """The files to download of a repository on the hub.
 
     Attributes:
-        table: the file that says what a model is; it comes first, as the rest may be large.
-        wanted: patterns of the files that are fetched.
-        check: raises an EditkitError for a name and a folder that `table` says is of no use.
-        whole: whether a folder holds all that is needed.
+        table: the file that names the kind of model; it comes first, as the rest may be large.
+        wanted: patterns of the files to download.
+        check: raises an EditkitError for a name and a folder whose `table` shows another kind.
+        whole: returns True for a folder with all files that are needed.
     """
 
     table: str
@@ -216,7 +216,7 @@ def from_hub(name: str, layout: Layout, *, offline: bool) -> Path:
 
     try:
         folder = _snapshot(name, layout.wanted, local=True)
-        # A snapshot may be there in part, where a download was cut short.
+        # A snapshot is incomplete after an interrupted download.
         if offline or layout.whole(folder):
             return folder
     except HFValidationError as error:
@@ -246,7 +246,7 @@ def _snapshot(name: str, wanted: Sequence[str], *, local: bool) -> Path:
 
 @contextmanager
 def _no_bars_in_files() -> Generator[None]:
-    """Lets the hub's client show progress on a terminal only."""
+    """A context in which the hub's client shows progress on a terminal only."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -265,7 +265,12 @@ def _no_bars_in_files() -> Generator[None]:
 
 @contextmanager
 def hub_errors(name: str) -> Generator[None]:
-    """Turns what the hub's client raises into one line, whichever library it speaks through."""
+    """A context that turns errors of the hub's client into one line.
+
+    Raises:
+        UnknownModelError: the hub refuses.
+        ModelLoadError: the download fails.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
@@ -307,17 +312,17 @@ def load_model(
     dtype: str = "auto",
     offline: bool = False,
 ) -> "Model":
-    """A model, loaded and ready; keep it for as many edits as there are.
+    """A model, ready for any number of edits.
 
     Args:
         name: `builtin`, a folder in diffusers layout, or a Hugging Face id.
-        device: `auto` (cuda, then mps, then cpu), or a device of PyTorch's.
+        device: `auto` (cuda, then mps, then cpu), or a device of PyTorch.
         dtype: `auto` (float32 on a cpu, else bfloat16 or float16), or one of `DTYPES`.
         offline: never download.
 
     Raises:
         UnknownModelError: there is no such model.
-        ModelLoadError: it is incomplete, damaged, holds no safetensors, or is of another kind.
+        ModelLoadError: it is incomplete or damaged, has no safetensors, or is of another kind.
         DeviceError: the device is absent.
         InputError: an unknown device or dtype.
     """
@@ -331,10 +336,10 @@ def load_model(
 
 
 def _check_name(name: object) -> None:
-    """Checks that a model was named, and not given.
+    """Checks that a value is the name of a model.
 
     Raises:
-        InputError: it is something else.
+        InputError: it is a model, or something else.
     """
     if isinstance(name, str | os.PathLike):
         return
@@ -354,8 +359,8 @@ def device_of(name: str) -> "torch.device":
     """The device of a name; `auto` is cuda, then mps, then cpu.
 
     Raises:
-        InputError: there is no such device.
-        DeviceError: this machine has none.
+        InputError: an unknown device.
+        DeviceError: this machine does not have it.
     """
     import torch
 
@@ -370,7 +375,10 @@ def device_of(name: str) -> "torch.device":
         raise InputError("device meta computes nothing; give one of cpu, cuda, mps")
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # PyTorch asserts that it was built for one
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # PyTorch asserts
         raise DeviceError(f"device {name} is not available; give device=cpu") from error
     return device
 
@@ -390,13 +398,17 @@ def _dtype(name: str, device: "torch.device") -> "torch.dtype":
 
 @contextmanager
 def load_errors(name: str) -> Generator[None]:
-    """Turns what loading a damaged model raises into one line."""
+    """A context that turns errors of a damaged model into one line.
+
+    Raises:
+        ModelLoadError: the model cannot be loaded.
+        DeviceError: memory does not suffice.
+    """
     try:
         yield
     except EditkitError:
         raise
-    # Damaged configurations make the libraries stumble in every way there is, and raise errors of
-    # their own, of none, and of what is not installed.
+    # A damaged configuration can raise any error in the libraries.
     except Exception as error:
         if is_out_of_memory(error):
             told = f"{name} cannot be loaded: out of memory; give a smaller model"
@@ -406,7 +418,7 @@ def load_errors(name: str) -> Generator[None]:
 
 @contextmanager
 def quiet_libraries() -> Generator[None]:
-    """Holds back the libraries' progress bars and advice; errors still come as exceptions."""
+    """A context without progress bars and advice of the libraries; exceptions still pass."""
     from transformers.utils import logging as transformers_logging
 
     loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]

@@ -1,8 +1,8 @@
-"""Schedules by name: a diffusers scheduler's table of levels, and the solver that goes with it.
+"""Schedules by name: the table of levels of a diffusers scheduler, and its solver.
 
-diffusers' schedulers are read as tables and never stepped: a stepper keeps hidden state and cannot
-go back in noise. The model's own configuration decides the betas, the spacing of the timesteps and
-the prediction target; the solver's name decides which class reads it.
+diffusers' schedulers serve as tables, never as steppers: a stepper keeps hidden state and cannot go
+back in noise. The model's configuration decides the betas, the spacing of the timesteps and the
+prediction target; the name of the solver decides which class reads it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Config = Mapping[str, Any]
 
 @runtime_checkable
 class Table(Protocol):
-    """What is read of a diffusers scheduler once its timesteps are set."""
+    """The parts of a diffusers scheduler that are read, once its timesteps are set."""
 
     config: Any
     order: int
@@ -32,7 +32,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A solver, and the diffusers class whose table it walks on variance-preserving models."""
+    """A solver, and the diffusers class of its table on variance-preserving models."""
 
     scheduler: str
     solver: Solver
@@ -78,7 +78,7 @@ def build_schedule(
         config: a diffusers `scheduler_config.json`.
         solver: a name of `RECIPES`.
         steps: number of steps, at least 1.
-        tokens: length of the picture as a sequence, for flows whose shift depends on resolution.
+        tokens: length of the picture as a sequence, for flows with a shift by resolution.
 
     Raises:
         InputError: an unknown solver, or more steps than the model has levels.
@@ -93,7 +93,7 @@ def build_schedule(
         table = getattr(diffusers, kind).from_config(_for_class(config), **recipe.overrides)
         _set_steps(table, steps, tokens)
         schedule = read_schedule(table)
-    # A damaged configuration makes the library stumble in every way there is.
+    # A damaged configuration can raise any of these in the library.
     except (*_DAMAGE, AssertionError, RuntimeError) as error:
         if steps > int(config.get("num_train_timesteps", 1000)) or solver == "lcm":
             raise InputError(f"{solver} cannot make {steps} steps: {error}") from error
@@ -107,7 +107,7 @@ def _is_flow(config: Config) -> bool:
 
 
 def _for_class(config: Config) -> dict[str, Any]:
-    # A class reads another's configuration, but not another's idea of its own algorithm.
+    # A class can read the configuration of another, except for the choice of algorithm.
     own = ("_class_name", "algorithm_type", "solver_order", "solver_type", "use_karras_sigmas")
     return {k: v for k, v in config.items() if k not in own}
 
@@ -124,7 +124,7 @@ def _set_steps(table: Any, steps: int, tokens: int | None) -> None:  # noqa: ANN
 
 
 def read_schedule(table: Table) -> Schedule:
-    """The levels in a diffusers scheduler whose timesteps are set, and what its network gives."""
+    """The levels and the target of a diffusers scheduler whose timesteps are set."""
     target = Target(table.config.get("prediction_type", Target.VELOCITY.value))
     stride = table.order  # second-order schedulers list every level but the first twice
     ts = [*table.timesteps[::stride].tolist(), 0.0]
@@ -135,14 +135,14 @@ def read_schedule(table: Table) -> Schedule:
     if target is Target.VELOCITY:
         return Schedule(from_times(ts, values), target)
     levels = from_sigmas(ts, values)
-    # In Karras' form a start from noise is `init_noise_sigma` wide; ours is narrower by `a`.
+    # In Karras' form pure noise has deviation `init_noise_sigma`; ours is smaller by `a`.
     width = float(getattr(table, "init_noise_sigma", 1.0))
     return Schedule(levels, target, unit=width * levels[0].a if width > 1 else 1.0)
 
 
 def _alphas(table: Table) -> list[float]:
     alphas = cast("torch.Tensor", getattr(table, "alphas_cumprod")).double()  # noqa: B009
-    # Only DDIM ends short of clean, where the model's configuration wants it to.
+    # Only DDIM may end above the clean level, by the model's configuration.
     ends_noisy = type(table).__name__ == "DDIMScheduler"
     final = float(getattr(table, "final_alpha_cumprod", 1.0)) if ends_noisy else 1.0
     return [*alphas[table.timesteps].tolist(), final]

@@ -1,7 +1,7 @@
 """Models in Stable Diffusion's layout: a UNet, a CLIP text encoder and a KL autoencoder.
 
-Serves 4-channel UNets and 9-channel (inpainting) ones, and those distilled to take the guidance
-scale as an input.
+Reads UNets of 4 channels, of 9 channels (inpainting), and those that take the guidance scale as an
+input.
 """
 
 import re
@@ -33,11 +33,11 @@ from editkit.models.settings import Settings, read_settings, read_table
 from editkit.tensors import Latents, Pixels, State
 from editkit.types import Size
 
-# A batch may have a prompt for each photo, and there may be many photos.
+# A batch of many photos may have a prompt for each.
 _REMEMBERED = 64
 _LARGEST_MULTIPLE = 1024
 _APART = re.compile(r"[\s!-/:-@\[-`{-~]+")
-"""What is between words: space, and the marks that every keyboard has."""
+"""Separators of words: spaces, and the punctuation of ASCII."""
 
 
 @dataclass
@@ -61,38 +61,38 @@ class StableDiffusion:
         for module in (self.unet, self.vae, self.text_encoder):
             module.eval().requires_grad_(requires_grad=False)
         if self.device.type == "cpu":
-            # Convolutions then need not turn what they are given: 6 % of an edit's time.
+            # Convolutions need this layout; a change inside each took 6 % of an edit's time.
             for module in (self.unet, self.vae):
                 module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @property
     def weights(self) -> str:
-        """SHA-256 of the weight files, which are read for it once."""
+        """SHA-256 of the weight files, computed once."""
         if not self._digest:
             self._digest = weights_digest(self.folder)
         return self._digest
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
-        # Not `unet.device`, which looks at every layer for another place to go to.
+        """The device of the networks."""
+        # `unet.device` is slow: it looks for a hook at every layer.
         return next(self.unet.parameters()).device
 
     @property
     def capabilities(self) -> Capabilities:
-        """9 input channels mean latents, a mask and the masked picture."""
+        """The conditions of the UNet; 9 channels are latents, a mask and the masked picture."""
         inpainting = self.unet.config["in_channels"] == 9
         distilled = self.unet.config["time_cond_proj_dim"] is not None
         return Capabilities(text=True, inpainting=inpainting, guidance_input=distilled)
 
     @property
     def latent_cell(self) -> int:
-        """The autoencoder halves the picture between its blocks."""
+        """Pixels to a latent; the autoencoder halves the picture between its blocks."""
         return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
 
     @property
     def multiple(self) -> int:
-        """Latents must halve evenly as often as the UNet does."""
+        """Pixels in the smallest picture whose latents halve as often as the UNet needs."""
         return self.latent_cell * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
 
     def latent_shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
@@ -122,7 +122,7 @@ class StableDiffusion:
         return self.vae.config["shift_factor"] or 0.0, self.vae.config["scaling_factor"]
 
     def schedule(self, solver: str, steps: int, size: Size) -> tuple[Schedule, Solver]:
-        """Levels from the model's own scheduler configuration; they do not depend on size."""
+        """Levels from the model's own scheduler configuration, the same for all sizes."""
         del size
         return build_schedule(self.scheduler, solver, steps)
 
@@ -175,7 +175,7 @@ class StableDiffusion:
         return torch.cat([t.expand(count, -1, -1) for t in tokens])
 
     def _guidance_input(self, guidance: float) -> Tensor | None:
-        """Sinusoidal embedding of the guidance scale, for models distilled to take it as input.
+        """Sinusoidal embedding of the guidance scale, for models with that input.
 
         arXiv 2310.04378 (latent consistency models), section 4.3; as diffusers embeds it.
         """
@@ -205,14 +205,14 @@ class StableDiffusion:
         return self._embeddings[text]
 
     def truncated_prompt(self, prompt: str) -> str:
-        """The end of a prompt that the text encoder has no room for."""
+        """The end of a prompt beyond the length of the text encoder."""
         limit = self._room
         ids = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
         rest = "" if len(ids) <= limit else self.tokenizer.decode(ids[limit - 1 : -1])
         return str(rest).strip()
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """Words for which the tokenizer has nothing but the token of what it does not know."""
+        """Words that need the tokenizer's token for unknown text."""
         if self.tokenizer.unk_token is None:
             return []
         nothing = self.tokenizer.unk_token_id
@@ -224,7 +224,7 @@ class StableDiffusion:
 
     @property
     def _room(self) -> int:
-        """Tokens that the text encoder reads; not every tokenizer knows."""
+        """Tokens that the text encoder reads; not every tokenizer has the number."""
         places = self.text_encoder.config.max_position_embeddings
         return min(self.tokenizer.model_max_length, places)
 
@@ -235,10 +235,10 @@ class StableDiffusion:
 
 @contextmanager
 def _computed_by(name: str, part: str) -> Generator[None]:
-    """Turns what a stranger's network stumbles over into one line; ours is to show its faults.
+    """A context that turns errors inside a network into one line, but for the built-in model.
 
     Raises:
-        ModelLoadError: its configuration is of no network that computes.
+        ModelLoadError: the network does not compute.
     """
     try:
         yield
@@ -261,11 +261,11 @@ def load_stable_diffusion(
     """
     autoencoder = read_table(folder / "vae" / "config.json")
     _check_channels(name, read_table(folder / "unet" / "config.json"), autoencoder)
-    # Some autoencoders overflow in half precision, and say so.
+    # Some autoencoders overflow in half precision; their configuration has a flag for it.
     vae_dtype = torch.float32 if autoencoder.get("force_upcast", True) else dtype
     scheduler = read_table(folder / "scheduler" / "scheduler_config.json")
     settings = read_settings(folder)
-    with suppress(InputError):  # of the number of steps, which is told when it is asked for
+    with suppress(InputError):  # the number of steps is checked at each edit
         build_schedule(scheduler, settings.solver, settings.steps)
     if folder != builtin_folder():
         _check_weights(name, folder)
@@ -281,12 +281,12 @@ def load_stable_diffusion(
     )
     if model.multiple > _LARGEST_MULTIPLE:
         raise ModelLoadError(f"{name} wants sides of multiples of {model.multiple} pixels")
-    model.embed("")  # which nearly every edit asks for; what its tokenizer lacks shows now
+    model.embed("")  # shows a damaged tokenizer now
     return model
 
 
 def _check_weights(name: str, folder: Path) -> None:
-    """Refuses networks that are larger than their files, before there is memory for them."""
+    """Refuses networks larger than their files, before memory is taken for them."""
     kinds: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
     for part, kind in kinds.items():
         with init_empty_weights():
@@ -299,7 +299,7 @@ def _check_weights(name: str, folder: Path) -> None:
 
 
 def _check_channels(name: str, unet: Config, autoencoder: Config) -> None:
-    """Refuses UNets that want to be told something else: depth, another picture, an upscaling."""
+    """Refuses UNets with further inputs: depth, another picture, an upscaling."""
     channels, latents = unet.get("in_channels", 4), autoencoder.get("latent_channels", 4)
     if channels not in (latents, 2 * latents + 1):
         wanted = f"{latents} (latents) or {2 * latents + 1} (inpainting)"
@@ -309,7 +309,7 @@ def _check_channels(name: str, unet: Config, autoencoder: Config) -> None:
 
 
 def _load(kind: type[Any], folder: Path, **dtype: torch.dtype) -> Any:  # noqa: ANN401
-    """A network from a folder, every weight of it: both libraries would make up missing ones."""
+    """A network from a folder, with all weights: both libraries would invent missing ones."""
     network, info = kind.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **dtype
     )

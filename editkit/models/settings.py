@@ -41,18 +41,19 @@ _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({"solver": SOLVERS, "pr
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a model works best with; an option given explicitly wins.
+    """Recommended settings of a model; options that are given win.
 
     Attributes:
-        native_size: side in pixels of the square that the model was trained on.
+        native_size: side in pixels of the squares that the model was trained on.
         solver: one of `editkit.names.SOLVERS`.
         steps: steps of the whole schedule; a strength below 1 runs that share of them.
-        guidance: scale of classifier-free guidance; 1 asks only the prompt.
+        guidance: scale of classifier-free guidance; 1 uses the prompt alone.
         strength: in (0, 1], of an inpainting that starts from `prefill`.
-        prefill: what fills the hole before the sampler starts, one of `PREFILLS` there.
-        detail: in [0, 1], strength of the passes that paint a hole larger than the native size once
-            more in tiles; 0 makes none.
-        mask_growth_latent: latent cells by which the part that may change exceeds the hole.
+        prefill: method that fills the hole before the sampler starts, one of
+            `editkit.names.PREFILLS`.
+        detail: in [0, 1], strength of the passes in tiles over holes larger than the native size;
+            0 makes no pass.
+        mask_growth_latent: growth in latent cells of the part that may change.
     """
 
     native_size: int = 512
@@ -66,15 +67,15 @@ class Settings:
 
 
 def native_solver(scheduler: Mapping[str, Any]) -> str:
-    """The solver that a model's own scheduler stands for; DPM++ 2M where it has no namesake."""
+    """The solver of a model's own scheduler; DPM++ 2M for schedulers without one here."""
     return _NATIVE.get(str(scheduler.get("_class_name")), "dpmpp_2m")
 
 
 def read_settings(folder: Path) -> Settings:
-    """Settings of the model in `folder`: its `editkit.json`, and its layout for what that omits.
+    """Settings of the model in `folder`: from its `editkit.json`, the rest from its layout.
 
     Raises:
-        ModelLoadError: a file is not a table in JSON, or says something that editkit does not know.
+        ModelLoadError: a file is not a table in JSON, or has a key or value that is not known.
     """
     otherwise = _layout_settings(folder)
     file = folder / SETTINGS_FILE
@@ -108,7 +109,7 @@ def read_table(file: Path) -> dict[str, Any]:
 
 
 def _layout_settings(folder: Path) -> Settings:
-    """What the networks' own configurations say of the size and the solver they were made for."""
+    """Size and solver from the configurations of the networks."""
     side = read_table(folder / "unet" / "config.json").get("sample_size")
     blocks = read_table(folder / "vae" / "config.json").get("block_out_channels")
     solver = native_solver(read_table(folder / "scheduler" / "scheduler_config.json"))

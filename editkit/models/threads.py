@@ -1,9 +1,8 @@
-"""Threads of PyTorch's on a CPU: the network has them all, and whoever asks it has one.
+"""PyTorch's CPU threads: all for the thread of the network, one for every other thread.
 
-Each thread that computes in parallel keeps helpers of its own (OpenMP). Where there are more of
-them in a process than there are cores, GNU's library lets all wait asleep, not awake, and waking
-takes so long, in every operation of a step, that an edit of 256x256 took a fifth longer. So only
-the thread that runs the network has helpers while photos are edited side by side.
+Each thread that computes in parallel has its own OpenMP workers. If a process has more of them than
+cores, GNU's OpenMP lets them sleep between operations, and waking them makes an edit of 256x256 a
+fifth slower. So while photos are edited side by side, only the thread of the network has workers.
 """
 
 from collections.abc import Callable
@@ -17,21 +16,21 @@ _here = local()
 
 
 def compute_alone() -> None:
-    """From now on the thread that calls this computes without helpers, where that can be had."""
+    """Makes the calling thread compute without OpenMP workers, where that is possible."""
     if getattr(_here, "alone", False):
         return
     import torch
     from threadpoolctl import threadpool_limits
 
-    # PyTorch sets a thread's number the first time that it asks for it; ours has to come later.
+    # PyTorch sets the number of a thread when it first asks for it; ours must come later.
     torch.get_num_threads()
-    # Of OpenMP a number is the calling thread's own; PyTorch's own call would set that of threads
-    # to come, too.
+    # This sets the number of the calling thread; PyTorch's own call would set that of later
+    # threads, too.
     threadpool_limits(1, user_api="openmp")
     _here.alone = True
 
 
 def in_passing(compute: Callable[[], Answer]) -> Answer:
-    """What is computed in a thread with as many helpers as PyTorch has, which go as it ends."""
+    """The result of `compute`, run in a new thread that has all workers and ends with it."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(compute).result()

@@ -14,7 +14,7 @@ from editkit.diffusion.constraints import Blend, ChangeMap, Clamp, Coarse, Const
 from editkit.diffusion.draws import Draws, Keyed
 from editkit.diffusion.levels import Level, Pred, Schedule, Target
 from editkit.diffusion.plans import How, Move, Plan, inversion, linear, repaint, travel
-from editkit.diffusion.sampler import MEMORY, cost, sample
+from editkit.diffusion.sampler import MEMORY, cost, levels_called, sample
 from editkit.diffusion.solvers import Consistency, DpmPlusPlus2M, First, Heun, Solver, UniPC
 from editkit.diffusion.step import Past, StepContext
 
@@ -76,7 +76,8 @@ def test_a_plan_s_cost_is_the_number_of_calls(family: str, name: str) -> None:
         field = Field()
         x = field.at(table[plan.first], 2)
         sample(x, plan, table, field, SOLVERS[name], draws=Fast())
-        assert field.calls == cost(plan, table, SOLVERS[name])
+        assert field.levels == levels_called(plan, table, SOLVERS[name])
+        assert len(field.levels) == cost(plan, table, SOLVERS[name])
 
 
 def conditional_error(
@@ -266,7 +267,7 @@ def test_the_watcher_sees_every_step_down() -> None:
         moves.append(move)
 
     sample(x, plan, table, field, First(), draws=Fast(), watch=watched)
-    assert len(moves) == field.calls
+    assert len(moves) == len(field.levels)
 
 
 def test_consistency_ends_at_its_word() -> None:

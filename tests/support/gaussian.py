@@ -50,9 +50,9 @@ def schedule(family: str, steps: int) -> Schedule:
 
 @dataclass
 class Field:
-    """The field in float64, with a count of how often its denoiser was asked."""
+    """The field in float64, with the levels of its denoiser's calls."""
 
-    calls: int = 0
+    levels: list[Level] = field(default_factory=list[Level])
     covariance: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class Field:
 
     def __call__(self, x: Tensor, level: Level) -> Pred:
         """The exact posterior mean of the clean field, and the noise that goes with it."""
-        self.calls += 1
+        self.levels.append(level)
         x0 = x @ self.gain(level).T
         return Pred(x0, (x - level.a * x0) / level.s)
 
