@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from editkit.storage.url import Place
 
 _INPUTS = ("image", "original", "mask")
-_NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet")
+_NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet", "batch_size")
 _RECIPE = "recipe"
 _PLACES = {"source": "IN", "output": "--output", "mask_out": "--mask-out"}
 _EDITED = " EDITED is a file for all, or a folder (STEM, STEM_edited, STEM.edited, STEM.edit)."
@@ -74,9 +74,9 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 class BatchSize(click.ParamType[int | str]):
-    """N, or auto."""
+    """N, or auto, which had a meaning in earlier versions."""
 
-    name = "N|auto"
+    name = "N"
 
     def convert(
         self,
@@ -171,13 +171,14 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--batch-size",
         type=BatchSize(),
-        help="Photos that share a call of the network, at most; no picture depends on it.  [auto]",
+        metavar="N",
+        help="Photos that share a call of the network, for GPUs: the last bits of a picture may "
+        "depend on N.  [1]",
     ),
     click.option(
         "--fixed-batch",
         is_flag=True,
-        help="Fill every call up to --batch-size, for GPUs that round otherwise for each size: "
-        "pictures then depend on that size.",
+        help="Do pictures again that were made with another --batch-size.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
@@ -395,13 +396,12 @@ def _settings(options: Mapping[str, Any], recipe: "Recipe | None" = None) -> dic
         found["rank"] = tuple(part.strip() for part in found["rank"].split(","))
     if "gates" in found:
         found["gates"] = {name: _number(f"--gate {name}", text) for name, text in found["gates"]}
-    if found.get("batch_size") == "auto":
-        found["batch_size"] = None
     for name in (*found.get("rank", ()), *found.get("gates", ())):
         if name not in SCORES:
             raise InputError(f"there is no score {name!r}; give one of {', '.join(SCORES)}")
-    check_settings(found)
-    return found
+    is_auto = found.get("batch_size") == "auto"
+    check_settings({**found, "batch_size": 1} if is_auto else found)
+    return {**found, "batch_size": 0} if is_auto else found
 
 
 def _number(name: str, text: str) -> float:

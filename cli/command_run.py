@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import click
@@ -24,6 +26,7 @@ from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
     from editkit.masks.read import Reading
+    from editkit.models.base import Model
     from editkit.ops.edit import Progress
     from editkit.ops.output import Saving
     from editkit.ops.result import Result
@@ -56,6 +59,7 @@ class Job:
     dtype: str = "auto"
     offline: bool = False
     num: int = 1
+    batch_size: int = 1
     seed: int = 0
 
     @classmethod
@@ -150,11 +154,14 @@ class Job:
 
         model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
 
-        def make(seed: int, progress: "Progress | None") -> "Result":
+        def make(seed: int, progress: "Progress | None", model: "Model" = model) -> "Result":
             made = getattr(editkit, edit)(prompt, seed=seed, **options)
             return made(model, *inputs, progress=progress)
 
-        self._write_all(make, targets, saving, mask)
+        if self.num > 1 and self.batch_size > 1:
+            self._write_batched(make, model, targets, saving, mask)
+        else:
+            self._write_all(make, targets, saving, mask)
 
     def fill(
         self,
@@ -189,6 +196,26 @@ class Job:
             with self._progress() as progress:
                 result = make(seed, progress)
             self.deliver(_named(result, mask), target, saving)
+
+    def _write_batched(
+        self,
+        make: "Callable[[int, Progress | None, Model], Result]",
+        model: "Model",
+        targets: Mapping[int, str],
+        saving: "Saving",
+        mask: MaskText | None,
+    ) -> None:
+        """Makes pictures of `batch_size` seeds at a time, which share calls, and writes each."""
+        from editkit.models.batching import run_batched
+        from editkit.ops.result import with_note
+
+        with self._progress() as progress:
+            parts = _split_progress(progress, len(targets))
+            edits = [partial(make, *pair) for pair in zip(targets, parts, strict=True)]
+            made = run_batched(model, self.batch_size, edits)
+            for target, result in zip(targets.values(), made, strict=True):
+                told = with_note(result, f"made in calls of {self.batch_size} variants")
+                self.deliver(_named(told, mask), target, saving)
 
     def make(
         self,
@@ -263,6 +290,20 @@ class Job:
         if not self.quiet:
             for note in _notes(report):
                 say(note)
+
+
+def _split_progress(progress: "Progress | None", count: int) -> "list[Progress | None]":
+    """One progress for each of several edits, whose sum goes to `progress`."""
+    if progress is None:
+        return [None] * count
+    done, lock = [0] * count, Lock()
+
+    def part(place: int, steps: int, total: int) -> None:
+        with lock:
+            done[place] = steps
+            progress(sum(done), total * count)
+
+    return [partial(part, place) for place in range(count)]
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:

@@ -153,6 +153,14 @@ _NUMBER = (
         show_default=True,
         help="Variants, of seeds that follow; each file is named by its seed.",
     ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Variants that share a call of the network, for GPUs: the last bits may depend on N.",
+    ),
 )
 _FILE = (
     click.option("--force", is_flag=True, help="Replace an output that exists."),

@@ -308,6 +308,8 @@ class Planner:
         """
         plan = Plan(notes=list(photos.notes) if isinstance(photos, Photos) else [])
         self._note_table(photos, plan)
+        if self.recipe.batch_size == 0:
+            plan.notes.append("batch size auto is ignored; give a number to share calls, such as 4")
         recipe = self.recipe
         numbers = [recipe.seed + k for k in range(recipe.num)] if recipe.num > 1 else [None]
         targets = outputs_of(photos, self.out, numbers)

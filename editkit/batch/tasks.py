@@ -11,6 +11,9 @@ from typing import Any
 from editkit.batch.recipes.recipe import Bound, Recipe
 from editkit.redact import without_secrets
 
+AHEAD = 2
+"""Photos that are read before they are edited, and pictures that wait to be written."""
+
 _ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
@@ -26,9 +29,7 @@ class Setup:
         frame: which picture of files of several.
         previews: whether small pictures are made for the report.
         threads: of PyTorch on the CPU; its own choice where None.
-        batch_size: photos that share a call of the network, at most; None for as many as memory
-            and time make worth while.
-        fixed_batch: fill every call up to that size, see `editkit.models.batching.Filled`.
+        batch_size: photos that share a call of the network; 1 shares none.
     """
 
     model: str
@@ -42,8 +43,17 @@ class Setup:
     frame: int | None
     previews: bool = True
     threads: int | None = None
-    batch_size: int | None = None
-    fixed_batch: bool = False
+    batch_size: int = 1
+
+    @property
+    def edits_at_once(self) -> int:
+        """Edits that run side by side: two more than share a call are at what needs no network."""
+        return self.batch_size + 2 if self.batch_size > 1 else 1
+
+    @property
+    def window(self) -> int:
+        """Tasks that a worker holds: read ahead, in work, and waiting to be written."""
+        return 2 * AHEAD + 1 + self.edits_at_once
 
     @classmethod
     def of(cls, recipe: Recipe, *, previews: bool = True) -> "Setup":
@@ -60,8 +70,7 @@ class Setup:
             rank=recipe.rank,
             frame=recipe.frame,
             previews=previews,
-            batch_size=recipe.batch_size,
-            fixed_batch=recipe.fixed_batch,
+            batch_size=recipe.batch_size or 1,
         )
 
 

@@ -23,7 +23,7 @@ from editkit.batch.recipes.recipe import Bound
 from editkit.batch.recipes.steps import is_by_model, operations, outcome_of
 from editkit.batch.report.thumbnails import previews
 from editkit.batch.staging import Near
-from editkit.batch.tasks import Outcome, Setup, Task, storable
+from editkit.batch.tasks import AHEAD, Outcome, Setup, Task, storable
 from editkit.errors import (
     BatchError,
     EditkitError,
@@ -34,6 +34,7 @@ from editkit.errors import (
 from editkit.masks.value import named_files, reading_of
 from editkit.names import PERCEPTUAL
 from editkit.ops.record import RECIPE
+from editkit.ops.result import with_note
 from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told
 from editkit.photo.geometry.frame import Frame
 from editkit.photo.io.errors import system_errors
@@ -44,18 +45,8 @@ from editkit.storage.url import Place, Url, place_of, write_place
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
-    from editkit.models.batching import Shared
+    from editkit.models.batching import FixedBatcher
     from editkit.ops.result import Result
-
-AHEAD = 2
-"""Photos that are read before they are edited, and pictures that wait to be written."""
-
-
-MOST_EDITS = 66
-"""Photos that are edited at a time, at most."""
-
-_EACH_PIXEL = 24
-"""Bytes of memory that a photo under way takes for each of its pixels, beside the network."""
 
 _GLANCE = 0.05
 """Seconds between looks for more to do, while there is less than could be done."""
@@ -80,8 +71,7 @@ class Bench:
         self._files = Lock()
         self._near = Near()
         self._loading = Lock()
-        self._shared: Shared | None = None
-        self._largest = 0
+        self._batcher: FixedBatcher | None = None
 
     @cached_property
     def model(self) -> "Model":
@@ -96,53 +86,31 @@ class Bench:
             )
         )
 
-    def may_begin(self, under_way: int) -> bool:
-        """Whether one more edit should be begun: as many share the network, and find room."""
-        if under_way == 0:
-            return True
-        if self._shared is None or under_way >= self._shared.width:
-            return False
-        import torch
-
-        from editkit.models.memory import free_memory
-
-        return free_memory(torch.device("cpu")) > 2 * _EACH_PIXEL * self._largest
-
-    @property
-    def holds(self) -> int:
-        """Tasks that are worth holding: read ahead, in work, and waiting to be written."""
-        wanted = (self.setup.batch_size or 1) if self._shared is None else self._shared.width
-        return 2 * AHEAD + 1 + wanted
-
     @contextmanager
-    def shared_model(self, task: Task) -> "Generator[Model | None]":
-        """The model for one of several edits that run side by side, if it needs one."""
+    def batched_model(self, task: Task) -> "Generator[Model | None]":
+        """Yields the model for one of several edits that run side by side, if it needs one."""
         if not asks_model(self.setup, task.steps):
             yield None
             return
         from editkit.models.threads import compute_alone
 
         compute_alone()
-        with self.share().edit() as model:
+        with self.batcher().edit() as model:
             yield model
 
-    def share(self) -> "Shared":
-        """The model for edits that run side by side, loaded if it was not."""
-        from editkit.models.batching import Filled, Shared
+    def batcher(self) -> "FixedBatcher":
+        """Returns the model for edits that run side by side, loaded if it was not."""
+        from editkit.models.batching import FixedBatcher
 
-        size = self.setup.batch_size
         with self._loading:
-            if self._shared is None:
-                if self.setup.fixed_batch and size is not None:
-                    self._shared = Filled(self.model, size)
-                else:
-                    self._shared = Shared(self.model, size)
-            return self._shared
+            if self._batcher is None:
+                self._batcher = FixedBatcher(self.model, self.setup.batch_size)
+            return self._batcher
 
-    def rest(self, *, for_good: bool) -> None:
-        """Ends what runs beside; for good, if edits that are under way are to end, too."""
-        if self._shared is not None:
-            self._shared.close(for_good=for_good)
+    def close(self) -> None:
+        """Ends the thread of the model; edits under way end with it."""
+        if self._batcher is not None:
+            self._batcher.close()
 
     def prepare(self, task: Task) -> Prepared:
         """Reads a photo, and makes the mask of its first step."""
@@ -157,7 +125,6 @@ class Bench:
             self._check_saving(task, photo)
             first = near.masks[0] if near.masks else near.steps[0].mask
             coverage = None if first is None else self._coverage(first, photo)
-        self._largest = max(self._largest, photo.size.area)
         return Prepared(photo, coverage, time.perf_counter() - started, near)
 
     def edit(self, task: Task, prepared: Prepared, model: "Model | None" = None) -> "Result":
@@ -173,8 +140,8 @@ class Bench:
             self._judged(task, self._chain(task, prepared, seeds, model), model)
             for seeds in task.seeds
         ]
-        if self.setup.fixed_batch and model is not None:
-            made = [_noted(r, f"made in calls of {self.setup.batch_size} photos") for r in made]
+        if self.setup.batch_size > 1 and model is not None:
+            made = [with_note(r, f"made in calls of {self.setup.batch_size} photos") for r in made]
         if len(made) == 1:
             return made[0]
         scores = [result.report.get("scores") or {} for result in made]
@@ -295,7 +262,7 @@ def _write_mask(task: Task, result: "Result") -> None:
 
 
 def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
-    """Edits photos, as many at a time as share the model, while others are read and written.
+    """Edits photos, as many at a time as share a call, while others are read and written.
 
     Args:
         bench: where they are edited.
@@ -303,11 +270,12 @@ def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outc
     """
     with ExitStack() as stack:
         reading, editing, writing = (
-            stack.enter_context(ThreadPoolExecutor(count)) for count in (1, MOST_EDITS, 1)
+            stack.enter_context(ThreadPoolExecutor(count))
+            for count in (1, bench.setup.edits_at_once, 1)
         )
         line = _Line(bench, take, reading, editing, writing)
         # Edits that are under way when nobody wants them any more are not waited for to the end.
-        stack.callback(lambda: bench.rest(for_good=not line.idle))
+        stack.callback(bench.close)
         yield from line.outcomes()
 
 
@@ -355,16 +323,10 @@ class _Line:
 
     def _begin(self) -> None:
         # Pictures that wait to be written are held in memory.
-        while self.ready and len(self.ended) <= AHEAD and self._may_begin():
+        at_once = self.bench.setup.edits_at_once
+        while self.ready and len(self.ended) <= AHEAD and len(self.under_way) < at_once:
             edit = self.editing.submit(_edited, self.bench, *self.ready.popleft(), self.writing)
             self.under_way.append(edit)
-
-    def _may_begin(self) -> bool:
-        count = len(self.under_way)
-        # Beside others only when it was read: before that nobody knows what it takes.
-        if count and not self.ready[0][1].done():
-            return False
-        return count < MOST_EDITS and self.bench.may_begin(count)
 
     def _wait(self, seconds: float | None) -> None:
         read = [reading for _, reading in self.ready if not reading.done()]
@@ -389,7 +351,7 @@ def _edited(
         prepared = reading.result()
         photo = prepared.photo
         started = time.perf_counter()
-        with bench.shared_model(task) as model:
+        with bench.batched_model(task) as model:
             result = bench.edit(task, prepared, model)
         times = {"read": prepared.seconds, "edit": time.perf_counter() - started}
         return writing.submit(_finished, bench, task, result, times)
@@ -455,12 +417,6 @@ def _files_of(task: Task) -> Iterator[Path]:
 
 def _seeded(bound: Bound) -> bool:
     return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
-
-
-def _noted(result: "Result", note: str) -> "Result":
-    """The result with one more note in its report."""
-    notes = [*result.report["notes"], note]
-    return dataclasses.replace(result, report={**result.report, "notes": notes})
 
 
 def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
@@ -571,7 +527,7 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
 def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
     if asks_model(bench.setup, steps):
-        bench.share()
+        bench.batcher()
 
 
 def asks_model(setup: Setup, steps: Sequence[Bound]) -> bool:

@@ -1,7 +1,7 @@
 """What an edit gives back: the photo, and a report of what was done."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import IOBase, TextIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -104,3 +104,9 @@ def _writable(target: object) -> Any:  # noqa: ANN401 - anything that has a `wri
 def _usual_format(photo: Photo) -> str:
     name = photo.format or ""
     return name if name in FORMATS.values() else "PNG"
+
+
+def with_note(result: Result, note: str) -> Result:
+    """The result with one more note in its report."""
+    notes = [*result.report["notes"], note]
+    return replace(result, report={**result.report, "notes": notes})

@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch-size", default="auto")
+    parser.add_argument("--batch-size", default="1")
     parser.add_argument("--model", default="builtin")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="editkit-batch-"))

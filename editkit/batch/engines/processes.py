@@ -31,9 +31,6 @@ Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 _SEEN = "CUDA_VISIBLE_DEVICES"
 """Variable of the environment: the GPUs that a process sees, by number or by name."""
 
-WINDOW = 6
-"""Tasks that a worker holds until it asks for more: read ahead, in work, waiting to be written."""
-
 
 def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     """Edits in this process: nothing to start, and nothing between us and a crash."""
@@ -77,7 +74,6 @@ class _Worker:
     setup: Setup
     held: dict[tuple[str, int], Task] = field(default_factory=dict[tuple[str, int], Task])
     ready: bool = False
-    window: int = WINDOW
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,8 @@ class _Crew:
         """Suspects are handed out one at a time, so that it is known which one kills."""
         if not worker.ready:
             return 1
-        return 1 if self._suspects or any(t in self._tried for t in worker.held) else worker.window
+        is_suspect = self._suspects or any(key in self._tried for key in worker.held)
+        return 1 if is_suspect else worker.setup.window
 
     def _next(self, worker: _Worker) -> Task | None:
         if self._suspects:
@@ -185,8 +182,6 @@ class _Crew:
             yield message
         elif message is None:
             worker.ready = True
-        elif isinstance(message, int):
-            worker.window = message
         else:
             raise message
 
@@ -308,9 +303,7 @@ def _serve(setup: Setup, pipe: Connection) -> None:
         pipe.send(fatal(error))
         return
     waiting = deque([first])
-    pipe.send(bench.holds)
     for outcome in pipeline(bench, lambda b: waiting.popleft() if waiting else take(b)):
-        pipe.send(bench.holds)
         pipe.send(outcome)
 
 

@@ -16,7 +16,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from editkit.batch.engines.processes import WINDOW
 from editkit.batch.recipes.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, InputError
@@ -130,7 +129,7 @@ class OnRay:
     ) -> Iterator[Outcome]:
         gpus = self.gpus_of(ray, setup)
         # One call more than it may hold: the one that loads the model.
-        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=WINDOW + 1)(Worker)
+        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=setup.window + 1)(Worker)
         actors = _Actors(ray, kind, setup, tasks)
         try:
             yield from actors.run(self._count(ray, gpus), _anywhere(first))
@@ -261,7 +260,7 @@ class _Actors:
         """How many more tasks an actor may hold: nothing beside one that was lost before."""
         if actor.lost or any(task.key in self._tries for task in actor.held.values()):
             return 0
-        return (1 if self._again else WINDOW) - len(actor.held)
+        return (1 if self._again else self._setup.window) - len(actor.held)
 
     def _next(self) -> Task | None:
         if self._again:

@@ -110,9 +110,9 @@ class Recipe:
         rank: scores that say which is best; the sum of the places in each decides.
         gates: the highest score that passes, by name; grain counts in both directions.
         frame: which picture of files of several.
-        batch_size: photos that share a call of the network, at most; None for as many as memory
-            and time make worth while. No picture depends on it.
-        fixed_batch: fill every call up to that size; then pictures depend on it.
+        batch_size: photos that share a call of the network; 1 or None for none. 0 where it says
+            `auto`, which had a meaning in earlier versions.
+        fixed_batch: whether pictures that were made with another size are made again.
         jpeg: how a JPEG is written, as `Saving`; so are `provenance`, `keep_records`,
             `strict`, `max_seam`.
         sign: certificates and key, to sign by C2PA.
@@ -152,7 +152,7 @@ class Recipe:
             raise RecipeError("a recipe needs at least one step")
         if self.num > 1 and self.best_of > 1:
             raise RecipeError("num and best_of exclude each other; give one of them")
-        if self.fixed_batch and self.batch_size is None:
+        if self.fixed_batch and not self.batch_size:
             raise RecipeError("a fixed batch needs its size; give a batch size, such as 4")
 
     def check(self) -> "Recipe":
@@ -399,7 +399,7 @@ def _setting(
         if name == "sign":
             return _sign(value, folder)
         if name == "batch_size" and value == "auto":
-            return None
+            return 0
         return _checked(name, converted(name, value, _SETTINGS[name]))
 
 
