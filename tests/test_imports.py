@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import house
 import pytest
-from house import Import
+import source_tree
+from source_tree import Import
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,7 +55,7 @@ def room_of(module: str) -> str:
 def is_handed_over(found: Import) -> bool:
     """Whether an edit's call imports the engine."""
     inside = found.source.startswith("editkit.ops.") and not found.source.startswith(ENGINE)
-    return inside and found.when == house.LATE and found.target.startswith(ENGINE)
+    return inside and found.when == source_tree.LATE and found.target.startswith(ENGINE)
 
 
 def upward(found: Iterable[Import], known: Iterable[str]) -> list[Import]:
@@ -75,29 +75,29 @@ def circles(found: Iterable[Import], known: Iterable[str]) -> list[list[str]]:
     """Modules that import each other at any time of a run; imports for types alone are none."""
     graph = {name: set[str]() for name in known}
     for one in found:
-        late = one.when == house.TYPED or is_handed_over(one)
+        late = one.when == source_tree.TYPED or is_handed_over(one)
         if one.target in graph and not late and (one.source, one.target) not in LET_BE:
             graph[one.source].add(one.target)
-    return house.cycles(graph)
+    return source_tree.cycles(graph)
 
 
 @pytest.fixture(scope="module")
 def found() -> list[Import]:
-    return house.imports(ROOT)
+    return source_tree.imports(ROOT)
 
 
 def test_rooms_import_one_way(found: list[Import]) -> None:
-    assert list(map(str, upward(found, house.modules(ROOT)))) == []
+    assert list(map(str, upward(found, source_tree.modules(ROOT)))) == []
 
 
 def test_no_modules_import_each_other(found: list[Import]) -> None:
-    assert circles(found, house.modules(ROOT)) == []
+    assert circles(found, source_tree.modules(ROOT)) == []
 
 
 def test_rooms_have_an_order() -> None:
     graph = {room: set(others) for room, others in MAY_IMPORT.items()}
-    assert house.cycles(graph) == []
-    assert set(MAY_IMPORT) >= {room_of(name) for name in house.modules(ROOT)}
+    assert source_tree.cycles(graph) == []
+    assert set(MAY_IMPORT) >= {room_of(name) for name in source_tree.modules(ROOT)}
 
 
 def test_networks_are_imported_in_one_place(found: list[Import]) -> None:
@@ -133,43 +133,49 @@ def planted(folder: Path, **changed: str) -> list[Import]:
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    return house.imports(folder)
+    return source_tree.imports(folder)
 
 
 @pytest.mark.parametrize(
     ("line", "when"),
     [
-        ("from editkit.ops import inpaint\n", house.TOP),
-        ("import editkit.ops.inpaint\n", house.TOP),
-        ("class A:\n    from editkit.ops.inpaint import run\n", house.TOP),
-        ("try:\n    from ..ops import inpaint\nexcept ImportError:\n    pass\n", house.TOP),
-        ("async def f():\n    if True:\n        from editkit.ops.inpaint import run\n", house.LATE),
-        ("if TYPE_CHECKING:\n    from editkit.ops.inpaint import run\n", house.TYPED),
-        ("import typing\nif typing.TYPE_CHECKING:\n    import editkit.ops.inpaint\n", house.TYPED),
+        ("from editkit.ops import inpaint\n", source_tree.TOP),
+        ("import editkit.ops.inpaint\n", source_tree.TOP),
+        ("class A:\n    from editkit.ops.inpaint import run\n", source_tree.TOP),
+        ("try:\n    from ..ops import inpaint\nexcept ImportError:\n    pass\n", source_tree.TOP),
+        (
+            "async def f():\n    if True:\n        from editkit.ops.inpaint import run\n",
+            source_tree.LATE,
+        ),
+        ("if TYPE_CHECKING:\n    from editkit.ops.inpaint import run\n", source_tree.TYPED),
+        (
+            "import typing\nif typing.TYPE_CHECKING:\n    import editkit.ops.inpaint\n",
+            source_tree.TYPED,
+        ),
     ],
 )
 def test_an_import_upward_is_caught(tmp_path: Path, line: str, when: str) -> None:
-    assert upward(planted(tmp_path), house.modules(tmp_path)) == []
-    caught = upward(planted(tmp_path, editkit__photo__color=line), house.modules(tmp_path))
+    assert upward(planted(tmp_path), source_tree.modules(tmp_path)) == []
+    caught = upward(planted(tmp_path, editkit__photo__color=line), source_tree.modules(tmp_path))
     assert [(one.source, one.target, one.when) for one in caught] == [
         ("editkit.photo.color", "editkit.ops.inpaint", when)
     ]
 
 
 def test_a_circle_is_caught_also_between_functions(tmp_path: Path) -> None:
-    assert circles(planted(tmp_path), house.modules(tmp_path)) == []
+    assert circles(planted(tmp_path), source_tree.modules(tmp_path)) == []
     back = "def again():\n    from editkit.ops import inpaint\n"
     lines = {
         "editkit__ops__inpaint": "from editkit.ops import record\n",
         "editkit__ops__record": back,
     }
-    assert circles(planted(tmp_path, **lines), house.modules(tmp_path)) == [
+    assert circles(planted(tmp_path, **lines), source_tree.modules(tmp_path)) == [
         ["editkit.ops.inpaint", "editkit.ops.record"]
     ]
     typed = lines | {
         "editkit__ops__record": "if TYPE_CHECKING:\n    " + back.splitlines()[1].strip()
     }
-    assert circles(planted(tmp_path, **typed), house.modules(tmp_path)) == []
+    assert circles(planted(tmp_path, **typed), source_tree.modules(tmp_path)) == []
 
 
 def test_an_edit_hands_over_to_the_engine_in_its_call_alone(tmp_path: Path) -> None:
@@ -177,8 +183,8 @@ def test_an_edit_hands_over_to_the_engine_in_its_call_alone(tmp_path: Path) -> N
     late = "def call():\n    from editkit.ops.engine import run\n"
     early = "from editkit.ops.engine import run\n"
     found = planted(tmp_path, editkit__ops__inpaint=late, **engine)
-    assert circles(found, house.modules(tmp_path)) == []
+    assert circles(found, source_tree.modules(tmp_path)) == []
     found = planted(tmp_path, editkit__ops__inpaint=early, **engine)
-    assert circles(found, house.modules(tmp_path)) == [
+    assert circles(found, source_tree.modules(tmp_path)) == [
         ["editkit.ops.engine.run", "editkit.ops.inpaint"]
     ]
