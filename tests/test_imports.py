@@ -1,5 +1,6 @@
 """The rooms of the house: who may import whom, and no circles."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def room_of(module: str) -> str:
 def is_handed_over(found: Import) -> bool:
     """Whether an edit's call imports the engine."""
     inside = found.source.startswith("editkit.ops.") and not found.source.startswith(ENGINE)
-    return inside and found.when == source_tree.LATE and found.target.startswith(ENGINE)
+    return inside and found.function == "__call__" and found.target.startswith(ENGINE)
 
 
 def upward(found: Iterable[Import], known: Iterable[str]) -> list[Import]:
@@ -180,11 +181,37 @@ def test_a_circle_is_caught_also_between_functions(tmp_path: Path) -> None:
 
 def test_an_edit_hands_over_to_the_engine_in_its_call_alone(tmp_path: Path) -> None:
     engine = {"editkit__ops__engine__run": "from editkit.ops import inpaint\n"}
-    late = "def call():\n    from editkit.ops.engine import run\n"
+    late = "def __call__():\n    from editkit.ops.engine import run\n"
+    other = late.replace("__call__", "helper")
     early = "from editkit.ops.engine import run\n"
     found = planted(tmp_path, editkit__ops__inpaint=late, **engine)
     assert circles(found, source_tree.modules(tmp_path)) == []
-    found = planted(tmp_path, editkit__ops__inpaint=early, **engine)
-    assert circles(found, source_tree.modules(tmp_path)) == [
-        ["editkit.ops.engine.run", "editkit.ops.inpaint"]
-    ]
+    for wrong in (other, early):
+        found = planted(tmp_path, editkit__ops__inpaint=wrong, **engine)
+        assert circles(found, source_tree.modules(tmp_path)) == [
+            ["editkit.ops.engine.run", "editkit.ops.inpaint"]
+        ]
+
+
+HOUSE = ROOT / "editkit" / "README.md"
+NAMED = re.findall(r"`([\w/]+(?:/|\.py))`", HOUSE.read_text(encoding="utf-8"))
+
+
+def test_the_map_of_the_code_is_one_screen() -> None:
+    assert len(HOUSE.read_text(encoding="utf-8").splitlines()) < 80
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMED)))
+def test_what_the_map_names_is_there(name: str) -> None:
+    below = ROOT if name.startswith(("cli/", "tests/")) else ROOT / "editkit"
+    assert (below / name).is_dir() if name.endswith("/") else (below / name).is_file()
+
+
+def test_the_map_names_every_room() -> None:
+    folders = {
+        f"{file.parent.relative_to(ROOT / 'editkit')}/"
+        for file in (ROOT / "editkit").rglob("*.py")
+        if file.name != "__init__.py" and file.parent.name != "editkit"
+    }
+    # `photo/` itself has two small modules beside its rooms.
+    assert folders - set(NAMED) <= {"photo/"}

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 _WORDS = 10
 
 
-def describe(edit: "Edit", model: "Model") -> Report:
-    """What an edit was asked to do, with the model's recommendation for what was left open."""
-    from editkit.ops.engine.strategies import solver_of
-
+def describe(edit: "Edit", model: "Model", solver: str) -> Report:
+    """The settings of an edit by name, with the model's recommendation for those left open."""
     settings = model.settings
     return {
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
@@ -31,7 +29,7 @@ def describe(edit: "Edit", model: "Model") -> Report:
         "unread": model.truncated_prompt(edit.prompt),
         "model": model.name,
         "weights": model.weights,
-        "solver": solver_of(edit, settings),
+        "solver": solver,
         "steps": int(edit.steps or settings.steps),
         "guidance": float(settings.guidance if edit.guidance is None else edit.guidance),
         "seed": int(edit.seed),

@@ -20,12 +20,14 @@ class Import:
         target: the module that is imported; of a package's own names, the package.
         when: `TOP` as the module is imported, `LATE` in a function, `TYPED` for type checkers.
         line: where it stands.
+        function: the function it stands in; empty where in none.
     """
 
     source: str
     target: str
     when: str
     line: int
+    function: str = ""
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line} imports {self.target} ({self.when})"
@@ -50,7 +52,7 @@ def imports(root: Path) -> list[Import]:
 def _imports_of(name: str, file: Path, known: Mapping[str, Path]) -> Iterator[Import]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node, when in _statements(tree, TOP):
+    for node, when, function in _statements(tree, TOP, ""):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         else:
@@ -58,7 +60,7 @@ def _imports_of(name: str, file: Path, known: Mapping[str, Path]) -> Iterator[Im
             full = [f"{base}.{alias.name}" for alias in node.names]
             targets = [target if target in known else base for target in full]
         for target in dict.fromkeys(targets):
-            yield Import(name, target, when, node.lineno)
+            yield Import(name, target, when, node.lineno, function)
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:
@@ -69,18 +71,21 @@ def _base(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [node.module])])
 
 
-def _statements(node: ast.AST, when: str) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
-    """All imports below a node of a tree, with when they run."""
+Statement = tuple[ast.Import | ast.ImportFrom, str, str]
+
+
+def _statements(node: ast.AST, when: str, function: str) -> Iterator[Statement]:
+    """All imports below a node of a tree, with when they run, and in which function."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
-            yield child, when
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from _statements(child, LATE if when == TOP else when)
+            yield child, when, function
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _statements(child, LATE if when == TOP else when, child.name)
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            yield from _statements(ast.Module(child.body, []), TYPED)
-            yield from _statements(ast.Module(child.orelse, []), when)
+            yield from _statements(ast.Module(child.body, []), TYPED, function)
+            yield from _statements(ast.Module(child.orelse, []), when, function)
         else:
-            yield from _statements(child, when)
+            yield from _statements(child, when, function)
 
 
 def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:

@@ -10,6 +10,7 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.edit import Progress
 from editkit.ops.engine.canvas import to_rgb
 from editkit.ops.engine.session import open_session
+from editkit.ops.engine.strategies import solver_of
 from editkit.ops.generate import Generate
 from editkit.ops.record import record_of
 from editkit.ops.report import describe, prompt_notes
@@ -28,7 +29,7 @@ def paint(edit: Generate, model: Model, progress: Progress | None = None) -> Res
     whole = Size(*(-(-length // model.multiple) * model.multiple for length in size))
     with device_errors(model.device):
         painted = to_rgb(model.decode(latents(edit, model, whole, progress)))
-    report = {**describe(edit, model), "size": str(size)}
+    report = {**describe(edit, model, solver_of(edit, model.settings)), "size": str(size)}
     report["notes"] = prompt_notes(edit, model)
     report["seconds"] = round(time.perf_counter() - started, 2)
     photo = Photo(_middle(painted, size), "RGB")

@@ -9,6 +9,7 @@ from editkit.models.base import Model, check_model, device_errors
 from editkit.ops.edit import Progress
 from editkit.ops.engine.canvas import to_pixels, to_rgb
 from editkit.ops.engine.session import open_session, weak
+from editkit.ops.engine.strategies import solver_of
 from editkit.ops.img2img import Img2Img
 from editkit.ops.record import record_of
 from editkit.ops.report import describe, prompt_notes
@@ -36,7 +37,7 @@ def edit_photo(
     return Result(
         edited,
         {
-            **describe(edit, model),
+            **describe(edit, model, solver_of(edit, model.settings)),
             "strength": edit.strength,
             "region": {**region.box._asdict(), "worked_at": str(region.working)},
             "notes": [

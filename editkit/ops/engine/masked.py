@@ -15,7 +15,7 @@ from editkit.ops.engine.canvas import as_canvas, make_canvas, to_values
 from editkit.ops.engine.masked_walk import detail_strength, latents, refine_tiles
 from editkit.ops.engine.region_plan import ProgressSplitter, RegionPlan, seed_for
 from editkit.ops.engine.session import weak
-from editkit.ops.engine.strategies import strategy_of
+from editkit.ops.engine.strategies import solver_of, strategy_of
 from editkit.ops.masked_edit import MaskedEdit
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.report import describe, prompt_notes
@@ -177,7 +177,7 @@ def _report(
             "used; a strength below 1 starts from it"
         )
     return {
-        **describe(edit, model),
+        **describe(edit, model, solver_of(edit, model.settings)),
         "prefill": prefill,
         "strength": strength,
         "detail": detail_strength(edit, model.settings),
