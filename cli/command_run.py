@@ -362,12 +362,12 @@ def read_pair(
     Raises:
         InputError: one cannot be read, or they do not fit.
     """
-    from editkit.masks.value import reading_of
+    from editkit.masks.value import resolve_mask
 
     if offline:  # an expression may want a model
         forbid_network()
     photo = read_source(image, frame)
-    read = reading_of(mask, photo, device=_device())
+    read = resolve_mask(mask, photo, device=_device())
     read.coverage.flags.writeable = False  # so that the edit need not copy it
     return photo, read
 

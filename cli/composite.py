@@ -108,9 +108,9 @@ def composite(
 
 @hushed()
 def _area(mask: MaskText, photo: "Photo") -> "Reading":
-    from editkit.masks.value import reading_of
+    from editkit.masks.value import resolve_mask
 
-    return reading_of(mask, photo)
+    return resolve_mask(mask, photo)
 
 
 def _check_mask_target(target: str | None, *, force: bool) -> None:

@@ -81,13 +81,13 @@ def _tree(given: str | bytes) -> "Mask":
 def _tell(
     node: "Node", view: "View", targets: list[str], said: tuple[str, ...], flags: dict[str, Any]
 ) -> None:
-    from editkit.masks.preview import explained, lines
+    from editkit.masks.preview import explain, tree_lines
 
     if flags["as_json"]:
         report = {"expression": str(node), "files": targets, "notes": said}
-        put_json({**report, "tree": explained(node, view)})
+        put_json({**report, "tree": explain(node, view)})
     elif flags["explain"]:
-        for line in lines(explained(node, view)):
+        for line in tree_lines(explain(node, view)):
             put(line)
     elif not flags["quiet"]:
         for target in targets:

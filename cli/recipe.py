@@ -159,7 +159,7 @@ def _apply(
 ) -> None:
     from editkit.batch.tasks import Setup
     from editkit.batch.work import Bench, Prepared, over_limit
-    from editkit.masks.value import reading_of
+    from editkit.masks.value import resolve_mask
     from editkit.storage.url import place_of
 
     saving = job.saving()
@@ -167,7 +167,7 @@ def _apply(
     for variant, target in enumerate(targets):
         given = _task(found, image, variant, target)
         task = near.task(given)
-        coverage = None if task.masks[0] is None else reading_of(task.masks[0], photo)
+        coverage = None if task.masks[0] is None else resolve_mask(task.masks[0], photo)
         result = bench.edit(task, Prepared(photo, coverage, 0.0))
         fault = over_limit(result.report.get("scores") or {}, found.gates)
         if fault is not None:

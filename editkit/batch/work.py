@@ -31,12 +31,12 @@ from editkit.errors import (
     PreservationError,
     is_out_of_memory,
 )
-from editkit.masks.value import named_files, reading_of
+from editkit.masks.value import file_names_in, resolve_mask
 from editkit.names import PERCEPTUAL
 from editkit.ops.record import RECIPE
 from editkit.ops.result import with_note
 from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told
-from editkit.photo.geometry.frame import Frame
+from editkit.photo.geometry.frame import PhotoFrame
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import Photo, format_of, read_photo, write_photo
 from editkit.storage.stat import Stat
@@ -190,7 +190,7 @@ class Bench:
         with self._files:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
-    def _mask(self, text: str, photo: Photo, frame: Frame | None, original: Photo) -> Any:  # noqa: ANN401
+    def _mask(self, text: str, photo: Photo, frame: PhotoFrame | None, original: Photo) -> Any:  # noqa: ANN401
         from editkit.models.threads import in_passing
 
         # Where an expression asks a network, that has no helpers in a thread that edits.
@@ -199,7 +199,7 @@ class Bench:
             return in_passing(lambda: mask_in(text, photo, frame, device=device, original=original))
 
     def _coverage(self, text: str, photo: Photo) -> Any:  # noqa: ANN401
-        return reading_of(text, photo, device=self.setup.device)
+        return resolve_mask(text, photo, device=self.setup.device)
 
     def finish(self, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
         """Encodes and writes a picture, unless it is over a limit."""
@@ -410,7 +410,7 @@ def _files_of(task: Task) -> Iterator[Path]:
     yield Path(task.source)
     masks = task.masks or tuple(step.mask for step in task.steps)
     for mask in (mask for mask in masks if mask):
-        yield from map(Path, named_files(mask))
+        yield from map(Path, file_names_in(mask))
     for step in task.steps:
         yield from map(Path, step.files.values())
 

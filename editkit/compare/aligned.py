@@ -17,7 +17,7 @@ from editkit.compare.color_grade import Grade, Inverse, fit_grade, shades_alike,
 from editkit.compare.expected import Foreseen
 from editkit.photo import color
 from editkit.photo.geometry.boxes import grow
-from editkit.photo.geometry.warp import Matrix, framed, sampled, scale_of, strips
+from editkit.photo.geometry.warp import Matrix, fit_matrix, grid_strips, local_scale, sample_box
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Coverage, Size
 
@@ -75,16 +75,16 @@ class Overlay:
     @property
     def grid(self) -> Size:
         """The size to compare at: neither picture is enlarged."""
-        factor = min(1.0, *scale_of(self.matrix, self.photo.size))
+        factor = min(1.0, *local_scale(self.matrix, self.photo.size))
         return Size(*(max(1, round(side * factor)) for side in self.photo.size))
 
     def pair(self, box: Box) -> tuple[Values, Values, Bits]:
         """A box of the grid of both, and where the copy covers it."""
-        grid = framed(self.grid, self.photo.size)
-        photo, _ = sampled(self.photo, grid, box)
-        copy, covered = sampled(self.copy, self.matrix @ grid, box)
+        grid = fit_matrix(self.grid, self.photo.size)
+        photo, _ = sample_box(self.photo, grid, box)
+        copy, covered = sample_box(self.copy, self.matrix @ grid, box)
         # Of a photo without colors none can be edited.
-        return photo, color.grayed(copy) if color.is_gray(self.photo.mode) else copy, covered
+        return photo, color.to_gray(copy) if color.is_gray(self.photo.mode) else copy, covered
 
     def compared(self, photo: Values, copy: Values) -> tuple[Values, Values]:
         """A part of the photo and of the copy, so that they differ by the edit alone.
@@ -112,7 +112,7 @@ class Overlay:
         """The grid in strips that are of bearable size in all three."""
         whole = self.grid
         finest = max(self.photo.size.area, self.copy.size.area) / whole.area
-        return list(strips(np.eye(3), whole, max(1, int(_STRIP / max(1.0, finest)))))
+        return list(grid_strips(np.eye(3), whole, max(1, int(_STRIP / max(1.0, finest)))))
 
 
 def lay(

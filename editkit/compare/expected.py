@@ -15,7 +15,7 @@ from PIL import Image
 
 from editkit.compare.color_drift import Drift
 from editkit.compare.color_grade import Grade
-from editkit.photo.geometry.warp import Matrix, laid, sampled, source_of
+from editkit.photo.geometry.warp import Matrix, sample_box, sample_values, source_box
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Size
 
@@ -50,7 +50,7 @@ class Foreseen:
         return known and self.copy.mode in _CHANNELS
 
     def sampled(self, grid: Matrix, box: Box) -> Values:
-        """A box of a grid of it, as `warp.sampled` gives one of the copy.
+        """A box of a grid of it, as `warp.sample_box` gives one of the copy.
 
         Args:
             grid: places of the grid to places in the copy.
@@ -59,16 +59,16 @@ class Foreseen:
         Returns:
             (H, W, 3), RGB in [0, 255].
         """
-        source = source_of(grid, box, self.copy.size)
+        source = source_box(grid, box, self.copy.size)
         if source is None:
             return np.zeros((*box.size, 3), np.float32)
         blocks = _by_blocks(source, self.copy.size)
         values = self._of(blocks)[source.seen_from(blocks).slices]
-        return laid(values, source, grid, box)[0]
+        return sample_values(values, source, grid, box)[0]
 
     def _of(self, box: Box) -> Values:
         """A box of the copy, which begins at a block."""
-        values, _ = sampled(self.photo, np.asarray(np.linalg.inv(self.matrix), np.float64), box)
+        values, _ = sample_box(self.photo, np.asarray(np.linalg.inv(self.matrix), np.float64), box)
         rgb = np.rint(np.clip(self.tone.undone(values), 0, 255)).astype(np.uint8)
         return (self._through_jpeg(rgb) if self.encoded else rgb).astype(np.float32)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.compare.aligned import Bits, Overlay, Values, lab, soft, spread, with_margin
-from editkit.photo.geometry.warp import framed
+from editkit.photo.geometry.warp import fit_matrix
 from editkit.types import Box
 
 _SAMPLES = 60_000
@@ -123,7 +123,7 @@ def usual_in(over: Overlay) -> list[Usual]:
 def looks_at(over: Overlay, box: Box) -> list[Looks]:
     """A box of the grid at each scale."""
     one, other, covered = over.pair(box)
-    grid = over.matrix @ framed(over.grid, over.photo.size)
+    grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
     ours, theirs = over.compared(soft(one), soft(other))
     colors = lab(ours)
     detail = detail_of(colors)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from editkit.compare.aligned import Bits, Overlay, Values, lab, soft, with_margin
 from editkit.compare.noise_floor import Usual, detail_of, length_of
-from editkit.photo.geometry.warp import framed, laid, source_of
+from editkit.photo.geometry.warp import fit_matrix, sample_values, source_box
 from editkit.types import Box
 
 _SIGMA = 1.0
@@ -48,7 +48,7 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
     """
     outer, inner = with_margin(box, over.grid)
     one, other, covered = over.pair(outer)
-    grid = over.matrix @ framed(over.grid, over.photo.size)
+    grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
     seen, left = over.compared(one, other)
     ours = lab(seen)
     off = ours - lab(left)
@@ -71,12 +71,12 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
 
 def _finer(over: Overlay, box: Box) -> Values:
     """How much the photo's lightness varies within each pixel of the grid."""
-    grid = framed(over.grid, over.photo.size)
-    source = source_of(grid, box, over.photo.size)
+    grid = fit_matrix(over.grid, over.photo.size)
+    source = source_box(grid, box, over.photo.size)
     if source is None or over.grid == over.photo.size:
         return np.zeros(box.size, np.float32)
     light = lab(over.photo.rgb(source).astype(np.float32))[..., 0]
-    means, _ = laid(np.dstack([light, light**2, light]), source, grid, box)
+    means, _ = sample_values(np.dstack([light, light**2, light]), source, grid, box)
     return np.sqrt(np.maximum(means[..., 1] - means[..., 0] ** 2, 0))
 
 

@@ -24,11 +24,11 @@ from editkit.photo.geometry.warp import (
     Matrix,
     Points,
     corners,
-    framed,
-    moved,
-    reduced,
-    scale_of,
-    view,
+    fit_matrix,
+    local_scale,
+    render_grid,
+    resize_photo,
+    transform_points,
 )
 from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Rgb, Size
@@ -73,7 +73,7 @@ class Registration:
 
     def report(self, photo: Size) -> dict[str, Any]:
         """What was found, as JSON can hold it."""
-        across, down = scale_of(self.matrix, photo)
+        across, down = local_scale(self.matrix, photo)
         return {
             "motion": self.motion,
             "matrix": [[float(f"{v:.9g}") for v in row] for row in self.matrix],
@@ -101,7 +101,7 @@ def register(
     """
     if motion not in MOTIONS:
         raise InputError(f"motion is {motion!r}; give one of {', '.join(MOTIONS)}")
-    frame = framed(photo.size, copy.size)
+    frame = fit_matrix(photo.size, copy.size)
     if motion == "none":
         return Registration(frame, "none", notes=_stretched(photo.size, copy.size))
     pair = _Pair(photo, copy, changed)
@@ -149,20 +149,20 @@ class _Match:
 
 def _match(pair: _Pair, start: Matrix) -> _Match:
     whole = pair.photo.size
-    across, down = scale_of(start, whole)
+    across, down = local_scale(start, whole)
     factor = min(1.0, across, down, sqrt(_GRID / whole.area))
     size, seen = _times(whole, factor), _times(pair.copy.size, min(1.0, factor / min(across, down)))
-    grid = framed(size, whole)
-    gray = _evened(reduced(pair.photo, size))
+    grid = fit_matrix(size, whole)
+    gray = _evened(resize_photo(pair.photo, size))
     copy = pair.copy
     if seen != copy.size:
-        copy = Photo(reduced(copy, seen), "RGB")
+        copy = Photo(resize_photo(copy, seen), "RGB")
     find: Any = cv2.goodFeaturesToTrack
     kept = None if pair.changed is None else _kept(pair.changed, size)
     apart = max(3.0, sqrt(size.area / _CORNERS))
     found = find(gray, _CORNERS, 0.01, apart, mask=kept, blockSize=5)
     places = np.zeros((0, 2)) if found is None else np.asarray(found, np.float64).reshape(-1, 2)
-    return _Match(gray, grid, places, copy, framed(pair.copy.size, seen))
+    return _Match(gray, grid, places, copy, fit_matrix(pair.copy.size, seen))
 
 
 def _times(size: Size, factor: float) -> Size:
@@ -201,7 +201,7 @@ def _settled(pair: _Pair, start: Matrix, motion: str) -> Registration | None:
         found = _fitted(pair, tracks, motion, wide=number == 0)
         if found is None:
             return None
-        step = np.abs(moved(found.matrix, frame) - moved(matrix, frame)).max()
+        step = np.abs(transform_points(found.matrix, frame) - transform_points(matrix, frame)).max()
         matrix = found.matrix
         if float(step) < _SETTLED * tracks.pixel:
             break
@@ -211,7 +211,7 @@ def _settled(pair: _Pair, start: Matrix, motion: str) -> Registration | None:
 def _tracked(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
     """The photo's corners looked for in the copy, which is laid over it by `matrix`."""
     laid = matrix @ match.grid
-    rgb, covered = view(match.copy, match.shrunk @ laid, match.size)
+    rgb, covered = render_grid(match.copy, match.shrunk @ laid, match.size)
     gray, other, places = match.gray, _evened(rgb), match.corners
     scale, pixel = _mean_scale(matrix, size), _mean_scale(laid, match.size)
     whole = np.rint(places).astype(int)
@@ -223,7 +223,7 @@ def _tracked(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Track
     back, again = _flow(other, gray, there, wide=wide)
     off = np.hypot(*(back - start).T)
     good = found & again & (off < (1.0 if wide else 0.3))
-    in_photo, in_copy = moved(match.grid, start), moved(laid, there)
+    in_photo, in_copy = transform_points(match.grid, start), transform_points(laid, there)
     return _Tracks(in_photo, in_copy, len(start), pixel, scale).only(good)
 
 
@@ -277,7 +277,7 @@ def _agreeing(tracks: _Tracks, limit: float) -> _Tracks | None:
 
 
 def _off(matrix: Matrix, tracks: _Tracks) -> NDArray[np.float64]:
-    return np.hypot(*(moved(matrix, tracks.photo) - tracks.copy).T)
+    return np.hypot(*(transform_points(matrix, tracks.photo) - tracks.copy).T)
 
 
 Fit = tuple[str, Matrix]
@@ -285,7 +285,7 @@ Fit = tuple[str, Matrix]
 
 def _fits(name: str, tracks: _Tracks, pair: _Pair) -> list[Fit]:
     """Motions of a name, each fitted by least squares."""
-    frame = framed(pair.photo.size, pair.copy.size)
+    frame = fit_matrix(pair.photo.size, pair.copy.size)
     if name == "none":
         return [(name, frame)]
     if name == "shift":
@@ -303,7 +303,7 @@ def _fits(name: str, tracks: _Tracks, pair: _Pair) -> list[Fit]:
 
 
 def _shifted(start: Matrix, tracks: _Tracks) -> Matrix:
-    shift = (tracks.copy - moved(start, tracks.photo)).mean(axis=0)
+    shift = (tracks.copy - transform_points(start, tracks.photo)).mean(axis=0)
     matrix = start.copy()
     matrix[:2, 2] += shift
     whole = np.rint(matrix[:2, 2])
@@ -328,7 +328,9 @@ def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix,
     best_name, best = fits[int(np.argmin(costs))]
     places = np.concatenate([corners(size), corners(size) / 2 + corners(size).mean(axis=0) / 2])
     for name, matrix in fits:
-        apart = np.hypot(*(moved(matrix, places) - moved(best, places)).T).max()
+        apart = np.hypot(
+            *(transform_points(matrix, places) - transform_points(best, places)).T
+        ).max()
         if name == best_name or float(apart) < _TOLERANCE * tracks.pixel:
             return (best, name) if name == best_name else (matrix, name)
     return best, best_name
@@ -363,12 +365,16 @@ def _by_features(pair: _Pair, motion: str) -> Registration | None:
         for k, (points, _) in enumerate(found)
     ]
     to_photo, to_copy = (
-        framed(Size(*rgb.shape[:2]), picture.size)
+        fit_matrix(Size(*rgb.shape[:2]), picture.size)
         for rgb, picture in zip(small, (pair.photo, pair.copy), strict=True)
     )
     pixel = _mean_scale(to_copy, pair.copy.size)
     tracks = _Tracks(
-        moved(to_photo, places[0]), moved(to_copy, places[1]), len(matches), pixel, 1.0
+        transform_points(to_photo, places[0]),
+        transform_points(to_copy, places[1]),
+        len(matches),
+        pixel,
+        1.0,
     )
     agreeing = _agreeing(tracks, 3.0)
     start = None if agreeing is None else _sane(_fits("affine", agreeing, pair)[0][1])
@@ -419,7 +425,7 @@ def _by_frame(pair: _Pair, frame: Matrix) -> Registration:
 
 def _small(photo: Photo) -> Rgb:
     size = _times(photo.size, min(1.0, _FEATURES / max(photo.size)))
-    return reduced(photo, size)
+    return resize_photo(photo, size)
 
 
 def _known(pair: _Pair, rgb: Rgb) -> Gray | None:
@@ -451,7 +457,7 @@ def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _mean_scale(matrix: Matrix, size: Size) -> float:
-    across, down = scale_of(matrix, size)
+    across, down = local_scale(matrix, size)
     return sqrt(max(across * down, 1e-12))
 
 

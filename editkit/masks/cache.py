@@ -50,7 +50,7 @@ class Cache:
         """The coverage of a key, if it is there and whole."""
         file = self._file(key)
         try:
-            found = _decoded(file.read_bytes(), key, size)
+            found = _decode(file.read_bytes(), key, size)
             os.utime(file)
         except FileNotFoundError:
             return None
@@ -62,7 +62,7 @@ class Cache:
 
     def write(self, key: str, coverage: Coverage) -> None:
         """Keeps a coverage, if there is room for it and a folder to write to."""
-        data = _encoded(coverage, key)
+        data = _encode(coverage, key)
         if len(data) > self.most:
             return
         with contextlib.suppress(OSError):
@@ -105,15 +105,15 @@ def open_cache() -> Cache | None:
     return Cache(user_cache_path("editkit", appauthor=False) / "masks")
 
 
-def key_of(parts: Iterable[str]) -> str:
+def cache_key(parts: Iterable[str]) -> str:
     """A key of all that a coverage depends on, and of the code that makes it."""
     whole = hashlib.sha256()
-    for part in (*_code(), *parts):
+    for part in (*_code_versions(), *parts):
         whole.update(f"{len(part)}:{part}".encode())
     return whole.hexdigest()
 
 
-def _code() -> tuple[str, ...]:
+def _code_versions() -> tuple[str, ...]:
     """Versions of what computes, and our own code, which may change without its version."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -126,7 +126,7 @@ def _code() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _encoded(coverage: Coverage, key: str) -> bytes:
+def _encode(coverage: Coverage, key: str) -> bytes:
     """A head, and the values: a bit each where all are 0 or 1, else float32."""
     hard = bool(((coverage == 0) | (coverage == 1)).all())
     values = np.packbits(coverage > 0) if hard else np.ascontiguousarray(coverage, "<f4")
@@ -135,7 +135,7 @@ def _encoded(coverage: Coverage, key: str) -> bytes:
     return _HEAD.pack(_MARK, _checksum(key, raw), *coverage.shape, kind) + zlib.compress(raw, 1)
 
 
-def _decoded(data: bytes, key: str, size: Size) -> Coverage:
+def _decode(data: bytes, key: str, size: Size) -> Coverage:
     mark, checksum, height, width, kind = _HEAD.unpack_from(data)
     if mark != _MARK or (height, width) != size or kind not in (b"b", b"f"):
         raise ValueError("not this mask")

@@ -35,25 +35,25 @@ _WANTED = (
 
 
 @dataclass(frozen=True)
-class Default:
+class DefaultCheckpoint:
     """A checkpoint that is used unless another is named, and the license of its weights."""
 
     name: str
     license: str
 
 
-DEFAULTS: Mapping[str, Default] = {
-    "text": Default("CIDAS/clipseg-rd64-refined", "Apache-2.0"),
-    "text,best": Default("IDEA-Research/grounding-dino-tiny", "Apache-2.0"),
-    "sam": Default("facebook/sam-vit-base", "Apache-2.0"),
-    "subject": Default("tue-mps/coco_panoptic_eomt_large_640", "MIT"),
-    "matte": Default("hustvl/vitmatte-small-composition-1k", "Apache-2.0"),
+DEFAULTS: Mapping[str, DefaultCheckpoint] = {
+    "text": DefaultCheckpoint("CIDAS/clipseg-rd64-refined", "Apache-2.0"),
+    "text,best": DefaultCheckpoint("IDEA-Research/grounding-dino-tiny", "Apache-2.0"),
+    "sam": DefaultCheckpoint("facebook/sam-vit-base", "Apache-2.0"),
+    "subject": DefaultCheckpoint("tue-mps/coco_panoptic_eomt_large_640", "MIT"),
+    "matte": DefaultCheckpoint("hustvl/vitmatte-small-composition-1k", "Apache-2.0"),
 }
 """Checkpoints by the selection that uses them."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class Architecture:
     """A class of transformers': its name, and what it answers."""
 
     network: str
@@ -69,17 +69,17 @@ MATTES = "an alpha where a rough mask leaves it open"
 ANSWERS = (MAPS, BOXES, CUTS, OBJECTS, ALPHAS, MATTES)
 """All that models answer."""
 
-FAMILIES: Mapping[str, Kind] = {
-    "clipseg": Kind("CLIPSegForImageSegmentation", MAPS),
-    "grounding-dino": Kind("GroundingDinoForObjectDetection", BOXES),
-    "mm-grounding-dino": Kind("MMGroundingDinoForObjectDetection", BOXES),
-    "owlv2": Kind("Owlv2ForObjectDetection", BOXES),
-    "sam": Kind("SamModel", CUTS),
-    "sam2": Kind("Sam2Model", CUTS),
-    "eomt": Kind("EomtForUniversalSegmentation", OBJECTS),
-    "mask2former": Kind("Mask2FormerForUniversalSegmentation", OBJECTS),
-    "sapiens2": Kind("Sapiens2ForImageMatting", ALPHAS),
-    "vitmatte": Kind("VitMatteForImageMatting", MATTES),
+FAMILIES: Mapping[str, Architecture] = {
+    "clipseg": Architecture("CLIPSegForImageSegmentation", MAPS),
+    "grounding-dino": Architecture("GroundingDinoForObjectDetection", BOXES),
+    "mm-grounding-dino": Architecture("MMGroundingDinoForObjectDetection", BOXES),
+    "owlv2": Architecture("Owlv2ForObjectDetection", BOXES),
+    "sam": Architecture("SamModel", CUTS),
+    "sam2": Architecture("Sam2Model", CUTS),
+    "eomt": Architecture("EomtForUniversalSegmentation", OBJECTS),
+    "mask2former": Architecture("Mask2FormerForUniversalSegmentation", OBJECTS),
+    "sapiens2": Architecture("Sapiens2ForImageMatting", ALPHAS),
+    "vitmatte": Architecture("VitMatteForImageMatting", MATTES),
 }
 """Kinds of model by the `model_type` of their configuration."""
 
@@ -127,7 +127,7 @@ class Segmenter:
 
 
 @dataclass(frozen=True)
-class Located:
+class LocatedSegmenter:
     """A model that is on this machine, not loaded yet."""
 
     name: str
@@ -156,7 +156,9 @@ class Located:
         return whole.hexdigest()
 
 
-def find_segmenter(name: str, answers: tuple[str, ...], *, offline: bool | None = None) -> Located:
+def find_segmenter(
+    name: str, answers: tuple[str, ...], *, offline: bool | None = None
+) -> LocatedSegmenter:
     """A segmentation model, from a folder or by a Hugging Face id, cache first.
 
     Args:
@@ -171,21 +173,21 @@ def find_segmenter(name: str, answers: tuple[str, ...], *, offline: bool | None 
     offline = _is_offline() if offline is None else offline
 
     def check(called: str, folder: Path) -> None:
-        _family(called, folder, answers)
+        _read_family(called, folder, answers)
 
     folder = folder_of(name, "a folder in the layout of transformers, or an id such as owner/name")
     if folder is None:
-        folder = from_hub(name, Layout(_TABLE, _WANTED, check, _is_whole), offline=offline)
-    family = _family(name, folder, answers)
+        folder = from_hub(name, Layout(_TABLE, _WANTED, check, _is_complete), offline=offline)
+    family = _read_family(name, folder, answers)
     if not any((folder / weights).is_file() for weights in _WEIGHTS):
         raise ModelLoadError(f"{name} has no safetensors; editkit loads nothing else")
-    return Located(name, folder, family)
+    return LocatedSegmenter(name, folder, family)
 
 
-def is_here(name: str, answers: tuple[str, ...]) -> bool:
+def is_available(name: str, answers: tuple[str, ...]) -> bool:
     """Whether a model can be loaded without a connection."""
     try:
-        return _is_whole(find_segmenter(name, answers, offline=True).folder)
+        return _is_complete(find_segmenter(name, answers, offline=True).folder)
     except EditkitError:
         return False
 
@@ -217,15 +219,17 @@ def load_segmenter(
     found = find_segmenter(name, answers, offline=offline)
     where = device_of(device)
     with load_errors(name), quiet_libraries():
-        network = _network(name, found.folder, found.family).to(where)
-        return Segmenter(name, found.folder, found.family, network, _processor(found.folder))
+        network = _load_network(name, found.folder, found.family).to(where)
+        return Segmenter(
+            name, found.folder, found.family, network, _processor_settings(found.folder)
+        )
 
 
 def _is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     if (folder / _WEIGHTS[0]).is_file():
         return (folder / _TABLE).is_file()
     if not (folder / _WEIGHTS[1]).is_file():
@@ -234,7 +238,7 @@ def _is_whole(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in set(shards.values()))
 
 
-def _family(name: str, folder: Path, answers: tuple[str, ...]) -> str:
+def _read_family(name: str, folder: Path, answers: tuple[str, ...]) -> str:
     if not (folder / _TABLE).is_file():
         raise UnknownModelError(f"{name} is not a model of transformers: it has no {_TABLE}")
     kind = str(read_table(folder / _TABLE).get("model_type"))
@@ -248,7 +252,7 @@ def _family(name: str, folder: Path, answers: tuple[str, ...]) -> str:
     return family
 
 
-def _network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 - of many classes
+def _load_network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 - of many classes
     import torch
     import transformers
 
@@ -269,7 +273,7 @@ def _network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 - of 
     return model.eval()
 
 
-def _processor(folder: Path) -> Mapping[str, Any]:
+def _processor_settings(folder: Path) -> Mapping[str, Any]:
     """The settings of the image processor, which newer versions keep in another file."""
     for file, part in (
         ("preprocessor_config.json", None),

@@ -10,7 +10,7 @@ import numpy as np
 
 from editkit.errors import EditkitError, InputError, MaskError
 from editkit.masks import refine, scenes, select, shapes
-from editkit.masks.cache import Cache, key_of, open_cache
+from editkit.masks.cache import Cache, cache_key, open_cache
 from editkit.masks.checkpoints import (
     ANSWERS,
     CUTS,
@@ -22,12 +22,12 @@ from editkit.masks.checkpoints import (
 )
 from editkit.masks.grammar import Length, Value
 from editkit.masks.language import Base, Join, Node, Not, Pick, Refine, walk
-from editkit.masks.read import is_floating, read_as_is, reading_of_part
+from editkit.masks.read import is_floating, read_as_is, read_part
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
-    from editkit.masks.checkpoints import Located, Segmenter
+    from editkit.masks.checkpoints import LocatedSegmenter, Segmenter
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,12 @@ class View:
     def read(self, source: PhotoLike) -> Coverage:
         """A mask that the tree names; how it was read is noted.
 
-        Numbers are as they are, for the algebra's laws to hold; `reading_of` looks at the outcome.
+        Floating-point values stay as they are, so that the algebra's laws hold; `resolve_mask`
+        normalizes the outcome.
         """
         if is_floating(source):
             return read_as_is(cast("Coverage", source), self.size)
-        read = reading_of_part(source, self.size, photo=self.original or self.photo)
+        read = read_part(source, self.size, photo=self.original or self.photo)
         self.notes.extend(note for note in read.notes if note not in self.notes)
         return read.coverage
 
@@ -116,13 +117,15 @@ def evaluate(node: Node, view: View) -> Coverage:
     """
     if node not in view.memo:
         try:
-            view.memo[node] = _kept(node, view) if _is_slow(node) else _evaluate(node, view)
+            view.memo[node] = (
+                _evaluate_cached(node, view) if _is_slow(node) else _evaluate(node, view)
+            )
         except EditkitError as error:
-            raise _placed(error, node) from error
+            raise _with_column(error, node) from error
     return view.memo[node]
 
 
-def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[Located]":
+def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[LocatedSegmenter]":
     """The segmentation models that a tree may ask, as far as they can be had.
 
     Args:
@@ -132,7 +135,7 @@ def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[Located]"
     for part in walk(node):
         if not _is_slow(part):
             continue
-        for number, (name, answers) in enumerate(_models(part)):
+        for number, (name, answers) in enumerate(_models_for(part)):
             try:
                 found = find_segmenter(name, answers, offline=offline)
             except EditkitError:  # whoever evaluates the tree says so
@@ -142,12 +145,12 @@ def models_in(node: Node, *, offline: bool | None = None) -> "Iterator[Located]"
                 break
 
 
-def asked_in(node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
+def model_names_in(node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The names of all segmentation models that a tree may ask, and what each must answer."""
     for part in walk(node):
-        for number, (name, answers) in enumerate(_models(part) if _is_slow(part) else ()):
+        for number, (name, answers) in enumerate(_models_for(part) if _is_slow(part) else ()):
             yield name, answers
-            if number == 0 and _answers(name, answers) == MAPS:  # which needs no second one
+            if number == 0 and _answer_kind(name, answers) == MAPS:  # which needs no second one
                 break
 
 
@@ -167,13 +170,13 @@ def advice(coverage: Coverage, name: str = "MASK") -> tuple[str, ...]:
     return (said,)
 
 
-def _placed(error: EditkitError, node: Node) -> EditkitError:
+def _with_column(error: EditkitError, node: Node) -> EditkitError:
     if not node.at or not isinstance(error, InputError) or str(error).startswith("mask expr"):
         return error
     return type(error)(f"mask expression, column {node.at}: {error}")
 
 
-def _answers(name: str, answers: tuple[str, ...]) -> str | None:
+def _answer_kind(name: str, answers: tuple[str, ...]) -> str | None:
     """What a model on this machine answers; None where it is not here."""
     try:
         return find_segmenter(name, answers, offline=True).answers
@@ -188,24 +191,24 @@ def _is_slow(node: Node) -> bool:
     return isinstance(node, Pick) and node.name in _SLOW
 
 
-def _kept(node: Node, view: View) -> Coverage:
+def _evaluate_cached(node: Node, view: View) -> Coverage:
     """A slow part, from the cache if it was evaluated before."""
     if view.cache is None:
         return _evaluate(node, view)
     before = evaluate(node.of, view) if isinstance(node, Refine) else None
-    key = _key(node, view, before)
+    key = _cache_key(node, view, before)
     found = view.cache.read(key, view.size) if key is not None else None
     if found is not None:
         return found
     made = _evaluate(node, view)
     # A model that was not here before may have come by now.
-    key = key or _key(node, view, before)
+    key = key or _cache_key(node, view, before)
     if key is not None:
         view.cache.write(key, made)
     return made
 
 
-def _key(node: Node, view: View, before: Coverage | None) -> str | None:
+def _cache_key(node: Node, view: View, before: Coverage | None) -> str | None:
     """A key of all that a slow part depends on; None where a model is not on this machine."""
     parts = [str(view.size), view.digest]
     if isinstance(node, Refine) and before is not None:
@@ -213,7 +216,7 @@ def _key(node: Node, view: View, before: Coverage | None) -> str | None:
         parts += [str(Refine(node.name, Base(), node.args)), seen]
     else:
         parts.append(str(node))
-    models = _models(node)
+    models = _models_for(node)
     try:
         for number, (name, answers) in enumerate(models):
             found = find_segmenter(name, answers, offline=True)
@@ -224,10 +227,10 @@ def _key(node: Node, view: View, before: Coverage | None) -> str | None:
                 break
     except EditkitError:
         return None
-    return key_of(parts)
+    return cache_key(parts)
 
 
-def _models(node: Node) -> list[tuple[str, tuple[str, ...]]]:
+def _models_for(node: Node) -> list[tuple[str, tuple[str, ...]]]:
     """The models that a part may ask, by what they answer."""
     if not isinstance(node, Pick | Refine) or node.name in _BY_GRABCUT:
         return []
@@ -256,11 +259,11 @@ def _evaluate(node: Node, view: View) -> Coverage:
         return np.minimum(left, right if node.op == "&" else 1 - right)
     if isinstance(node, Refine):
         return _REFINE[node.name](view, evaluate(node.of, view), dict(node.args))
-    return _SELECT[node.name](view, _Given(node))
+    return _SELECT[node.name](view, _Arguments(node))
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Arguments:
     """The arguments of a selection."""
 
     pick: Pick
@@ -277,10 +280,10 @@ class _Given:
         return np.array([(view.x(x), view.y(y)) for x, y in pairs], np.float64)
 
     def box(self, view: View) -> tuple[float, float, float, float]:
-        return _sides(self.pick, view, *(self[n] for n in ("left", "top", "right", "bottom")))
+        return _box_sides(self.pick, view, *(self[n] for n in ("left", "top", "right", "bottom")))
 
 
-def _sides(pick: Pick, view: View, *sides: Length) -> tuple[float, float, float, float]:
+def _box_sides(pick: Pick, view: View, *sides: Length) -> tuple[float, float, float, float]:
     left, top, right, bottom = (
         view.x(sides[0]),
         view.y(sides[1]),
@@ -292,7 +295,7 @@ def _sides(pick: Pick, view: View, *sides: Length) -> tuple[float, float, float,
     return left, top, right, bottom
 
 
-def _file(view: View, args: _Given) -> Coverage:
+def _file(view: View, args: _Arguments) -> Coverage:
     name, part = str(args["name"]), args.get("part")
     if name in view.given:
         return view.given[name]
@@ -311,7 +314,7 @@ def _alpha(photo: Photo, name: str) -> Coverage:
     return (alpha / np.float32(np.iinfo(alpha.dtype).max)).astype(np.float32)
 
 
-def _border(view: View, args: _Given) -> Coverage:
+def _border(view: View, args: _Arguments) -> Coverage:
     names = ("top", "right", "bottom", "left")
     values = [args.get(name) for name in names]
     top = values[0]
@@ -321,20 +324,20 @@ def _border(view: View, args: _Given) -> Coverage:
     return shapes.border(view.size, *widths)
 
 
-def _ellipse(view: View, args: _Given) -> Coverage:
+def _ellipse(view: View, args: _Arguments) -> Coverage:
     rx = view.length(args["rx"], Length(0))
     ry = view.length(args.get("ry", args["rx"]), Length(0))
     return shapes.ellipse(view.size, view.x(args["x"]), view.y(args["y"]), rx, ry)
 
 
-def _point(view: View, args: _Given) -> Coverage:
+def _point(view: View, args: _Arguments) -> Coverage:
     column, row = int(view.x(args["x"]) // 1), int(view.y(args["y"]) // 1)
     if not (0 <= row < view.size.height and 0 <= column < view.size.width):
         raise MaskError(f"the point {column},{row} is outside the photo of {view.size}")
     return select.point(view.rgb, row, column, float(args.get("tolerance", 10.0)))
 
 
-def _color(view: View, args: _Given) -> Coverage:
+def _color(view: View, args: _Arguments) -> Coverage:
     from PIL import ImageColor
 
     first = ImageColor.getrgb(str(args["color"]))
@@ -343,27 +346,27 @@ def _color(view: View, args: _Given) -> Coverage:
     return select.color(view.rgb, first, last, tolerance, soft)
 
 
-def _luma(view: View, args: _Given) -> Coverage:
+def _luma(view: View, args: _Arguments) -> Coverage:
     if args.get("range") is None:
         return select.lightness(view.rgb)
     return select.luma(view.rgb, args["range"][0], args["range"][1], float(args.get("soft", 0.0)))
 
 
-def _stroke(view: View, args: _Given) -> Coverage:
+def _stroke(view: View, args: _Arguments) -> Coverage:
     width = view.length(args.get("width"), Length(2, percent=True))
     return shapes.stroke(view.size, args.points(view), width)
 
 
-def _superpixels(view: View, args: _Given) -> Coverage:
+def _superpixels(view: View, args: _Arguments) -> Coverage:
     width = max(1.5, view.length(args.get("width"), Length(1, percent=True)))
     side = view.length(args.get("size"), Length(3, percent=True))
     return select.superpixels(view.rgb, shapes.stroke(view.size, args.points(view), width), side)
 
 
-def _text(view: View, args: _Given) -> Coverage:
+def _text(view: View, args: _Arguments) -> Coverage:
     from editkit.masks import segment
 
-    return segment.words(
+    return segment.segment_words(
         view.rgb,
         str(args.get("words", args.pick.name)),  # of `person`, its name
         best=args.get("quality") == "best",
@@ -374,12 +377,12 @@ def _text(view: View, args: _Given) -> Coverage:
     )
 
 
-def _sam(view: View, args: _Given) -> Coverage:
+def _sam(view: View, args: _Arguments) -> Coverage:
     from editkit.masks import segment
 
     outside, sides = args.get("not"), args.get("box")
-    box = None if sides is None else _sides(args.pick, view, *sides)
-    return segment.prompted(
+    box = None if sides is None else _box_sides(args.pick, view, *sides)
+    return segment.segment_prompts(
         view.rgb,
         args.points(view).reshape(-1, 2),
         None if outside is None else np.array([[view.x(outside[0]), view.y(outside[1])]]),
@@ -389,10 +392,10 @@ def _sam(view: View, args: _Given) -> Coverage:
     )
 
 
-def _subject(view: View, args: _Given) -> Coverage:
+def _subject(view: View, args: _Arguments) -> Coverage:
     from editkit.masks import segment
 
-    return segment.subject(
+    return segment.segment_subject(
         view.rgb,
         best=args.get("quality") == "best",
         model=args.get("model"),
@@ -407,10 +410,10 @@ def _matte(view: View, mask: Coverage, args: dict[str, Value]) -> Coverage:
     by = view.length(args.get("by"), Length(100 * segment.MATTE_SHARE, percent=True))
     model = args.get("model")
     name = None if model is None else str(model)
-    return segment.matted(view.rgb, mask, by, model=name, load=view.load)
+    return segment.matte_edge(view.rgb, mask, by, model=name, load=view.load)
 
 
-_SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
+_SELECT: Mapping[str, Callable[[View, _Arguments], Coverage]] = {
     "file": _file,
     "all": lambda view, _: np.ones(view.size, np.float32),
     "none": lambda view, _: np.zeros(view.size, np.float32),
@@ -424,7 +427,7 @@ _SELECT: Mapping[str, Callable[[View, _Given], Coverage]] = {
     "luma": _luma,
     "edges": lambda view, args: select.edges(view.rgb, float(args.get("share", 0.1))),
     "alpha": lambda view, _: _alpha(view.photo, "the photo"),
-    "grabcut": lambda view, args: select.cut_from_box(
+    "grabcut": lambda view, args: select.grabcut_box(
         view.rgb, shapes.box(view.size, *args.box(view))
     ),
     "superpixels": _superpixels,

@@ -22,7 +22,7 @@ class Length:
         return self.value * whole / 100 if self.percent else self.value
 
     def __str__(self) -> str:
-        return plain(self.value) + ("%" if self.percent else "")
+        return format_number(self.value) + ("%" if self.percent else "")
 
 
 Value = str | float | Length | tuple[float, float] | tuple[Length, ...]
@@ -32,7 +32,7 @@ Args = tuple[tuple[str, Value], ...]
 """Arguments by name, in the order of the table; places are many `at`."""
 
 
-class Unreadable(ValueError):  # noqa: N818 - never leaves this room
+class ArgumentError(ValueError):
     """An argument that cannot be read; `index` is its place among those given."""
 
     def __init__(self, message: str, index: int | None = None) -> None:
@@ -41,7 +41,7 @@ class Unreadable(ValueError):  # noqa: N818 - never leaves this room
 
 
 @dataclass(frozen=True)
-class Kind:
+class ArgumentType:
     """A kind of argument: how it is read, and what messages call it."""
 
     what: str
@@ -50,11 +50,11 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Param:
+class Parameter:
     """An argument that a selection or refinement takes; `alias` is another name for it."""
 
     name: str
-    kind: Kind
+    kind: ArgumentType
     needed: bool = False
     alias: str | None = None
 
@@ -71,7 +71,7 @@ class Spec:
     """
 
     about: str
-    params: tuple[Param, ...] = ()
+    params: tuple[Parameter, ...] = ()
     places: int | None = None
     usage: str = ""
 
@@ -90,21 +90,21 @@ class Spec:
         for index, (key, text) in rest:
             param, value = self._match(name, key, text, open_params, index)
             if param.name in found:
-                raise Unreadable(f"{name}: {param.name} is given twice", index)
+                raise ArgumentError(f"{name}: {param.name} is given twice", index)
             found[param.name] = value
         lacking = next((p for p in self.params if p.needed and p.name not in found), None)
         if lacking is not None:
-            raise Unreadable(f"{name} needs {lacking.kind.what}; write {name}:{self.usage}")
+            raise ArgumentError(f"{name} needs {lacking.kind.what}; write {name}:{self.usage}")
         return (*places, *((p.name, found[p.name]) for p in self.params if p.name in found))
 
     def text(self, args: Args) -> str:
         """The inverse of `bind`: arguments as they are written, those after a gap by name."""
-        parts = [str(length) for name, pair in args if name == "at" for length in _pair(pair)]
+        parts = [str(length) for name, pair in args if name == "at" for length in _lengths_in(pair)]
         found, by_place = dict(args), self.places is None
         for param in self.params:
             by_place = by_place and param.name in found
             if param.name in found:
-                value = shown(found[param.name], quotes=param.kind is WORDS)
+                value = format_value(found[param.name], quotes=param.kind is WORDS)
                 parts.append(value if by_place else f"{param.name}={value}")
         return ",".join(parts)
 
@@ -116,29 +116,29 @@ class Spec:
         for index, (_, text) in given[:count]:
             length = _length(text)
             if length is None:
-                raise Unreadable(f"{name}: {text!r} is not a place in pixels or percent", index)
+                raise ArgumentError(f"{name}: {text!r} is not a place in pixels or percent", index)
             numbers.append(length)
         if len(numbers) % 2:
-            raise Unreadable(f"{name}: places are pairs x,y; one number is left over", count - 1)
+            raise ArgumentError(f"{name}: places are pairs x,y; one number is left over", count - 1)
         pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
         if len(pairs) < (self.places or 0):
-            raise Unreadable(
+            raise ArgumentError(
                 f"{name} needs {self.places} or more points; write {name}:{self.usage}"
             )
         return [("at", pair) for pair in pairs], given[count:]
 
     def _match(
-        self, name: str, key: str | None, text: str, open_params: list[Param], index: int
-    ) -> tuple[Param, Value]:
+        self, name: str, key: str | None, text: str, open_params: list[Parameter], index: int
+    ) -> tuple[Parameter, Value]:
         """The parameter that an argument is for; those that it passes over are closed."""
         if key is not None:
             param = next((p for p in self.params if key in (p.name, p.alias)), None)
             if param is None:
                 known = ", ".join(p.name for p in self.params) or "nothing"
-                raise Unreadable(f"{name} takes no {key}=; it takes {known}", index)
+                raise ArgumentError(f"{name} takes no {key}=; it takes {known}", index)
             value = param.kind.read(text)
             if value is None:
-                raise Unreadable(f"{name}: {text!r} is not {param.kind.what}", index)
+                raise ArgumentError(f"{name}: {text!r} is not {param.kind.what}", index)
             return param, value
         first = open_params[0] if open_params else None
         while open_params:
@@ -149,34 +149,34 @@ class Spec:
             if param.needed:
                 break
         if first is None:
-            raise Unreadable(f"{name}: {text!r} is more than it takes", index)
-        raise Unreadable(f"{name}: {text!r} is not {first.kind.what}", index)
+            raise ArgumentError(f"{name}: {text!r} is more than it takes", index)
+        raise ArgumentError(f"{name}: {text!r} is not {first.kind.what}", index)
 
 
-def _pair(value: Value) -> tuple[Length, ...]:
+def _lengths_in(value: Value) -> tuple[Length, ...]:
     return tuple(v for v in value if isinstance(v, Length)) if isinstance(value, tuple) else ()
 
 
-def plain(number: float) -> str:
+def format_number(number: float) -> str:
     """The shortest text of a number that reads as the same number, without a plus sign."""
     return str(int(number)) if number == int(number) else repr(float(number)).replace("e+", "e")
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Text in quotes, as the language reads it."""
     inside = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{inside}"'
 
 
-def shown(value: Value, *, quotes: bool = False) -> str:
+def format_value(value: Value, *, quotes: bool = False) -> str:
     """A value as it is written; `quotes` puts text in quotes in any case."""
     if isinstance(value, str):
-        return quoted(value) if quotes or not _SAFE.fullmatch(value) else value
+        return quote(value) if quotes or not _SAFE.fullmatch(value) else value
     if not isinstance(value, tuple):
-        return str(value) if isinstance(value, Length) else plain(value)
+        return str(value) if isinstance(value, Length) else format_number(value)
     if all(isinstance(item, Length) for item in value):
         return "/".join(map(str, value))
-    return "..".join(plain(item) for item in value if isinstance(item, int | float))
+    return "..".join(format_number(item) for item in value if isinstance(item, int | float))
 
 
 def _length(text: str) -> Length | None:
@@ -215,7 +215,7 @@ def _word(*words: str) -> Callable[[str], str | None]:
 
 
 def _words(text: str) -> str | None:
-    return text if text.strip() and _encodes(text) else None
+    return text if text.strip() and _is_encodable(text) else None
 
 
 def _color(text: str) -> str | None:
@@ -238,10 +238,10 @@ def _tuple_of(count: int) -> Callable[[str], tuple[Length, ...] | None]:
 
 
 def _file(text: str) -> str | None:
-    return text if text and "\0" not in text and _encodes(text) else None
+    return text if text and "\0" not in text and _is_encodable(text) else None
 
 
-def _encodes(text: str) -> bool:
+def _is_encodable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -249,32 +249,36 @@ def _encodes(text: str) -> bool:
     return True
 
 
-PLACE = Kind("a place in pixels or percent", _length)
-DISTANCE = Kind("a distance of 0 or more, in pixels or percent of the short side", _distance)
-AREA = Kind("an area in pixels, or the side of a square in percent of the short side", _distance)
-COLOR = Kind("a color such as red or #ff8800", _color)
-TOLERANCE = Kind("a tolerance from 0 to 500 in CIELAB", _number(0, 500))
-SHARE = Kind("a number from 0 to 1", _number(0, 1))
-RANGE = Kind("a range such as 20..60, of 0 to 100", _range)
-WORDS = Kind('what to look for, such as dog or "red car"', _words)
-FILE = Kind("the name of a file", _file)
-MODEL = Kind("a folder or an id such as owner/name", _words)
+PLACE = ArgumentType("a place in pixels or percent", _length)
+DISTANCE = ArgumentType(
+    "a distance of 0 or more, in pixels or percent of the short side", _distance
+)
+AREA = ArgumentType(
+    "an area in pixels, or the side of a square in percent of the short side", _distance
+)
+COLOR = ArgumentType("a color such as red or #ff8800", _color)
+TOLERANCE = ArgumentType("a tolerance from 0 to 500 in CIELAB", _number(0, 500))
+SHARE = ArgumentType("a number from 0 to 1", _number(0, 1))
+RANGE = ArgumentType("a range such as 20..60, of 0 to 100", _range)
+WORDS = ArgumentType('what to look for, such as dog or "red car"', _words)
+FILE = ArgumentType("the name of a file", _file)
+MODEL = ArgumentType("a folder or an id such as owner/name", _words)
 
 _WANTED = (
-    Param("quality", Kind("fast or best", _word("fast", "best"))),
-    Param("threshold", SHARE),
-    Param("model", MODEL),
-    Param("sam", MODEL),
+    Parameter("quality", ArgumentType("fast or best", _word("fast", "best"))),
+    Parameter("threshold", SHARE),
+    Parameter("model", MODEL),
+    Parameter("sam", MODEL),
 )
-_BOX = tuple(Param(name, PLACE, needed=True) for name in ("left", "top", "right", "bottom"))
-_TOLERANCE = Param("tolerance", TOLERANCE)
+_BOX = tuple(Parameter(name, PLACE, needed=True) for name in ("left", "top", "right", "bottom"))
+_TOLERANCE = Parameter("tolerance", TOLERANCE)
 
 SOURCES: Mapping[str, Spec] = {
     "file": Spec(
         "A mask file; white is selected. `alpha` or `luma` takes only that of it.",
         (
-            Param("name", FILE, needed=True),
-            Param("part", Kind("alpha or luma", _word("alpha", "luma"))),
+            Parameter("name", FILE, needed=True),
+            Parameter("part", ArgumentType("alpha or luma", _word("alpha", "luma"))),
         ),
         usage="NAME[,alpha|luma]",
     ),
@@ -286,53 +290,53 @@ SOURCES: Mapping[str, Spec] = {
     "ellipse": Spec(
         "An ellipse by its center and radii; one radius makes a disc.",
         (
-            Param("x", PLACE, needed=True),
-            Param("y", PLACE, needed=True),
-            Param("rx", DISTANCE, needed=True),
-            Param("ry", DISTANCE),
+            Parameter("x", PLACE, needed=True),
+            Parameter("y", PLACE, needed=True),
+            Parameter("rx", DISTANCE, needed=True),
+            Parameter("ry", DISTANCE),
         ),
         usage="X,Y,RX[,RY]",
     ),
     "polygon": Spec("A polygon through points, even-odd.", (), 3, usage="X,Y,X,Y,X,Y..."),
     "stroke": Spec(
         "A line through points with round ends; 2% wide unless said.",
-        (Param("width", DISTANCE),),
+        (Parameter("width", DISTANCE),),
         1,
         usage="X,Y[,X,Y...][,width=W]",
     ),
     "border": Spec(
         "A frame along the edges: one width, or top,right,bottom,left.",
         (
-            Param("top", DISTANCE, needed=True),
-            Param("right", DISTANCE),
-            Param("bottom", DISTANCE),
-            Param("left", DISTANCE),
+            Parameter("top", DISTANCE, needed=True),
+            Parameter("right", DISTANCE),
+            Parameter("bottom", DISTANCE),
+            Parameter("left", DISTANCE),
         ),
         usage="WIDTH or TOP,RIGHT,BOTTOM,LEFT",
     ),
     "point": Spec(
         "What is connected to a point and of its color (flood fill); tolerance 10 unless said.",
-        (Param("x", PLACE, needed=True), Param("y", PLACE, needed=True), _TOLERANCE),
+        (Parameter("x", PLACE, needed=True), Parameter("y", PLACE, needed=True), _TOLERANCE),
         usage="X,Y[,TOLERANCE]",
     ),
     "color": Spec(
         "A color, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
         (
-            Param("color", COLOR, needed=True, alias="colour"),
-            Param("to", COLOR),
+            Parameter("color", COLOR, needed=True, alias="colour"),
+            Parameter("to", COLOR),
             _TOLERANCE,
-            Param("soft", TOLERANCE),
+            Parameter("soft", TOLERANCE),
         ),
         usage="COLOR[,COLOR][,TOLERANCE][,soft=N]",
     ),
     "luma": Spec(
         "Lightness in a range of 0 to 100 (CIELAB L); alone, the lightness itself as a soft mask.",
-        (Param("range", RANGE), Param("soft", TOLERANCE)),
+        (Parameter("range", RANGE), Parameter("soft", TOLERANCE)),
         usage="[LOW..HIGH][,soft=N]",
     ),
     "edges": Spec(
         "Outlines (Canny); the share of gradients that count as strong, 10% unless said.",
-        (Param("share", SHARE),),
+        (Parameter("share", SHARE),),
         usage="[SHARE]",
     ),
     "alpha": Spec("The photo's own alpha: what is opaque."),
@@ -343,7 +347,7 @@ SOURCES: Mapping[str, Spec] = {
     ),
     "superpixels": Spec(
         "The superpixels (SLIC) that a stroke touches; size is about their side, 3% unless said.",
-        (Param("width", DISTANCE), Param("size", DISTANCE)),
+        (Parameter("width", DISTANCE), Parameter("size", DISTANCE)),
         1,
         usage="X,Y[,X,Y...][,width=W][,size=S]",
     ),
@@ -352,7 +356,7 @@ SOURCES: Mapping[str, Spec] = {
     "face": Spec("Faces seen from the front, as ellipses (a cascade of local binary patterns)."),
     "text": Spec(
         "What words name, by a model: CLIPSeg, or with `best` a detector and SAM.",
-        (Param("words", WORDS, needed=True), *_WANTED),
+        (Parameter("words", WORDS, needed=True), *_WANTED),
         usage='"WORDS"[,best][,threshold=T][,model=ID][,sam=ID]',
     ),
     "person": Spec(
@@ -363,9 +367,9 @@ SOURCES: Mapping[str, Spec] = {
     "sam": Spec(
         "The object at points, or in a box, by a model (SAM, SAM 2); not=X/Y lies outside.",
         (
-            Param("not", Kind("a point such as 40/50", _tuple_of(2))),
-            Param("box", Kind("a box such as 10/20/300/400", _tuple_of(4))),
-            Param("model", MODEL),
+            Parameter("not", ArgumentType("a point such as 40/50", _tuple_of(2))),
+            Parameter("box", ArgumentType("a box such as 10/20/300/400", _tuple_of(4))),
+            Parameter("model", MODEL),
         ),
         0,
         usage="X,Y[,X,Y...][,not=X/Y][,box=L/T/R/B][,model=ID]",
@@ -373,9 +377,9 @@ SOURCES: Mapping[str, Spec] = {
     "subject": Spec(
         "The main objects of the photo, by a model; with `best` a second one softens their edges.",
         (
-            Param("quality", Kind("fast or best", _word("fast", "best"))),
-            Param("model", MODEL),
-            Param("matte", MODEL),
+            Parameter("quality", ArgumentType("fast or best", _word("fast", "best"))),
+            Parameter("model", MODEL),
+            Parameter("matte", MODEL),
         ),
         usage="[best][,model=ID][,matte=ID]",
     ),
@@ -383,54 +387,56 @@ SOURCES: Mapping[str, Spec] = {
 """Selections by name."""
 
 REFINEMENTS: Mapping[str, Spec] = {
-    "grow": Spec("Adds all within a distance.", (Param("by", DISTANCE, needed=True),), usage="BY"),
+    "grow": Spec(
+        "Adds all within a distance.", (Parameter("by", DISTANCE, needed=True),), usage="BY"
+    ),
     "shrink": Spec(
         "Takes away all within a distance of what is not selected.",
-        (Param("by", DISTANCE, needed=True),),
+        (Parameter("by", DISTANCE, needed=True),),
         usage="BY",
     ),
     "feather": Spec(
         "Fades in over a width, inside the edge: nothing is added outside.",
-        (Param("width", DISTANCE, needed=True),),
+        (Parameter("width", DISTANCE, needed=True),),
         usage="WIDTH",
     ),
     "blur": Spec(
         "Softens both sides of the edge (Gaussian of that deviation).",
-        (Param("sigma", DISTANCE, needed=True),),
+        (Parameter("sigma", DISTANCE, needed=True),),
         usage="SIGMA",
     ),
     "holes": Spec(
-        "Fills holes, all or those up to an area.", (Param("most", AREA),), usage="[MOST]"
+        "Fills holes, all or those up to an area.", (Parameter("most", AREA),), usage="[MOST]"
     ),
     "islands": Spec(
         "Drops islands smaller than an area; of a square of 1% of the short side unless said.",
-        (Param("least", AREA),),
+        (Parameter("least", AREA),),
         usage="[LEAST]",
     ),
     "hull": Spec("Fills the convex hull."),
     "smooth": Spec(
         "Rounds off corners and teeth of about that size.",
-        (Param("by", DISTANCE, needed=True),),
+        (Parameter("by", DISTANCE, needed=True),),
         usage="BY",
     ),
     "threshold": Spec(
         "Makes it hard: selected from that value on, 0.5 unless said.",
-        (Param("value", SHARE),),
+        (Parameter("value", SHARE),),
         usage="[VALUE]",
     ),
     "snap": Spec(
         "Moves the edge onto edges of the photo within a distance, 1% unless said: by a guided "
         "filter, or `grabcut`.",
         (
-            Param("by", DISTANCE),
-            Param("method", Kind("guided or grabcut", _word("guided", "grabcut"))),
+            Parameter("by", DISTANCE),
+            Parameter("method", ArgumentType("guided or grabcut", _word("guided", "grabcut"))),
         ),
         usage="[BY][,guided|grabcut]",
     ),
     "matte": Spec(
         "Gives the edge its true softness, hair included, within a distance, 2% unless said; by a "
         "model (matting).",
-        (Param("by", DISTANCE), Param("model", MODEL)),
+        (Parameter("by", DISTANCE), Parameter("model", MODEL)),
         usage="[BY][,model=ID]",
     ),
     "invert": Spec("Selects what was not selected."),

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from editkit.errors import MaskError
-from editkit.masks.grammar import REFINEMENTS, SOURCES, Args, Spec, Unreadable, Value, quoted, shown
+from editkit.masks.grammar import (
+    REFINEMENTS,
+    SOURCES,
+    Args,
+    ArgumentError,
+    Spec,
+    Value,
+    format_value,
+    quote,
+)
 
 MOST_PARTS = 100
 _POWER = {"~": 0, "|": 1, "+": 1, "-": 1, "&": 2}
@@ -37,7 +46,7 @@ class Pick:
     """The column that it was written at, from 1; 0 where it was not written."""
 
     def __str__(self) -> str:
-        return written(self)
+        return to_text(self)
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Base:
     at: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return written(self)
+        return to_text(self)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Not:
     at: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return written(self)
+        return to_text(self)
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Join:
     at: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return written(self)
+        return to_text(self)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Refine:
     at: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return written(self)
+        return to_text(self)
 
 
 Node = Pick | Base | Not | Join | Refine
@@ -106,14 +115,14 @@ def parse(text: str, *, rule: bool = False) -> Node:
     return node
 
 
-def written(node: Node) -> str:
+def to_text(node: Node) -> str:
     """The canonical text of a tree: `parse` of it gives an equal tree."""
     return _text(node, 0)
 
 
-def size_of(node: Node) -> int:
+def count_parts(node: Node) -> int:
     """How many selections, operators and refinements a tree holds."""
-    return 1 + sum(size_of(child) for child in children(node))
+    return 1 + sum(count_parts(child) for child in children(node))
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -137,7 +146,7 @@ def files_in(node: Node) -> Iterator[str]:
             yield str(dict(part.args)["name"])
 
 
-def problem(column: int, message: str) -> MaskError:
+def syntax_error(column: int, message: str) -> MaskError:
     """An error that points at a column of the expression, from 1."""
     return MaskError(f"mask expression, column {column}: {message}")
 
@@ -154,18 +163,18 @@ def _text(node: Node, least: int) -> str:
         body = f"{_text(node.left, power)} {node.op} {_text(node.right, power + 1)}"
     else:
         power, args = _POWER["~"], REFINEMENTS[node.name].text(node.args)
-        body = f"{_text(node.of, power)} ~{_called(node.name, args)}".strip()
+        body = f"{_text(node.of, power)} ~{_with_arguments(node.name, args)}".strip()
     return body if power >= least else f"({body})"
 
 
 def _pick_text(node: Pick) -> str:
     if node.name == "file" and len(node.args) == 1:
         name = str(node.args[0][1])
-        return name if _is_plain_file(name) else quoted(name)
-    return _called(node.name, SOURCES[node.name].text(node.args))
+        return name if _is_plain_file(name) else quote(name)
+    return _with_arguments(node.name, SOURCES[node.name].text(node.args))
 
 
-def _called(name: str, args: str) -> str:
+def _with_arguments(name: str, args: str) -> str:
     return f"{name}:{args}" if args else name
 
 
@@ -231,7 +240,7 @@ class _Parser:
         if self.text[self.pos : self.pos + 1] == ":":
             spec = SOURCES.get(word)
             if spec is None:
-                raise problem(at, self.unknown(word, SOURCES, "selection"))
+                raise syntax_error(at, self.unknown(word, SOURCES, "selection"))
             self.pos += 1
             return self.bound(word, spec, self.arguments(), at)
         return self.word(word, at)
@@ -241,7 +250,7 @@ class _Parser:
             return self.bound(word, SOURCES[word], [], at)
         if "." in word or "/" in word:
             return self.bound("file", SOURCES["file"], [(None, word, at)], at)
-        raise problem(at, self.unknown(word, SOURCES, "selection"))
+        raise syntax_error(at, self.unknown(word, SOURCES, "selection"))
 
     def refinement(self, left: Node, at: int) -> Node:
         self.skip()
@@ -297,7 +306,7 @@ class _Parser:
                 return "".join(out)
             out.append(char)
             self.pos += 1
-        raise problem(start, f"the quote {quote} is not closed")
+        raise syntax_error(start, f"the quote {quote} is not closed")
 
     def bound(
         self, name: str, spec: Spec, given: Sequence[tuple[str | None, str, int]], at: int
@@ -309,9 +318,9 @@ class _Parser:
     ) -> Args:
         try:
             return spec.bind(name, [(key, value) for key, value, _ in given])
-        except Unreadable as error:
+        except ArgumentError as error:
             column = at if error.index is None else given[error.index][2]
-            raise problem(column, str(error)) from error
+            raise syntax_error(column, str(error)) from error
 
     def counted(self, node: Node) -> Node:
         self.parts += 1
@@ -328,9 +337,7 @@ class _Parser:
         else:
             hint = f"there are {', '.join(known)}"
         if what == "selection":
-            hint += (
-                f"; for what a picture shows write text:{quoted(word)}, for a file {quoted(word)}"
-            )
+            hint += f"; for what a picture shows write text:{quote(word)}, for a file {quote(word)}"
         return f"no {what} {word!r}; {hint}"
 
     def missing(self) -> str:
@@ -366,7 +373,7 @@ class _Parser:
         return self.column
 
     def error(self, message: str) -> MaskError:
-        return problem(self.column, message)
+        return syntax_error(self.column, message)
 
 
 def pick(name: str, *values: Value, **named: Value | None) -> Pick:
@@ -389,18 +396,18 @@ def refine(name: str, of: Node, *values: Value | None, **named: Value | None) ->
 
 
 def _bind(name: str, spec: Spec, values: Sequence[Value], named: dict[str, Value | None]) -> Args:
-    given: list[tuple[str | None, str]] = [(None, _given(value)) for value in values]
-    given += [(key, _given(value)) for key, value in named.items() if value is not None]
+    given: list[tuple[str | None, str]] = [(None, _argument_text(value)) for value in values]
+    given += [(key, _argument_text(value)) for key, value in named.items() if value is not None]
     try:
         return spec.bind(name, given)
-    except Unreadable as error:
+    except ArgumentError as error:
         raise MaskError(str(error)) from error
 
 
-def _given(value: Value) -> str:
+def _argument_text(value: Value) -> str:
     """A value of Python's as the language writes it, without quotes."""
     if isinstance(value, bool):
         raise MaskError(f"{value!r} is neither a number nor text")
     if isinstance(value, int | float) and not math.isfinite(value):
         raise MaskError(f"{value} is not a finite number")
-    return value if isinstance(value, str) else shown(value)
+    return value if isinstance(value, str) else format_value(value)

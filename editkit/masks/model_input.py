@@ -28,7 +28,7 @@ _MATTED_AT = 1024
 
 
 @dataclass(frozen=True)
-class Frame:
+class ModelFrame:
     """Where a photo lies in what a model sees: at the upper left, at a size of its own.
 
     Attributes:
@@ -49,7 +49,7 @@ class Frame:
         )
 
 
-def frame_of(photo: Size, family: str, table: Mapping[str, Any]) -> Frame:
+def model_frame(photo: Size, family: str, table: Mapping[str, Any]) -> ModelFrame:
     """The frame that a checkpoint's image processor would use.
 
     Args:
@@ -61,35 +61,35 @@ def frame_of(photo: Size, family: str, table: Mapping[str, Any]) -> Frame:
     if family == "sam":
         longest = _side(given, "longest_edge", _SIDE["sam"])
         pad = table.get("pad_size")
-        return Frame(photo, _longest(photo, longest), _square(pad, longest))
+        return ModelFrame(photo, _longest(photo, longest), _square(pad, longest))
     if family in ("clipseg", "sam2", "sapiens2"):
         size = _ALPHA_SIZE if family == "sapiens2" and given is None else None
         size = size or _square(given, _SIDE.get(family, 0))
-        return Frame(photo, size, size)
+        return ModelFrame(photo, size, size)
     if family == "owlv2":
         outer = _square(given, _SIDE[family])
-        return Frame(photo, _longest(photo, max(outer)), outer)
+        return ModelFrame(photo, _longest(photo, max(outer)), outer)
     if family == "vitmatte":
-        return _open_frame(photo, table)
+        return _matting_frame(photo, table)
     if family == "eomt":
         shortest = _side(given, "shortest_edge", _SIDE["eomt"])
         longest = _side(given, "longest_edge", shortest)
         inner = _shortest(photo, shortest, longest)
         outer = Size(max(shortest, inner.height), max(longest, inner.width))
-        return Frame(photo, inner, outer if table.get("do_pad", False) else inner)
+        return ModelFrame(photo, inner, outer if table.get("do_pad", False) else inner)
     shortest = _side(given, "shortest_edge", 800)
     longest = _side(given, "longest_edge", int(table.get("max_size") or 1333))
     inner = _shortest(photo, shortest, longest)
     if family == "mask2former":
         step = int(table.get("size_divisor") or table.get("size_divisibility") or 32)
         inner = Size(math.ceil(inner.height / step) * step, math.ceil(inner.width / step) * step)
-    return Frame(photo, inner, inner)
+    return ModelFrame(photo, inner, inner)
 
 
-def pixels(rgb: Rgb, frame: Frame, family: str, table: Mapping[str, Any]) -> "torch.Tensor":
+def to_pixels(rgb: Rgb, frame: ModelFrame, family: str, table: Mapping[str, Any]) -> "torch.Tensor":
     """The photo as the model sees it: float32 (1, 3, H, W) of the frame, normalized."""
     if family == "owlv2":
-        return _padded(rgb, frame, table)
+        return _pad_square(rgb, frame, table)
     size = (frame.inner.width, frame.inner.height)
     resample = Image.Resampling(int(table.get("resample") or Image.Resampling.BILINEAR))
     small = np.asarray(Image.fromarray(rgb).resize(size, resample), np.float32)
@@ -98,20 +98,20 @@ def pixels(rgb: Rgb, frame: Frame, family: str, table: Mapping[str, Any]) -> "to
     if family == "eomt":
         small = np.pad(small, ((0, pad[0]), (0, pad[1]), (0, 0)))
     usual = ((0.5,) * 3, (0.5,) * 3) if family == "vitmatte" else (_MEAN, _DEVIATION)
-    normal = _normal(small * np.float32(table.get("rescale_factor") or 1 / 255), table, usual)
+    normal = _normalize(small * np.float32(table.get("rescale_factor") or 1 / 255), table, usual)
     if family != "eomt":
         normal = np.pad(normal, ((0, pad[0]), (0, pad[1]), (0, 0)))
-    return as_seen(normal)
+    return to_batch(normal)
 
 
-def as_seen(values: NDArray[np.float32]) -> "torch.Tensor":
+def to_batch(values: NDArray[np.float32]) -> "torch.Tensor":
     """Channels last, (H, W, C), as a batch of one with channels first."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
 
 
-def _normal(
+def _normalize(
     scaled: NDArray[np.float32],
     table: Mapping[str, Any],
     usual: tuple[tuple[float, ...], tuple[float, ...]],
@@ -120,7 +120,7 @@ def _normal(
     return (scaled - mean) / np.asarray(table.get("image_std") or usual[1], np.float32)
 
 
-def _padded(rgb: Rgb, frame: Frame, table: Mapping[str, Any]) -> "torch.Tensor":
+def _pad_square(rgb: Rgb, frame: ModelFrame, table: Mapping[str, Any]) -> "torch.Tensor":
     """OWLv2's way: made square by black at the right and below, then brought to size.
 
     It blurs before it picks, as scikit-image does, in floating point; a photo much larger than the
@@ -138,30 +138,30 @@ def _padded(rgb: Rgb, frame: Frame, table: Mapping[str, Any]) -> "torch.Tensor":
     square[: rgb.shape[0], : rgb.shape[1]] = rgb * scale
     small = resize(square, tuple(frame.outer), order=1, anti_aliasing=True)
     usual = (_CLIP_MEAN, _CLIP_DEVIATION)
-    return as_seen(_normal(np.asarray(small, np.float32), table, usual))
+    return to_batch(_normalize(np.asarray(small, np.float32), table, usual))
 
 
-def _open_frame(photo: Size, table: Mapping[str, Any]) -> Frame:
+def _matting_frame(photo: Size, table: Mapping[str, Any]) -> ModelFrame:
     """A frame of the photo's own size, unless that is too much to attend to, in whole patches."""
     step = int(table.get("size_divisor") or table.get("size_divisibility") or 32)
     inner = photo if max(photo) <= _MATTED_AT else _longest(photo, _MATTED_AT)
-    return Frame(photo, inner, Size(*(math.ceil(side / step) * step for side in inner)))
+    return ModelFrame(photo, inner, Size(*(math.ceil(side / step) * step for side in inner)))
 
 
-def in_frame(logits: "torch.Tensor", frame: Frame) -> "torch.Tensor":
+def crop_padding(logits: "torch.Tensor", frame: ModelFrame) -> "torch.Tensor":
     """Maps (n, h, w) of the frame, whatever their size, as maps of its inner part."""
-    wide = _resized(logits, frame.outer)
+    wide = _resize(logits, frame.outer)
     return wide[..., : frame.inner.height, : frame.inner.width]
 
 
-def restored(logits: "torch.Tensor", frame: Frame) -> NDArray[np.float32]:
+def restore(logits: "torch.Tensor", frame: ModelFrame) -> NDArray[np.float32]:
     """Maps (n, h, w) of the frame at the photo's size, float32 (n, H, W)."""
     padded = frame.inner != frame.outer
-    inner = in_frame(logits, frame) if padded else logits
-    return _resized(inner, frame.photo).float().cpu().numpy()
+    inner = crop_padding(logits, frame) if padded else logits
+    return _resize(inner, frame.photo).float().cpu().numpy()
 
 
-def _resized(maps: "torch.Tensor", size: Size) -> "torch.Tensor":
+def _resize(maps: "torch.Tensor", size: Size) -> "torch.Tensor":
     import torch
 
     return torch.nn.functional.interpolate(

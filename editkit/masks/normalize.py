@@ -49,7 +49,7 @@ def check_labels(values: Values, name: str) -> None:
         )
 
 
-def settled(coverage: Coverage, *, lossy: bool = False) -> tuple[Coverage, tuple[str, ...]]:
+def normalize_mask(coverage: Coverage, *, lossy: bool = False) -> tuple[Coverage, tuple[str, ...]]:
     """A mask whose black is 0 and whose white is 1, and what was done to make it so.
 
     Args:
@@ -58,18 +58,18 @@ def settled(coverage: Coverage, *, lossy: bool = False) -> tuple[Coverage, tuple
     """
     if not coverage.size or not _is_doubtful(coverage):
         return coverage, ()
-    limited = _of_video(coverage, lossy=lossy)
+    limited = _expand_video_range(coverage, lossy=lossy)
     if limited is not None:
         return limited, ("the mask's black is 16 and its white 235 of 255, as in video",)
     if lossy:
-        coverage = _without_ringing(coverage, _RINGING)
+        coverage = _remove_ringing(coverage, _RINGING)
     if _is_probability(coverage):
         hard = (coverage >= 0.5).astype(np.float32)
         return hard, (
             "the mask is nowhere black, and nearly all dark or light: it was read as a "
             "probability, from 0.5 on",
         )
-    return _without_noise(coverage)
+    return _remove_noise(coverage)
 
 
 def _is_doubtful(coverage: Coverage) -> bool:
@@ -98,7 +98,7 @@ def _share(which: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(which)) / which.size
 
 
-def _of_video(coverage: Coverage, *, lossy: bool) -> Coverage | None:
+def _expand_video_range(coverage: Coverage, *, lossy: bool) -> Coverage | None:
     """A mask of 16 to 235, stretched; None for any other."""
     black, white = _VIDEO
     levels, slack = np.rint(coverage * 255), 12 if lossy else 3
@@ -109,7 +109,7 @@ def _of_video(coverage: Coverage, *, lossy: bool) -> Coverage | None:
     if _share((levels <= black + slack) | (levels >= white - slack)) < _VIDEO_BOTH:
         return None
     stretched = np.clip((levels - black) / (white - black), 0, 1).astype(np.float32)
-    return _without_ringing(stretched, _RINGING if lossy else FLOOR)
+    return _remove_ringing(stretched, _RINGING if lossy else FLOOR)
 
 
 def _is_probability(coverage: Coverage) -> bool:
@@ -124,7 +124,7 @@ def _is_probability(coverage: Coverage) -> bool:
     return float(coverage.min()) > FLOOR + _HALF_STEP and float(coverage.max()) > 1 - FLOOR
 
 
-def _without_noise(coverage: Coverage) -> tuple[Coverage, tuple[str, ...]]:
+def _remove_noise(coverage: Coverage) -> tuple[Coverage, tuple[str, ...]]:
     """Without what lies beside black and white, where that is more than a soft edge would have."""
     out = coverage
     for reach, often in ((FLOOR, 0.5), (_RINGING, 2.0)):
@@ -143,6 +143,6 @@ def _without_noise(coverage: Coverage) -> tuple[Coverage, tuple[str, ...]]:
     )
 
 
-def _without_ringing(coverage: Coverage, reach: float) -> Coverage:
+def _remove_ringing(coverage: Coverage, reach: float) -> Coverage:
     cleaned = np.where(coverage < reach + _HALF_STEP, np.float32(0), coverage)
     return np.where(cleaned > 1 - reach - _HALF_STEP, np.float32(1), cleaned)

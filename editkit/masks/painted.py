@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import MaskError
-from editkit.photo.color import grayed, to_rgb
+from editkit.photo.color import to_gray, to_rgb
 from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Rgb
 
@@ -77,23 +77,23 @@ def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None,
     """
     if _is_black_and_white(mask):
         return None
-    mask = _without_own_alpha(mask, photo)
+    mask = _drop_idle_alpha(mask, photo)
     if mask.mode in ("LA", "RGBA"):
-        return _holes(mask, photo, name)
-    rgb, ours = mask.rgb(), _as_colored(mask.rgb(), _closest(mask, photo))
+        return _read_holes(mask, photo, name)
+    rgb, ours = mask.rgb(), _gray_where_mostly_gray(mask.rgb(), _closest_rendering(mask, photo))
     found = resemblance(rgb, ours)
     gray = _is_gray(rgb)
     both = gray and _is_gray(ours)
     if found.is_copy and (not gray or (both and found.same >= _OF_LIKE * found.like)):
-        return _differing(mask, rgb, ours, found, name), (
+        return _changed_area(mask, rgb, ours, found, name), (
             "the mask is a copy of the photo that was painted on: where the two differ is edited"
         )
     if gray and not _is_gray(ours) and found.like >= _BY_LIGHT:
-        return _in_gray(mask, rgb, ours, name)
+        return _read_gray_copy(mask, rgb, ours, name)
     if gray and found.like >= _BY_LIGHT:
         return None
     if _looks_like_a_photo(rgb):
-        raise MaskError(_no_mask(name))
+        raise MaskError(_not_a_mask(name))
     return None
 
 
@@ -111,11 +111,11 @@ def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None, *, slack: int 
     if not count:
         return Resemblance(0, 0.0, 0.0, 0.0)
     chosen = np.arange(0, count, max(1, -(-count // _MOST_BLOCKS)))
-    one, other = (_squares(picture, chosen) for picture in (photo, rgb))
+    one, other = (_blocks(picture, chosen) for picture in (photo, rgb))
     light = [squares.mean(axis=2) for squares in (one, other)]
     rich = light[0].std(axis=1) > _RICH
     if usable is not None:
-        rich &= _squares(usable[..., None], chosen).all(axis=(1, 2))
+        rich &= _blocks(usable[..., None], chosen).all(axis=(1, 2))
     squares = int(np.count_nonzero(rich))
     if not squares:
         return Resemblance(0, 0.0, 0.0, 0.0)
@@ -129,7 +129,7 @@ def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None, *, slack: int 
     return Resemblance(squares, *(float(np.mean(which)) for which in (same, like, equal)))
 
 
-def _squares(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+def _blocks(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """(N, 64, C): squares of a picture, by their numbers."""
     height, width = (side // _BLOCK for side in values.shape[:2])
     tiles = values[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK, -1)
@@ -155,7 +155,7 @@ def _is_colorless(rgb: Rgb) -> Bits:
     return rgb.max(axis=2) - rgb.min(axis=2) <= _COLORLESS
 
 
-def _closest(mask: Photo, photo: Photo) -> Rgb:
+def _closest_rendering(mask: Photo, photo: Photo) -> Rgb:
     """The photo as the mask's maker saw it: with its profile, or as an app without any sees it."""
     ours = photo.rgb()
     if photo.profile is None or mask.profile is not None:
@@ -165,10 +165,12 @@ def _closest(mask: Photo, photo: Photo) -> Rgb:
     return max(ours, plain, key=lambda seen: resemblance(theirs, seen).same)
 
 
-def _in_gray(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | None, str] | None:
+def _read_gray_copy(
+    mask: Photo, rgb: Rgb, ours: Rgb, name: str
+) -> tuple[Coverage | None, str] | None:
     """What was painted over a copy in gray of a photo in color; None for what is no such copy."""
     real = ours.astype(np.float32)
-    kinds = (grayed(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
+    kinds = (to_gray(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
     grays = [np.rint(kind).astype(np.uint8) for kind in kinds]
     pairs = [(resemblance(rgb, gray, slack=_ROUNDING), gray) for gray in grays]
     found, gray = max(pairs, key=lambda pair: pair[0].same)
@@ -176,7 +178,7 @@ def _in_gray(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | No
         return None
     by_light = "to go by its brightness write 'file:NAME,luma'"
     try:
-        area = _differing(mask, rgb, gray, found, name, slack=_ROUNDING)
+        area = _changed_area(mask, rgb, gray, found, name, slack=_ROUNDING)
     except MaskError:
         return None, "the mask is the photo in gray, with nothing painted on it: bright is edited"
     return area, (
@@ -185,16 +187,16 @@ def _in_gray(mask: Photo, rgb: Rgb, ours: Rgb, name: str) -> tuple[Coverage | No
     )
 
 
-def _as_colored(rgb: Rgb, ours: Rgb) -> Rgb:
+def _gray_where_mostly_gray(rgb: Rgb, ours: Rgb) -> Rgb:
     """The photo in gray, where most of a picture is, though not all."""
     if float(np.mean(_is_colorless(rgb))) < 0.5 or _is_gray(rgb) or _is_gray(ours):
         return ours
-    gray = np.rint(grayed(ours.astype(np.float32))).astype(np.uint8)
+    gray = np.rint(to_gray(ours.astype(np.float32))).astype(np.uint8)
     plain = resemblance(rgb, ours).same
     return gray if resemblance(rgb, gray).same > plain else ours
 
 
-def _without_own_alpha(mask: Photo, photo: Photo) -> Photo:
+def _drop_idle_alpha(mask: Photo, photo: Photo) -> Photo:
     """The mask without an alpha channel that says nothing: one value, or the photo's own."""
     if mask.mode not in ("LA", "RGBA"):
         return mask
@@ -207,11 +209,11 @@ def _without_own_alpha(mask: Photo, photo: Photo) -> Photo:
     return replace(mask, samples=samples[..., 0] if gray else samples, mode="L" if gray else "RGB")
 
 
-def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
+def _read_holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
     """The transparent part of a copy; None for what was painted on a transparent layer."""
     alpha = mask.samples[..., -1]
     rgb, opaque = mask.rgb(), alpha == 255
-    found = resemblance(rgb, _closest(mask, photo), opaque)
+    found = resemblance(rgb, _closest_rendering(mask, photo), opaque)
     if (found.is_copy and not _is_gray(rgb[opaque][None])) or found.same > 0.5:
         whole = np.float32(255)
         if photo.mode in ("LA", "RGBA"):  # what was transparent before is no hole
@@ -221,11 +223,11 @@ def _holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
             "the mask is the photo with transparent holes: what is transparent is edited"
         )
     if opaque.any() and _looks_like_a_photo(np.where(opaque[..., None], rgb, 0)):
-        raise MaskError(_no_mask(name))
+        raise MaskError(_not_a_mask(name))
     return None
 
 
-def _differing(
+def _changed_area(
     mask: Photo, rgb: Rgb, ours: Rgb, found: Resemblance, name: str, *, slack: int = 0
 ) -> Coverage:
     """Where a painted copy differs from the photo.
@@ -239,9 +241,9 @@ def _differing(
         bits = np.asarray(apart.max(axis=2) > slack).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
     else:
-        area = _by_palette(rgb, ours)
+        area = _changed_by_palette(rgb, ours)
         if area is None:
-            area = _by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)
+            area = _changed_by_network(replace(mask, samples=rgb, mode="RGB", profile=None), ours)
     if not area.any():
         raise MaskError(
             f"{name} is the photo itself, with nothing painted on it; paint over what is to "
@@ -250,7 +252,7 @@ def _differing(
     return area.astype(np.float32)
 
 
-def _by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
+def _changed_by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
     """Where a copy of few colors is farther from the photo than the closest of them would be.
 
     None where it has many, or was dithered, which is left to the network.
@@ -275,16 +277,16 @@ def _by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
     return area if rest.size and float(np.mean(rest)) > 0.95 else None
 
 
-def _by_network(copy: Photo, ours: Rgb) -> Bits:
+def _changed_by_network(copy: Photo, ours: Rgb) -> Bits:
     """Where an encoded copy shows something else, as `composite` finds it; nothing where nowhere.
 
     What an encoder put around it is left out.
     """
     from editkit.compare.aligned import lay
     from editkit.compare.detect import find_changes
-    from editkit.photo.geometry.warp import framed
+    from editkit.photo.geometry.warp import fit_matrix
 
-    frame = framed(copy.size, copy.size)
+    frame = fit_matrix(copy.size, copy.size)
     over = lay(Photo(ours, "RGB"), copy, frame, drift=True)
     try:
         return find_changes(over, grow=0).area
@@ -308,7 +310,7 @@ def _looks_like_a_photo(rgb: Rgb) -> bool:
     return float(np.mean(textured & middle)) > 0.15
 
 
-def _no_mask(name: str) -> str:
+def _not_a_mask(name: str) -> str:
     return (
         f"{name} is neither black and white nor a painted copy of this photo; paint white on "
         "black, or over a copy of the photo; to go by its brightness write "

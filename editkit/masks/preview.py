@@ -40,7 +40,7 @@ def overlay(rgb: Rgb, coverage: Coverage) -> Photo:
     return Photo(np.array(image), "RGB")
 
 
-def explained(node: Node, view: View) -> dict[str, Any]:
+def explain(node: Node, view: View) -> dict[str, Any]:
     """The tree of an expression, with the share of the photo that each part selects."""
     name = str(node)
     if isinstance(node, Join):
@@ -50,15 +50,15 @@ def explained(node: Node, view: View) -> dict[str, Any]:
     elif isinstance(node, Refine):
         name = str(Refine(node.name, Base(), node.args))
     share = float(np.mean(evaluate(node, view), dtype=np.float64))
-    parts = [explained(child, view) for child in children(node)]
+    parts = [explain(child, view) for child in children(node)]
     return {"part": name, "share": round(share, 6), "of": parts}
 
 
-def lines(tree: dict[str, Any], before: str = "", below: str = "") -> Iterator[str]:
+def tree_lines(tree: dict[str, Any], before: str = "", below: str = "") -> Iterator[str]:
     """An explained tree as text, a line for each part."""
     yield f"{tree['share']:7.2%}  {before}{tree['part']}"
     for place, part in enumerate(tree["of"]):
         last = place == len(tree["of"]) - 1
-        yield from lines(
+        yield from tree_lines(
             part, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")
         )

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.errors import ImageError, MaskError
-from editkit.masks.normalize import check_labels, settled
+from editkit.masks.normalize import check_labels, normalize_mask
 from editkit.masks.painted import read_painted
-from editkit.photo.color import base, depth, rounded_to_8, to_rgb
+from editkit.photo.color import base_mode, bit_depth, round_to_8_bits, to_rgb
 from editkit.photo.io.arrays import labels
 from editkit.photo.io.files import Photo, PhotoLike, array_of, name_of, read_photo
 from editkit.types import Coverage, Size
@@ -59,46 +59,46 @@ def read_mask(
         MaskError: another size than the photo's, no pixel above 0, or no mask but a photo.
         ImageError: not an image, or not readable.
     """
-    return reading(source, size, photo=photo, source_name=source_name).coverage
+    return read_with_notes(source, size, photo=photo, source_name=source_name).coverage
 
 
-def reading(
+def read_with_notes(
     source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
 ) -> Reading:
     """What `read_mask` gives, with how it was read."""
-    read = reading_of_part(source, size, photo=photo, source_name=source_name)
+    read = read_part(source, size, photo=photo, source_name=source_name)
     if not read.coverage.any():
-        name = _called(source, source_name)
+        name = _mask_name(source, source_name)
         raise MaskError(f"{name} selects nothing; white marks where to edit")
     return read
 
 
-def reading_of_part(
+def read_part(
     source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
 ) -> Reading:
-    """What `reading` gives, for a part of an expression: it may select nothing.
+    """What `read_with_notes` gives, for a part of an expression: it may select nothing.
 
     Raises:
         MaskError: another size than the photo's.
         ImageError: not an image, or not readable.
     """
-    name = _called(source, source_name)
+    name = _mask_name(source, source_name)
     try:
         if isinstance(source, Photo):
-            return _of_photo(source, size, photo, name)
-        array = _numbers_of(source)
+            return _read_photo_mask(source, size, photo, name)
+        array = _array_of_numbers(source)
         if array is None:
-            return _of_photo(read_photo(source), size, photo, name)
+            return _read_photo_mask(read_photo(source), size, photo, name)
         known = labels(array)
-        plain = _plain(known, name)
+        plain = _float_coverage(known, name)
         if plain is None:
-            return _of_photo(read_photo(known), size, photo, name)
+            return _read_photo_mask(read_photo(known), size, photo, name)
     except MaskError:
         raise
     except ImageError as error:
         raise ImageError(f"the mask cannot be used: {error}") from error
     _check_size(plain, size, name)
-    return Reading(*settled(plain))
+    return Reading(*normalize_mask(plain))
 
 
 def read_as_is(values: Coverage, size: Size) -> Coverage:
@@ -107,9 +107,9 @@ def read_as_is(values: Coverage, size: Size) -> Coverage:
     Raises:
         MaskError: another size than the photo's, or values beyond [0, 1].
     """
-    name = _called(values, None)
-    plain = _plain(values, name)
-    coverage = reading_of_part(values, size).coverage if plain is None else plain
+    name = _mask_name(values, None)
+    plain = _float_coverage(values, name)
+    coverage = read_part(values, size).coverage if plain is None else plain
     _check_size(coverage, size, name)
     return coverage
 
@@ -124,19 +124,19 @@ def is_floating(source: object) -> bool:
     return isinstance(source, np.ndarray) and source.dtype.kind == "f"
 
 
-def _called(source: PhotoLike, source_name: str | None) -> str:
+def _mask_name(source: PhotoLike, source_name: str | None) -> str:
     """How messages call a mask: by its file's name, or by what it was given as."""
     name = source_name or name_of(source)
     return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
 
 
-def _numbers_of(source: PhotoLike) -> NDArray[Any] | None:
+def _array_of_numbers(source: PhotoLike) -> NDArray[Any] | None:
     """The array that a mask was given as, or that Pillow holds as numbers of no known range."""
     made = isinstance(source, Image.Image) and source.format is None and source.mode in ("I", "F")
     return array_of(np.asarray(source) if made else source)
 
 
-def _plain(array: NDArray[Any], name: str) -> Coverage | None:
+def _float_coverage(array: NDArray[Any], name: str) -> Coverage | None:
     """Gray arrays of bool or float at their full precision; None for all that a photo can be."""
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if flat.ndim != 2:
@@ -154,34 +154,34 @@ def _plain(array: NDArray[Any], name: str) -> Coverage | None:
     return out.copy() if flat.flags.writeable and np.may_share_memory(out, array) else out
 
 
-def _of_photo(mask: Photo, size: Size, photo: Photo | None, name: str) -> Reading:
+def _read_photo_mask(mask: Photo, size: Size, photo: Photo | None, name: str) -> Reading:
     _check_size(mask.samples, size, name)
-    if depth(mask.mode) == 16 and mask.mode != "I;16":
-        mask = replace(mask, samples=rounded_to_8(mask.samples), mode=base(mask.mode))
+    if bit_depth(mask.mode) == 16 and mask.mode != "I;16":
+        mask = replace(mask, samples=round_to_8_bits(mask.samples), mode=base_mode(mask.mode))
     painted = None if photo is None else read_painted(mask, photo, name)
     if painted is None:
-        return _by_brightness(mask, name)
+        return _read_brightness(mask, name)
     coverage, note = painted
     if coverage is not None:
         return Reading(coverage, (note,))
-    read = _by_brightness(mask, name)
+    read = _read_brightness(mask, name)
     return replace(read, notes=(note, *read.notes))
 
 
-def _by_brightness(mask: Photo, name: str) -> Reading:
+def _read_brightness(mask: Photo, name: str) -> Reading:
     gray, lossy = _luminance(mask), mask.format in _LOSSY
     if mask.mode in ("LA", "RGBA"):
-        weighted, told = _with_alpha(mask, gray)
-        coverage, notes = settled(weighted, lossy=lossy)
+        weighted, told = _read_alpha(mask, gray)
+        coverage, notes = normalize_mask(weighted, lossy=lossy)
         return Reading(coverage, (*told, *notes))
     check_labels(gray, name)
-    coverage, notes = settled((gray / np.float32(np.iinfo(gray.dtype).max)), lossy=lossy)
-    return Reading(coverage, (*notes, *_dimmed(mask, int(gray.max()))))
+    coverage, notes = normalize_mask((gray / np.float32(np.iinfo(gray.dtype).max)), lossy=lossy)
+    return Reading(coverage, (*notes, *_color_notes(mask, int(gray.max()))))
 
 
-def _dimmed(mask: Photo, brightest: int) -> tuple[str, ...]:
+def _color_notes(mask: Photo, brightest: int) -> tuple[str, ...]:
     """That colors are no white, where a mask is painted in one that would be nearly all."""
-    if base(mask.mode) == "L" or depth(mask.mode) == 16 or brightest >= _DIM:
+    if base_mode(mask.mode) == "L" or bit_depth(mask.mode) == 16 or brightest >= _DIM:
         return ()
     rgb = mask.rgb()
     if int(rgb.max()) < _DIM or int((rgb.max(axis=2) - rgb.min(axis=2)).max()) < _DIM // 2:
@@ -202,7 +202,7 @@ def _luminance(photo: Photo) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
-def _with_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
+def _read_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
     """The mask by its brightness and its alpha, or by its alpha alone, and a note of that."""
     alpha = photo.samples[..., -1]
     luminance = gray.astype(np.float32) / np.float32(255)

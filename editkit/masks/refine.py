@@ -24,7 +24,7 @@ def grow(coverage: Coverage, by: float) -> Coverage:
         return coverage.copy()
     if _is_hard(coverage):
         return (_distance(coverage == 0) <= by).astype(np.float32)
-    return _dilated(coverage, by)
+    return _dilate(coverage, by)
 
 
 def shrink(coverage: Coverage, by: float) -> Coverage:
@@ -61,7 +61,7 @@ def blur(coverage: Coverage, sigma: float) -> Coverage:
 def holes(coverage: Coverage, most: float | None = None) -> Coverage:
     """Holes filled: parts outside (4-connected) that do not reach the photo's border."""
     outside = (coverage < 0.5).astype(np.uint8)
-    _, labels, areas = _parts(outside, connectivity=4)
+    _, labels, areas = _connected_components(outside, connectivity=4)
     fill = np.ones(len(areas), np.bool_)
     fill[0] = False
     rim = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
@@ -73,7 +73,7 @@ def holes(coverage: Coverage, most: float | None = None) -> Coverage:
 
 def islands(coverage: Coverage, least: float) -> Coverage:
     """Parts above 0 (8-connected) of fewer pixels than `least` dropped, soft rims included."""
-    _, labels, areas = _parts((coverage > 0).astype(np.uint8), connectivity=8)
+    _, labels, areas = _connected_components((coverage > 0).astype(np.uint8), connectivity=8)
     keep = areas >= least
     keep[0] = False
     return np.where(keep[labels], coverage, np.float32(0))
@@ -116,10 +116,14 @@ def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Cov
     out = coverage.copy()
     if by < 1 or inside.all() or not inside.any():
         return out
-    part = around_edge(inside, by)
+    part = edge_window(inside, by)
     mask, view, side = coverage[part], np.ascontiguousarray(rgb[part]), inside[part]
     near = near_edge(side, by)
-    found = _cut(mask, view, ~near) if method == "grabcut" else guided(mask, view, by, steep=_STEEP)
+    found = (
+        _grabcut_edge(mask, view, ~near)
+        if method == "grabcut"
+        else guided_filter(mask, view, by, steep=_STEEP)
+    )
     np.copyto(out[part], found, where=near, casting="same_kind")
     return out
 
@@ -144,7 +148,7 @@ def near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
     return np.asarray(wide)[:height, :width] > 0
 
 
-def around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
+def edge_window(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
     """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
     reach = int(2 * by) + 32
 
@@ -161,7 +165,7 @@ def around_edge(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
     return span(rows, height), span(columns, width)
 
 
-def guided(
+def guided_filter(
     source: SmallCoverage, rgb: Rgb, radius: float, epsilon: float = 1e-3, *, steep: float = 1
 ) -> Coverage:
     """The guided filter with a gray guide (arXiv 1505.00996: coefficients at a reduced size).
@@ -194,7 +198,7 @@ def guided(
     return np.clip(wide[0], 0, 1, out=wide[0])
 
 
-def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
+def _grabcut_edge(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     """GrabCut at a reduced size, with what is far from the edge taken as known."""
     height, width = coverage.shape
     factor = max(1.0, max(height, width) / _CUT_AT)
@@ -204,7 +208,7 @@ def _cut(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
     known = cv2.resize(sure.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels = np.where(known, np.where(inside, cv2.GC_FGD, cv2.GC_BGD), labels).astype(np.uint8)
-    return enlarged(grabcut(np.asarray(small), labels, 2), rgb, factor)
+    return upscale_mask(grabcut(np.asarray(small), labels, 2), rgb, factor)
 
 
 def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
@@ -225,7 +229,7 @@ def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
     return (np.asarray(found) % 2 == 1).astype(np.float32)
 
 
-def enlarged(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
+def upscale_mask(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
     """A small mask at the picture's size, its edge along the picture's edges."""
     height, width = rgb.shape[:2]
     if small.shape == (height, width):
@@ -236,14 +240,14 @@ def enlarged(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
         return wide
     # Soft is only what lies between pixels of the small mask that differ.
     scales = (height / small.shape[0], width / small.shape[1])
-    around = around_edge(hard, 0)
+    around = edge_window(hard, 0)
     rows, columns = (
         slice(round(span.start * scale), round(span.stop * scale))
         for span, scale in zip(around, scales, strict=True)
     )
     soft = wide[rows, columns]
     edge = (soft > 0) & (soft < 1)
-    found = guided(small[around], rgb[rows, columns], 2 * factor, steep=_STEEP)
+    found = guided_filter(small[around], rgb[rows, columns], 2 * factor, steep=_STEEP)
     np.copyto(soft, found, where=edge)
     return wide
 
@@ -258,7 +262,7 @@ def _distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _dilated(coverage: Coverage, by: float) -> Coverage:
+def _dilate(coverage: Coverage, by: float) -> Coverage:
     """A disc as rows of many widths, each a running maximum."""
     out = coverage.copy()
     height, width = coverage.shape
@@ -273,7 +277,7 @@ def _dilated(coverage: Coverage, by: float) -> Coverage:
     return out
 
 
-def _parts(
+def _connected_components(
     bits: NDArray[np.uint8], connectivity: int
 ) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits, connectivity=connectivity)

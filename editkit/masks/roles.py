@@ -10,7 +10,7 @@ from editkit.errors import MaskError
 from editkit.masks.evaluate import evaluate
 from editkit.masks.language import parse
 from editkit.masks.read import Reading, is_file, read_as_is
-from editkit.masks.value import Mask, MaskSource, coverage_of, reading_of, view_of
+from editkit.masks.value import Mask, MaskSource, coverage_of, resolve_mask, view_of
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage
 
@@ -91,14 +91,14 @@ MaskLike = MaskSource | Masks
 
 
 def composite_reading(mask: MaskLike, photo: Photo, *, device: str = "auto") -> Reading:
-    """The mask as `reading_of` reads it; of `Masks`, what reaches the photo.
+    """The mask as `resolve_mask` reads it; of `Masks`, what reaches the photo.
 
     Raises:
-        MaskError, ImageError, ModelError: as `reading_of`.
+        MaskError, ImageError, ModelError: as `resolve_mask`.
     """
     if isinstance(mask, Masks):
         return Reading(read_as_is(mask.composite, photo.size))
-    return reading_of(mask, photo, device=device)
+    return resolve_mask(mask, photo, device=device)
 
 
 def derive(
@@ -119,13 +119,13 @@ def derive(
         MaskError: a mask or a rule that is wrong, or selects nothing.
     """
     if isinstance(mask, Masks):
-        given = _checked(mask, photo)
+        given = _check_masks(mask, photo)
     else:
         one = coverage_of(mask, photo, device=device)
         given = Masks(one, one, one)
     rules = {"denoise": denoise, "condition": condition, "composite": composite}
     read = {
-        name: _by_rule(rule, getattr(given, name), photo, device) for name, rule in rules.items()
+        name: _apply_rule(rule, getattr(given, name), photo, device) for name, rule in rules.items()
     }
     told = [f"{name}: {note}" for name, part in read.items() for note in part.notes]
     one, two, three = (part.coverage for part in read.values())
@@ -146,7 +146,7 @@ def check_rule(name: str, rule: object) -> None:
         parse(rule, rule=True)
 
 
-def _checked(masks: Masks, photo: Photo) -> Masks:
+def _check_masks(masks: Masks, photo: Photo) -> Masks:
     parts = (masks.denoise, masks.condition, masks.composite)
     denoise, condition, composite = (read_as_is(part, photo.size) for part in parts)
     given = Masks(denoise, condition, composite, masks.notes)
@@ -155,11 +155,11 @@ def _checked(masks: Masks, photo: Photo) -> Masks:
     return given
 
 
-def _by_rule(rule: MaskSource | None, mask: Coverage, photo: Photo, device: str) -> Reading:
+def _apply_rule(rule: MaskSource | None, mask: Coverage, photo: Photo, device: str) -> Reading:
     if rule is None:
         return Reading(mask)
     if not (isinstance(rule, str) and rule.lstrip().startswith("~")):
-        return reading_of(rule, photo, device=device)
+        return resolve_mask(rule, photo, device=device)
     refined = Mask(parse(rule, rule=True))
     view = view_of(refined, photo, mask, device)
     found = evaluate(refined.node, view)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.masks import shapes
-from editkit.masks.refine import enlarged, grabcut, islands
-from editkit.masks.select import lab, reduced
+from editkit.masks.refine import grabcut, islands, upscale_mask
+from editkit.masks.select import reduce, to_lab
 from editkit.types import Coverage, Rgb, Size
 
-_Spot = tuple[float, float, float, float]
+_FaceBox = tuple[float, float, float, float]
 """A face: left, top, width, height."""
 
 
@@ -25,38 +25,38 @@ def saliency(rgb: Rgb) -> Coverage:
     the way to the border is at least (geodesic saliency, Wei et al. 2012, on superpixels): a sky
     that fades is near to its border, however its colors change.
     """
-    small, factor = reduced(rgb, 320)
+    small, factor = reduce(rgb, 320)
     height, width = small.shape[:2]
-    segments, steep = _geodesic(small)
-    way = _soft(steep[segments].astype(np.float32), 2)
+    segments, steep = _geodesic_distance(small)
+    way = _blur(steep[segments].astype(np.float32), 2)
     if np.quantile(way, 0.98) < 8:  # of one color or one texture: nothing stands out
         return np.zeros(rgb.shape[:2], np.float32)
-    score = (_scaled(way) + _scaled(_apart(small))) / 2
+    score = (_normalize(way) + _normalize(_border_distance(small))) / 2
     rows, columns = np.mgrid[:height, :width]
     off = ((rows / height - 0.5) ** 2 + (columns / width - 0.5) ** 2) / 0.5
-    score = _soft((score * np.exp(-off)).astype(np.float32), 2)
+    score = _blur((score * np.exp(-off)).astype(np.float32), 2)
     level = np.clip(score / np.quantile(score, 0.995) * 255, 0, 255).astype(np.uint8)
     split, _ = cv2.threshold(level, 0, 255, cv2.THRESH_OTSU)
     labels = np.where(level > 0.9 * split, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels[level > (split + 255) / 2] = cv2.GC_FGD
     labels[level < 0.35 * split] = cv2.GC_BGD
     found = islands(grabcut(small, labels.astype(np.uint8)), height * width / 300)
-    return enlarged(found, rgb, factor)
+    return upscale_mask(found, rgb, factor)
 
 
-def _soft(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def _blur(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
 
 
-def _scaled(score: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalize(score: NDArray[np.float32]) -> NDArray[np.float32]:
     most = max(float(np.quantile(score, 0.98)), 1e-6)
     return np.minimum(score / np.float32(most), 1).astype(np.float32)
 
 
-def _apart(small: Rgb) -> NDArray[np.float32]:
+def _border_distance(small: Rgb) -> NDArray[np.float32]:
     """The distance in CIELAB to the nearest of the colors along the border."""
     height, width = small.shape[:2]
-    colors = _soft(lab(small), 2)
+    colors = _blur(to_lab(small), 2)
     rim = max(2, min(height, width) // 30)
     samples = colors[shapes.border(Size(height, width), rim, rim, rim, rim) > 0]
     nearest = np.full((height, width), np.inf, np.float32)
@@ -66,7 +66,7 @@ def _apart(small: Rgb) -> NDArray[np.float32]:
     return np.sqrt(nearest)
 
 
-def _geodesic(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _geodesic_distance(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Superpixels, and of each the least sum of steps in CIELAB on a way to the border."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import dijkstra
@@ -75,7 +75,7 @@ def _geodesic(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     labels = np.asarray(slic(small, n_segments=350, compactness=12, start_label=0), np.intp)
     flat, count = labels.ravel(), int(labels.max()) + 1
     areas = np.bincount(flat, minlength=count)
-    channels = [np.bincount(flat, part, count) / areas for part in lab(small).reshape(-1, 3).T]
+    channels = [np.bincount(flat, part, count) / areas for part in to_lab(small).reshape(-1, 3).T]
     colors = np.stack(channels, 1)
     pairs = _neighbors(labels)
     steps = np.linalg.norm(colors[pairs[:, 0]] - colors[pairs[:, 1]], axis=1)
@@ -86,7 +86,7 @@ def _geodesic(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     usual = float(np.mean(least[np.isfinite(least)])) if len(pairs) else 0.0
     rim = np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
     # Zero would mean no way at all.
-    weights = np.concatenate((np.maximum(steps - usual, 0), _odd(colors[rim]))) + 1e-3
+    weights = np.concatenate((np.maximum(steps - usual, 0), _border_costs(colors[rim]))) + 1e-3
     ends = np.concatenate((pairs, np.stack((rim, np.full(len(rim), count)), 1)))
     graph = csr_matrix((weights, (ends[:, 0], ends[:, 1])), (count + 1, count + 1))
     return labels, np.asarray(dijkstra(graph, directed=False, indices=count))[:count]
@@ -100,7 +100,7 @@ def _neighbors(labels: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.unique(np.sort(both[both[:, 0] != both[:, 1]], axis=1), axis=0)
 
 
-def _odd(colors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _border_costs(colors: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the border itself costs: an object that is cut by it differs from the rest of it."""
     alike = max(2, len(colors) // 3)
     between = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
@@ -115,11 +115,11 @@ def sky(rgb: Rgb) -> Coverage:
     Light blue to gray, near white, and deep blue that does not darken downwards, as ground does.
     Refined by GrabCut.
     """
-    small, factor = reduced(rgb, 384)
-    colors = lab(small)
-    gray = _soft(colors[..., 0], 1)
-    rough = _soft(np.abs(np.asarray(cv2.Laplacian(gray, cv2.CV_32F), np.float32)), 3)
-    likely = (rough < 1.2) & _sky_colored(colors, gray)
+    small, factor = reduce(rgb, 384)
+    colors = to_lab(small)
+    gray = _blur(colors[..., 0], 1)
+    rough = _blur(np.abs(np.asarray(cv2.Laplacian(gray, cv2.CV_32F), np.float32)), 3)
+    likely = (rough < 1.2) & _has_sky_color(colors, gray)
     likely[int(len(likely) * 0.8) :] = False
     count, parts = cv2.connectedComponents(likely.astype(np.uint8), connectivity=4)
     top = np.unique(np.asarray(parts)[: max(1, len(likely) // 20)])
@@ -132,10 +132,10 @@ def sky(rgb: Rgb) -> Coverage:
     labels = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD)
     labels = np.where(seeds, cv2.GC_PR_FGD, labels)
     labels = np.where(core, cv2.GC_FGD, labels).astype(np.uint8)
-    return enlarged(islands(grabcut(small, labels), seeds.size / 500), rgb, factor)
+    return upscale_mask(islands(grabcut(small, labels), seeds.size / 500), rgb, factor)
 
 
-def _sky_colored(colors: NDArray[np.float32], gray: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _has_sky_color(colors: NDArray[np.float32], gray: NDArray[np.float32]) -> NDArray[np.bool_]:
     light, green_red, blue_yellow = np.moveaxis(colors, -1, 0)
     bluish = (light > 35) & (blue_yellow < 4) & (green_red < 14)
     warm = (light > 75) & (np.abs(green_red) < 25)
@@ -166,16 +166,16 @@ def face(rgb: Rgb) -> Coverage:
     photo, its mirror image and a brightened copy, and hold the colors of skin, if the photo has
     colors.
     """
-    small, factor = reduced(rgb, 640)
+    small, factor = reduce(rgb, 640)
     least = max(24, min(small.shape[:2]) // 16)
     out = np.zeros(rgb.shape[:2], np.float32)
     if min(small.shape[:2]) <= least:
         return out
-    views = [list(found) for found in _looks(small, least)]
+    views = [list(found) for found in _detect_faces(small, least)]
     for number, spots in enumerate(views):
         others = [spot for k, view in enumerate(views) if k > number for spot in view]
         for spot in spots:
-            if any(_same(spot, other) for other in others) and _skin(small, spot):
+            if any(_overlap(spot, other) for other in others) and _has_skin_color(small, spot):
                 left, top, width, height = (value * factor for value in spot)
                 # The cascade's square goes from brow to mouth; a head is taller than that.
                 middle, radii = (left + width / 2, top + height / 2), (0.5 * width, 0.65 * height)
@@ -184,7 +184,7 @@ def face(rgb: Rgb) -> Coverage:
     return out
 
 
-def _looks(small: Rgb, least: int) -> Iterator[Iterator[_Spot]]:
+def _detect_faces(small: Rgb, least: int) -> Iterator[Iterator[_FaceBox]]:
     """Faces found in a photo, in its mirror image, and in a brightened copy."""
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
@@ -192,7 +192,7 @@ def _looks(small: Rgb, least: int) -> Iterator[Iterator[_Spot]]:
     cascade, width = Cascade(lbp_frontal_face_cascade_filename()), small.shape[1]
     bright = np.rint(255 * (small / np.float32(255)) ** 0.5).astype(np.uint8)
 
-    def seen(view: Rgb) -> list[_Spot]:
+    def seen(view: Rgb) -> list[_FaceBox]:
         found = cascade.detect_multi_scale(
             img=view,
             scale_factor=1.2,
@@ -208,7 +208,7 @@ def _looks(small: Rgb, least: int) -> Iterator[Iterator[_Spot]]:
     yield iter(seen(bright))
 
 
-def _same(one: _Spot, other: _Spot) -> bool:
+def _overlap(one: _FaceBox, other: _FaceBox) -> bool:
     """Whether two squares share a third of what both cover."""
     across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     along = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
@@ -216,10 +216,10 @@ def _same(one: _Spot, other: _Spot) -> bool:
     return shared > (one[2] * one[3] + other[2] * other[3] - shared) / 3
 
 
-def _skin(small: Rgb, spot: _Spot) -> bool:
+def _has_skin_color(small: Rgb, spot: _FaceBox) -> bool:
     left, top, width, height = map(int, spot)
     _, green_red, blue_yellow = np.moveaxis(
-        lab(small[top : top + height, left : left + width]), -1, 0
+        to_lab(small[top : top + height, left : left + width]), -1, 0
     )
     if max(np.abs(green_red).mean(), np.abs(blue_yellow).mean()) < 2:  # without color
         return True

@@ -28,17 +28,24 @@ from editkit.masks.checkpoints import (
     Segmenter,
     load_segmenter,
 )
-from editkit.masks.model_input import Frame, as_seen, frame_of, in_frame, pixels, restored
-from editkit.masks.refine import around_edge, guided, near_edge
+from editkit.masks.model_input import (
+    ModelFrame,
+    crop_padding,
+    model_frame,
+    restore,
+    to_batch,
+    to_pixels,
+)
+from editkit.masks.refine import edge_window, guided_filter, near_edge
 from editkit.types import Coverage, Rgb, Size
 
 if TYPE_CHECKING:
     import torch
 
-Load = Callable[[str, tuple[str, ...]], Segmenter]
+SegmenterLoader = Callable[[str, tuple[str, ...]], Segmenter]
 """What loads a model by its name and what it answers; a caller may keep what it loaded."""
 
-Box = tuple[float, float, float, float]
+FloatBox = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 MAP_THRESHOLD = 0.4
@@ -53,7 +60,7 @@ MATTE_SHARE = 0.02
 """How wide an edge is left open to a matting model unless said, as a share of the short side."""
 
 
-def words(
+def segment_words(
     rgb: Rgb,
     text: str,
     *,
@@ -61,7 +68,7 @@ def words(
     threshold: float | None = None,
     model: str | None = None,
     sam: str | None = None,
-    load: Load = load_segmenter,
+    load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
     """What words name; several, between commas, select all that any of them names.
 
@@ -85,18 +92,18 @@ def words(
     name = model or DEFAULTS["text,best" if best else "text"].name
     finder = load(name, (BOXES,) if best else (MAPS, BOXES))
     if finder.family == "clipseg":
-        return _mapped(rgb, phrases, finder, MAP_THRESHOLD if threshold is None else threshold)
+        return _clipseg_map(rgb, phrases, finder, MAP_THRESHOLD if threshold is None else threshold)
     usual = OWL_THRESHOLD if finder.family == "owlv2" else BOX_THRESHOLD
     boxes = detect(rgb, phrases, finder, usual if threshold is None else threshold)
     if not boxes:
         return np.zeros(rgb.shape[:2], np.float32)
-    return prompted(rgb, boxes=boxes, model=sam, load=load)
+    return segment_prompts(rgb, boxes=boxes, model=sam, load=load)
 
 
-def _mapped(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> Coverage:
+def _clipseg_map(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> Coverage:
     import torch
 
-    frame, seen = _seen(rgb, model)
+    frame, seen = _model_input(rgb, model)
     tokens = model.tokenizer()(phrases, padding=True, truncation=True, return_tensors="pt")
     with torch.inference_mode():
         logits = model.network(
@@ -106,18 +113,18 @@ def _mapped(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) ->
         ).logits
         # For one phrase, transformers drops the first axis.
         likely = logits.reshape(len(phrases), *logits.shape[-2:]).sigmoid()
-    wide = restored(likely[:1], frame)[0]
+    wide = restore(likely[:1], frame)[0]
     for index in range(1, len(phrases)):
-        np.maximum(wide, restored(likely[index : index + 1], frame)[0], out=wide)
+        np.maximum(wide, restore(likely[index : index + 1], frame)[0], out=wide)
     np.clip(wide, 0, 1, out=wide)
     return (wide >= threshold).astype(np.float32) if threshold > 0 else wide
 
 
-def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> list[Box]:
+def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> list[FloatBox]:
     """The boxes of what phrases name, by Grounding DINO or OWLv2, in pixels of the photo."""
     import torch
 
-    frame, seen = _seen(rgb, model)
+    frame, seen = _model_input(rgb, model)
     owl = model.family == "owlv2"
     given = _owl_words(phrases, model) if owl else _dino_words(phrases, model, frame)
     with torch.inference_mode():
@@ -129,10 +136,12 @@ def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> 
     height, width = rgb.shape[:2]
     # OWLv2 counts in sides of the padded square.
     scale = (max(height, width),) * 4 if owl else (width, height, width, height)
-    return [_box(row) for row in corners * np.array(scale)]
+    return [_float_box(row) for row in corners * np.array(scale)]
 
 
-def _dino_words(phrases: list[str], model: Segmenter, frame: Frame) -> "dict[str, torch.Tensor]":
+def _dino_words(
+    phrases: list[str], model: Segmenter, frame: ModelFrame
+) -> "dict[str, torch.Tensor]":
     import torch
 
     # It was trained on phrases in small letters that end in full stops.
@@ -155,19 +164,19 @@ def _owl_words(phrases: list[str], model: Segmenter) -> "dict[str, torch.Tensor]
     return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
 
-def _box(row: NDArray[np.float64]) -> Box:
+def _float_box(row: NDArray[np.float64]) -> FloatBox:
     left, top, right, bottom = map(float, row)
     return left, top, right, bottom
 
 
-def prompted(
+def segment_prompts(
     rgb: Rgb,
     points: NDArray[np.float64] | None = None,
     outside: NDArray[np.float64] | None = None,
-    boxes: list[Box] | None = None,
+    boxes: list[FloatBox] | None = None,
     *,
     model: str | None = None,
-    load: Load = load_segmenter,
+    load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
     """The object at points (x, y), or those in boxes, by SAM or SAM 2.
 
@@ -194,29 +203,29 @@ def prompted(
         )
     sam = load(model or DEFAULTS["sam"].name, (CUTS,))
     chosen = np.zeros(rgb.shape[:2], np.bool_)
-    for found in _cut(rgb, sam, inside, beyond, boxes or []):
+    for found in _sam_masks(rgb, sam, inside, beyond, boxes or []):
         chosen |= found
     return chosen.astype(np.float32)
 
 
-def _cut(
+def _sam_masks(
     rgb: Rgb,
     sam: Segmenter,
     inside: NDArray[np.float64],
     outside: NDArray[np.float64],
-    boxes: list[Box],
+    boxes: list[FloatBox],
 ) -> Iterator[NDArray[np.bool_]]:
     import torch
 
-    frame, seen = _seen(rgb, sam)
+    frame, seen = _model_input(rgb, sam)
     given: dict[str, torch.Tensor] = {}
     if len(inside) or len(outside):
         places = np.concatenate((inside, outside)) * frame.scale
         labels = np.repeat((1, 0), (len(inside), len(outside)))
-        given["input_points"] = _tensor(places[None, None], sam)
+        given["input_points"] = _to_tensor(places[None, None], sam)
         given["input_labels"] = torch.from_numpy(labels[None, None]).to(sam.device)
     if boxes:
-        given["input_boxes"] = _tensor((np.array(boxes) * np.tile(frame.scale, 2))[None], sam)
+        given["input_boxes"] = _to_tensor((np.array(boxes) * np.tile(frame.scale, 2))[None], sam)
     # One point may mean a part or the whole: SAM then answers three times, with its own opinion.
     unsure = not boxes and len(inside) + len(outside) == 1
     with torch.inference_mode():
@@ -224,16 +233,16 @@ def _cut(
     for logits, scores in zip(told.pred_masks[0], told.iou_scores[0], strict=True):
         choice = int(scores.argmax())
         # One at a time: at the photo's size, a map of logits is large.
-        yield restored(logits[choice : choice + 1], frame)[0] > 0
+        yield restore(logits[choice : choice + 1], frame)[0] > 0
 
 
-def subject(
+def segment_subject(
     rgb: Rgb,
     *,
     best: bool = False,
     model: str | None = None,
     matte: str | None = None,
-    load: Load = load_segmenter,
+    load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
     """The main objects: those that cover at least a tenth of what the largest does.
 
@@ -242,7 +251,7 @@ def subject(
 
     Args:
         rgb: the photo.
-        best: give the edges their true softness by `matted`.
+        best: give the edges their true softness by `matte_edge`.
         model: a checkpoint; its kind decides the way.
         matte: the checkpoint for the edges.
         load: loads a model.
@@ -251,40 +260,45 @@ def subject(
         ModelError: a model is not there, or of another kind.
     """
     main = load(model or DEFAULTS["subject"].name, (OBJECTS, ALPHAS))
-    found = _alpha(rgb, main) if main.family == "sapiens2" else _main_objects(rgb, main)
+    found = _predict_alpha(rgb, main) if main.family == "sapiens2" else _main_objects(rgb, main)
     if not best:
         return found
-    return matted(rgb, found, MATTE_SHARE * min(rgb.shape[:2]), model=matte, load=load)
+    return matte_edge(rgb, found, MATTE_SHARE * min(rgb.shape[:2]), model=matte, load=load)
 
 
-def _alpha(rgb: Rgb, model: Segmenter) -> Coverage:
+def _predict_alpha(rgb: Rgb, model: Segmenter) -> Coverage:
     import torch
 
-    frame, seen = _seen(rgb, model)
+    frame, seen = _model_input(rgb, model)
     with torch.inference_mode():
         alphas = model.network(pixel_values=seen).alphas
-    return np.clip(restored(alphas[0], frame)[0], 0, 1)
+    return np.clip(restore(alphas[0], frame)[0], 0, 1)
 
 
 def _main_objects(rgb: Rgb, universal: Segmenter) -> Coverage:
     import torch
 
-    frame, seen = _seen(rgb, universal)
+    frame, seen = _model_input(rgb, universal)
     with torch.inference_mode():
         told = universal.network(pixel_values=seen)
-        maps = in_frame(told.masks_queries_logits[0], frame)
-        things = objects(told.class_queries_logits[0], maps)
+        maps = crop_padding(told.masks_queries_logits[0], frame)
+        things = panoptic_objects(told.class_queries_logits[0], maps)
     areas = [int(thing.sum()) for thing in things]
     main = torch.zeros(tuple(frame.inner), device=universal.device)
     for thing, area in zip(things, areas, strict=True):
         if area >= _MAIN * max(areas):
             main[thing] = 1
-    whole = Frame(frame.photo, frame.inner, frame.inner)
-    return (restored(main[None], whole)[0] >= 0.5).astype(np.float32)
+    whole = ModelFrame(frame.photo, frame.inner, frame.inner)
+    return (restore(main[None], whole)[0] >= 0.5).astype(np.float32)
 
 
-def matted(
-    rgb: Rgb, mask: Coverage, by: float, *, model: str | None = None, load: Load = load_segmenter
+def matte_edge(
+    rgb: Rgb,
+    mask: Coverage,
+    by: float,
+    *,
+    model: str | None = None,
+    load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
     """A mask with the true softness of its edge, hair included, by ViTMatte.
 
@@ -299,34 +313,34 @@ def matted(
     inside = mask >= 0.5
     if by < 1 or inside.all() or not inside.any():
         return mask.copy()
-    part = around_edge(inside, by)
+    part = edge_window(inside, by)
     view = np.ascontiguousarray(rgb[part])
     unknown = near_edge(inside[part], by)
     trimap = np.where(unknown, np.uint8(_OPEN), inside[part].astype(np.uint8) * np.uint8(255))
     out = mask.copy()
-    np.copyto(out[part], _alpha_of(view, trimap, matting), where=unknown)
+    np.copyto(out[part], _vitmatte_alpha(view, trimap, matting), where=unknown)
     return out
 
 
-def _alpha_of(rgb: Rgb, trimap: NDArray[np.uint8], model: Segmenter) -> Coverage:
+def _vitmatte_alpha(rgb: Rgb, trimap: NDArray[np.uint8], model: Segmenter) -> Coverage:
     """Alpha of a picture and its trimap: 0 is outside, 255 inside, 128 open."""
     import torch
 
-    frame, seen = _seen(rgb, model)
+    frame, seen = _model_input(rgb, model)
     size = (frame.inner.width, frame.inner.height)
     small = np.asarray(Image.fromarray(trimap).resize(size, Image.Resampling.NEAREST))
     scale = np.float32(model.table.get("rescale_factor") or 1 / 255)
     pad = [(0, outer - inner) for outer, inner in zip(frame.outer, frame.inner, strict=True)]
-    known = as_seen(np.pad(small * scale, pad)[..., None]).to(model.device)
+    known = to_batch(np.pad(small * scale, pad)[..., None]).to(model.device)
     with torch.inference_mode():
         alphas = model.network(pixel_values=torch.cat((seen, known), dim=1)).alphas
     alpha = alphas[0, 0, : frame.inner.height, : frame.inner.width].float().cpu().numpy()
     if frame.inner == frame.photo:
         return alpha
-    return guided(alpha, rgb, 2 * max(frame.photo) / max(frame.inner))
+    return guided_filter(alpha, rgb, 2 * max(frame.photo) / max(frame.inner))
 
 
-def objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor"]:
+def panoptic_objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor"]:
     """Objects (h, w) by the panoptic rule: each pixel goes to the query most sure of it.
 
     Args:
@@ -351,12 +365,12 @@ def objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor
     return found
 
 
-def _seen(rgb: Rgb, model: Segmenter) -> tuple[Frame, "torch.Tensor"]:
-    frame = frame_of(Size(*rgb.shape[:2]), model.family, model.table)
-    return frame, pixels(rgb, frame, model.family, model.table).to(model.device)
+def _model_input(rgb: Rgb, model: Segmenter) -> tuple[ModelFrame, "torch.Tensor"]:
+    frame = model_frame(Size(*rgb.shape[:2]), model.family, model.table)
+    return frame, to_pixels(rgb, frame, model.family, model.table).to(model.device)
 
 
-def _tensor(values: NDArray[np.float64], model: Segmenter) -> "torch.Tensor":
+def _to_tensor(values: NDArray[np.float64], model: Segmenter) -> "torch.Tensor":
     import torch
 
     return torch.from_numpy(values.astype(np.float32)).to(model.device)

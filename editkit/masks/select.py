@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.masks.refine import enlarged, grabcut
+from editkit.masks.refine import grabcut, upscale_mask
 from editkit.types import Coverage, Rgb, SmallRgb
 
 _STRIP = 1 << 20
@@ -18,7 +18,7 @@ Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From CIELAB (h, w, 3) to coverage (h, w)."""
 
 
-def lab(rgb: Rgb) -> NDArray[np.float32]:
+def to_lab(rgb: Rgb) -> NDArray[np.float32]:
     """CIELAB (D65) of sRGB: L in [0, 100], a and b around 0."""
     return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
@@ -30,7 +30,7 @@ def color(
 
     Beyond it they fade to 0 over `soft`. The distance is Euclidean (CIE 1976).
     """
-    ends = lab(np.array([[first[:3], last[:3]]], np.uint8))[0]
+    ends = to_lab(np.array([[first[:3], last[:3]]], np.uint8))[0]
     along = ends[1] - ends[0]
     square = float(along @ along)
 
@@ -41,7 +41,7 @@ def color(
             from_first = from_first - share[..., None] * along
         return np.sqrt(np.einsum("hwc,hwc->hw", from_first, from_first))
 
-    return _by_strips(rgb, lambda strip: _within(distance(strip), tolerance, soft))
+    return _map_strips(rgb, lambda strip: _falloff(distance(strip), tolerance, soft))
 
 
 def luma(rgb: Rgb, low: float, high: float, soft: float = 0) -> Coverage:
@@ -50,12 +50,12 @@ def luma(rgb: Rgb, low: float, high: float, soft: float = 0) -> Coverage:
     def beyond(strip: NDArray[np.float32]) -> NDArray[Any]:
         return np.maximum(np.maximum(low - strip[..., 0], strip[..., 0] - high), 0)
 
-    return _by_strips(rgb, lambda strip: _within(beyond(strip), 0, soft))
+    return _map_strips(rgb, lambda strip: _falloff(beyond(strip), 0, soft))
 
 
 def lightness(rgb: Rgb) -> Coverage:
     """CIELAB L as a soft mask: white is 1."""
-    return _by_strips(rgb, lambda strip: np.clip(strip[..., 0] / np.float32(100), 0, 1))
+    return _map_strips(rgb, lambda strip: np.clip(strip[..., 0] / np.float32(100), 0, 1))
 
 
 def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
@@ -77,7 +77,7 @@ def edges(rgb: Rgb, share: float) -> Coverage:
     return (np.asarray(cv2.Canny(dx, dy, high / 2, high)) > 0).astype(np.float32)
 
 
-def cut_from_box(rgb: Rgb, inside: Coverage) -> Coverage:
+def grabcut_box(rgb: Rgb, inside: Coverage) -> Coverage:
     """The object in a box by GrabCut: what is outside the box is known not to be it.
 
     Only the box and half of its size around it are looked at, so that a small box in a large photo
@@ -94,10 +94,10 @@ def cut_from_box(rgb: Rgb, inside: Coverage) -> Coverage:
         )
     )
     view, box = rgb[part], inside[part]
-    small, factor = reduced(view, _CUT_AT)
+    small, factor = reduce(view, _CUT_AT)
     here = np.asarray(cv2.resize(box, small.shape[1::-1], interpolation=cv2.INTER_AREA)) >= 0.5
     labels = np.where(here, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    np.multiply(enlarged(grabcut(small, labels), view, factor), box, out=out[part])
+    np.multiply(upscale_mask(grabcut(small, labels), view, factor), box, out=out[part])
     return out
 
 
@@ -105,15 +105,15 @@ def superpixels(rgb: Rgb, strokes: Coverage, side: float) -> Coverage:
     """All superpixels (SLIC, Achanta et al. 2012) that a stroke touches."""
     from skimage.segmentation import slic
 
-    small, factor = reduced(rgb)
+    small, factor = reduce(rgb)
     count = max(2, round(small.shape[0] * small.shape[1] * (factor / max(side, factor)) ** 2))
     labels = np.asarray(slic(small, n_segments=count, compactness=10, start_label=1))
     touched = cv2.resize(strokes, small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
     chosen = np.isin(labels, np.unique(labels[touched])).astype(np.float32)
-    return enlarged(chosen, rgb, factor)
+    return upscale_mask(chosen, rgb, factor)
 
 
-def reduced(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
+def reduce(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
     """A photo with its longer side brought down to a length, and by which factor."""
     factor = max(1.0, max(rgb.shape[:2]) / longest)
     if factor == 1.0:
@@ -122,16 +122,16 @@ def reduced(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)), factor
 
 
-def _by_strips(rgb: Rgb, measure: Measure) -> Coverage:
+def _map_strips(rgb: Rgb, measure: Measure) -> Coverage:
     """A measure of every pixel's CIELAB color, in portions that keep temporary arrays small."""
     out = np.empty(rgb.shape[:2], np.float32)
     portion = max(1, _STRIP // rgb.shape[1])
     for start in range(0, len(rgb), portion):
-        out[start : start + portion] = measure(lab(rgb[start : start + portion]))
+        out[start : start + portion] = measure(to_lab(rgb[start : start + portion]))
     return out
 
 
-def _within(distance: NDArray[Any], tolerance: float, soft: float) -> NDArray[np.float32]:
+def _falloff(distance: NDArray[Any], tolerance: float, soft: float) -> NDArray[np.float32]:
     # A hair more, so that a color is within tolerance 0 of itself after conversion.
     over = distance - np.float32(tolerance + 1e-3)
     if not soft:

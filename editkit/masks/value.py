@@ -13,9 +13,9 @@ from PIL import Image
 from editkit.errors import InputError, MaskError
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.grammar import SOURCES, Value
-from editkit.masks.language import Join, Node, Not, files_in, parse, pick, refine, written
-from editkit.masks.normalize import settled
-from editkit.masks.read import Reading, is_file, is_floating, read_as_is, reading
+from editkit.masks.language import Join, Node, Not, files_in, parse, pick, refine, to_text
+from editkit.masks.normalize import normalize_mask
+from editkit.masks.read import Reading, is_file, is_floating, read_as_is, read_with_notes
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.types import Coverage
 
@@ -222,7 +222,7 @@ class Mask:
         return Mask(Not(self.node), self.given)
 
     def __str__(self) -> str:
-        return written(self.node)
+        return to_text(self.node)
 
     def grow(self, by: Distance) -> "Mask":
         """With all within a distance."""
@@ -304,11 +304,11 @@ MaskSource = PhotoLike | Mask | Reading
 def coverage_of(
     mask: MaskSource, photo: Photo, *, source_name: str | None = None, device: str = "auto"
 ) -> Coverage:
-    """The mask as float32 coverage of the photo: 1 may change, 0 stays; see `reading_of`."""
-    return reading_of(mask, photo, source_name=source_name, device=device).coverage
+    """The mask as float32 coverage of the photo: 1 may change, 0 stays; see `resolve_mask`."""
+    return resolve_mask(mask, photo, source_name=source_name, device=device).coverage
 
 
-def reading_of(
+def resolve_mask(
     mask: MaskSource,
     photo: Photo,
     *,
@@ -339,7 +339,7 @@ def reading_of(
     if isinstance(mask, str) and not is_file(mask) and not _is_path(mask):
         mask = Mask.parse(mask)
     if not isinstance(mask, Mask):
-        return reading(mask, photo.size, photo=original, source_name=source_name)
+        return read_with_notes(mask, photo.size, photo=original, source_name=source_name)
     view = view_of(mask, photo, device=device, original=original)
     coverage = evaluate(mask.node, view)
     if not coverage.any():
@@ -347,7 +347,7 @@ def reading_of(
             f"the mask {mask} selects nothing in this photo; see `editkit mask --explain`"
         )
     if any(is_floating(source) for _, source in mask.given):
-        coverage, notes = settled(coverage)
+        coverage, notes = normalize_mask(coverage)
         view.notes.extend(notes)
     return Reading(coverage, tuple(view.notes))
 
@@ -374,7 +374,7 @@ def view_of(
     return view
 
 
-def named_files(text: str) -> list[str]:
+def file_names_in(text: str) -> list[str]:
     """The files that a mask's text names, or is."""
     if is_file(text) or _is_path(text):
         return [text]

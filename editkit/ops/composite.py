@@ -64,9 +64,9 @@ class Composite(Options):
         within("feather", self.feather, 0, 1000)
         within("grain", self.grain, 0, 4)
         whole("seed", self.seed, 0, SEEDS - 1)
-        from editkit.photo.blend.harmonize import blend_of
+        from editkit.photo.blend.harmonize import resolve_seam
 
-        blend_of(self.seam, self.feather)
+        resolve_seam(self.seam, self.feather)
         for name, known in (
             ("motion", MOTIONS),
             ("made_by", ("auto", *MAKERS)),

@@ -71,9 +71,9 @@ class MaskedEdit(Edit):
         within("detail", self.detail, 0, 1)
         within("grain", self.grain, 0, 4)
         from editkit.masks.roles import check_rule
-        from editkit.photo.blend.harmonize import blend_of
+        from editkit.photo.blend.harmonize import resolve_seam
 
-        blend_of(self.seam, self.feather)
+        resolve_seam(self.seam, self.feather)
         for name in ("denoise", "condition", "composite"):
             check_rule(name, getattr(self, name))
         if self.regions not in REGIONS:

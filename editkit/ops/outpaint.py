@@ -11,7 +11,7 @@ from editkit.ops.inpaint import Inpaint
 if TYPE_CHECKING:
     from editkit.models.base import Model
     from editkit.ops.result import Result
-    from editkit.photo.geometry.frame import Frame
+    from editkit.photo.geometry.frame import PhotoFrame
     from editkit.photo.io.files import Photo, PhotoLike
 
 
@@ -52,7 +52,7 @@ class Outpaint(Inpaint):
         sides = (self.left, self.right, self.top, self.bottom)
         check_frame(sides=sides, size=self.size, aspect=self.aspect, anchor=self.anchor)
 
-    def frame(self, photo: Size) -> "Frame":
+    def frame(self, photo: Size) -> "PhotoFrame":
         """The frame around a photo of a size.
 
         Raises:

@@ -11,7 +11,7 @@ from editkit._version import __version__
 from editkit.errors import ImageError, InputError, PreservationError
 from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
-from editkit.photo.blend.composite import compared
+from editkit.photo.blend.composite import compare_samples
 from editkit.photo.formats import containers, jpeg, jpeg_app1
 from editkit.photo.formats.losses import unkept
 from editkit.photo.geometry.boxes import bounding_box
@@ -298,7 +298,7 @@ def _evidence(result: Edited, data: bytes, format_: str, blocks: jpeg.Blocks | N
     original, mask = result.original, result.mask
     if original is None or mask is None or again.samples.shape != original.samples.shape:
         return found
-    own, orientation = compared(original, again, mask), again.orientation
+    own, orientation = compare_samples(original, again, mask), again.orientation
     del again  # others need the memory
     other = second_reader.differing(original, data, orientation, mask)
     # Where two readers disagree, the one that sees a change is believed.

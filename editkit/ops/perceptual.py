@@ -15,7 +15,7 @@ from editkit.ops.engine.canvas import to_pixels
 from editkit.ops.engine.session import open_session
 from editkit.ops.result import Result
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.quality.scores import nearby
+from editkit.photo.quality.scores import scored_box
 from editkit.types import Coverage, Rgb, Size
 
 _NOISINESS = (0.25, 0.35, 0.5)
@@ -66,7 +66,7 @@ def judged(result: Result, model: Model) -> Result:
     scores = result.report.get("scores")
     if result.mask is None or scores is None:
         return result
-    near = nearby(bounding_box(result.mask), result.photo.size)
+    near = scored_box(bounding_box(result.mask), result.photo.size)
     prompt = str(result.report.get("prompt") or "")
     seen, mask = result.photo.rgb(near), result.mask[near.slices]
     value = perceptual_error(model, seen, mask, prompt)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from editkit.errors import InputError, MaskError
-from editkit.masks.checkpoints import is_here
-from editkit.masks.evaluate import asked_in
+from editkit.masks.checkpoints import is_available
+from editkit.masks.evaluate import model_names_in
 from editkit.masks.language import Node, files_in, parse
 from editkit.masks.value import Mask
 from editkit.models.registry import is_id
@@ -106,10 +106,10 @@ class Trust:
         """Refuses a tree that names a file elsewhere, or a model that is not here."""
         for name in files_in(node):
             self._check_file(name)
-        for name, answers in asked_in(node):
+        for name, answers in model_names_in(node):
             if not is_id(name) or Path(name).exists():
                 self._check_folder(name)
-            elif not self.allow_download and not is_here(name, answers):
+            elif not self.allow_download and not is_available(name, answers):
                 raise InputError(
                     f"a mask of {self.file} asks for the model {name}, which is not on this "
                     "machine: give --mask, or --allow-download to fetch it"

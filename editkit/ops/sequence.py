@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 
 from editkit.masks.language import files_in
-from editkit.masks.read import Reading, is_file, reading_of_part
-from editkit.masks.value import Mask, reading_of
+from editkit.masks.read import Reading, is_file, read_part
+from editkit.masks.value import Mask, resolve_mask
 from editkit.ops.record import RECIPE, mask_told
 from editkit.ops.result import Result
-from editkit.photo.blend.composite import compared
+from editkit.photo.blend.composite import compare_samples
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.geometry.frame import Frame, framed
+from editkit.photo.geometry.frame import PhotoFrame, extend_photo
 from editkit.photo.io.files import Photo, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import nearby, scores
+from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage
 
 _STEP = ("edit", "options", "mask", "edited")
 """What a record keeps of each step."""
 
 
-def frame_after(photo: Photo, results: Sequence[Result]) -> Frame | None:
+def frame_after(photo: Photo, results: Sequence[Result]) -> PhotoFrame | None:
     """Where in the last of some results the first photo lies; None where no step put it there."""
     frame = None
     for result in results:
@@ -37,14 +37,14 @@ def frame_after(photo: Photo, results: Sequence[Result]) -> Frame | None:
                 inner.bottom + at.top,
                 inner.right + at.left,
             )
-            frame = Frame(result.photo.size, moved)
+            frame = PhotoFrame(result.photo.size, moved)
     return frame
 
 
 def mask_in(
     mask: str | Path | Mask,
     photo: Photo,
-    frame: Frame | None = None,
+    frame: PhotoFrame | None = None,
     *,
     device: str = "auto",
     original: Photo | None = None,
@@ -59,17 +59,17 @@ def mask_in(
         original: the first photo, which a painted copy is a copy of.
 
     Raises:
-        MaskError: as `reading_of`.
+        MaskError: as `resolve_mask`.
     """
     if frame is None:
-        return reading_of(mask, photo, device=device, original=original)
+        return resolve_mask(mask, photo, device=device, original=original)
     tree = mask if isinstance(mask, Mask) else _tree(str(mask))
     names = dict.fromkeys(files_in(tree.node))
     moved = [(name, found) for name in names for found in _moved(name, frame, original)]
     if not moved:
-        return reading_of(mask, photo, device=device, original=original)
+        return resolve_mask(mask, photo, device=device, original=original)
     given = tuple((name, found.coverage) for name, found in moved)
-    read = reading_of(Mask(tree.node, given), photo, device=device)
+    read = resolve_mask(Mask(tree.node, given), photo, device=device)
     notes = (*(note for _, found in moved for note in found.notes), *read.notes)
     return Reading(read.coverage, tuple(dict.fromkeys(notes)))
 
@@ -78,10 +78,10 @@ def _tree(text: str) -> Mask:
     return Mask.of(text) if is_file(text) else Mask.parse(text)
 
 
-def _moved(name: str, frame: Frame, original: Photo | None) -> Iterator[Reading]:
+def _moved(name: str, frame: PhotoFrame, original: Photo | None) -> Iterator[Reading]:
     """A mask file in the frame, if it is of the size of what lies there."""
     if is_file(name) and read_photo(name).size == frame.box.size:
-        read = reading_of_part(name, frame.box.size, photo=original)
+        read = read_part(name, frame.box.size, photo=original)
         yield Reading(_placed(read.coverage, frame), read.notes)
 
 
@@ -143,8 +143,8 @@ def _in_last_frame(photo: Photo, results: Sequence[Result]) -> tuple[Photo, Any]
     union: Any = np.zeros(photo.size, np.float32)
     for result in results:
         if "photo_at" in result.report:
-            frame = Frame(result.photo.size, Box(**result.report["photo_at"]))
-            photo = framed(photo, frame)
+            frame = PhotoFrame(result.photo.size, Box(**result.report["photo_at"]))
+            photo = extend_photo(photo, frame)
             union = None if union is None else _placed(union, frame)
         if union is None or result.mask is None or result.mask.shape != union.shape:
             union = None
@@ -153,14 +153,14 @@ def _in_last_frame(photo: Photo, results: Sequence[Result]) -> tuple[Photo, Any]
     return photo, union
 
 
-def _placed(mask: Coverage, frame: Frame) -> Coverage:
+def _placed(mask: Coverage, frame: PhotoFrame) -> Coverage:
     whole = np.zeros(frame.size, np.float32)
     whole[frame.box.slices] = mask
     return whole
 
 
 def _compared(before: Photo, after: Photo, mask: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    count, near = compared(before, after, mask), nearby(bounding_box(mask), before.size)
+    count, near = compare_samples(before, after, mask), scored_box(bounding_box(mask), before.size)
     return {
         "pixels_kept": int((mask == 0).sum()),
         "samples_kept": count.kept,

@@ -62,52 +62,52 @@ class Profile:
     space: str
 
 
-def depth(mode: str) -> int:
+def bit_depth(mode: str) -> int:
     """Bits of a sample: 8 or 16."""
     return 16 if mode.endswith("16") else 8
 
 
-def base(mode: str) -> str:
+def base_mode(mode: str) -> str:
     """The mode of the same channels with 8 bits."""
     return "L" if mode == "I;16" else mode.removesuffix(";16")
 
 
-def deepened(mode: str) -> str:
+def deep_mode(mode: str) -> str:
     """The mode of the same channels with 16 bits."""
     return "I;16" if mode == "L" else f"{mode};16"
 
 
 def has_alpha(mode: str) -> bool:
     """Whether the last channel is alpha."""
-    return base(mode) in ("LA", "RGBA")
+    return base_mode(mode) in ("LA", "RGBA")
 
 
 def is_gray(mode: str) -> bool:
     """Whether it has no colors, but lightness alone."""
-    return base(mode) in ("L", "LA")
+    return base_mode(mode) in ("L", "LA")
 
 
-def grayed(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_gray(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each pixel (H, W, 3) as gray as its luma; what was gray stays what it was to the bit."""
     first = rgb[..., :1]
     return np.repeat(np.asarray(first + (rgb - first) @ _LUMA[:, None], np.float32), 3, axis=2)
 
 
-def colors_of(samples: Samples, mode: str) -> Samples:
+def color_channels(samples: Samples, mode: str) -> Samples:
     """The samples without their alpha, as a view (H, W, C)."""
     channels = samples.reshape(*samples.shape[:2], -1)
     return channels[..., :-1] if has_alpha(mode) else channels
 
 
-def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
+def convert_mode(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     """The image in a mode that Pillow and `CHANNELS` share, and a note where that is another one.
 
     Raises:
         ImageError: the mode cannot be kept or converted without losing values.
     """
     if image.mode.startswith("I"):
-        return _sixteen_bits(image, name)
-    mode = _settled_mode(image)
+        return _convert_integers(image, name)
+    mode = _supported_mode(image)
     if mode is None:
         raise ImageError(
             f"{name} has samples of mode {image.mode}, which editkit does not read; "
@@ -119,8 +119,8 @@ def settle(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     return image.convert(mode), note or "a transparent color was read as an alpha channel"
 
 
-def samples_of(image: Image.Image) -> Samples:
-    """The stored values of an image that `settle` gave."""
+def to_samples(image: Image.Image) -> Samples:
+    """The stored values of an image that `convert_mode` gave."""
     # Pillow hands over all samples twice at once; a strip at a time it does so of a strip.
     rows = max(1, _STRIP // max(1, image.width))
     spans = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
@@ -133,16 +133,16 @@ def samples_of(image: Image.Image) -> Samples:
     return samples
 
 
-def image_of(samples: Samples, mode: str) -> Image.Image:
-    """The inverse of `samples_of`; modes of 16 bits that Pillow does not know come with 8."""
-    if depth(mode) == 16 and mode != "I;16":
-        samples, mode = rounded_to_8(samples), base(mode)
+def to_image(samples: Samples, mode: str) -> Image.Image:
+    """The inverse of `to_samples`; modes of 16 bits that Pillow does not know come with 8."""
+    if bit_depth(mode) == 16 and mode != "I;16":
+        samples, mode = round_to_8_bits(samples), base_mode(mode)
     stored = samples.astype("<u2") if mode == "I;16" else samples
     height, width = stored.shape[:2]
     return Image.frombytes(mode, (width, height), np.ascontiguousarray(stored).tobytes())
 
 
-def rounded_to_8(samples: Samples) -> NDArray[np.uint8]:
+def round_to_8_bits(samples: Samples) -> NDArray[np.uint8]:
     """Samples of 16 bits as the nearest of 8: v / 257, rounded."""
     # 257 is odd, so adding 128 before the division rounds to nearest without ties.
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -152,7 +152,7 @@ def usable_profile(data: bytes, mode: str) -> Profile | None:
     """The profile, if it fits the mode and can be used both ways; None otherwise."""
     import imagecodecs
 
-    space = {"L": "gray", "LA": "gray", "CMYK": "cmyk"}.get(base(mode), "rgb")
+    space = {"L": "gray", "LA": "gray", "CMYK": "cmyk"}.get(base_mode(mode), "rgb")
     profile = Profile(data, space)
     try:
         _to_srgb(np.zeros((1, 1, CHANNELS[space.upper() if space != "gray" else "L"])), profile)
@@ -176,24 +176,26 @@ def is_srgb(profile: Profile) -> bool:
 
 def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
     """What a model sees: uint8 sRGB, a fresh array. Alpha is dropped; 16 bits are rounded to 8."""
-    colors = colors_of(samples, mode)
+    colors = color_channels(samples, mode)
     if profile is not None:
-        return _converted(colors, profile)
-    eight = rounded_to_8(colors) if depth(mode) == 16 else colors
-    if base(mode) == "CMYK":
-        return np.array(image_of(eight, "CMYK").convert("RGB"))
+        return _convert_strips(colors, profile)
+    eight = round_to_8_bits(colors) if bit_depth(mode) == 16 else colors
+    if base_mode(mode) == "CMYK":
+        return np.array(to_image(eight, "CMYK").convert("RGB"))
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else np.array(eight)
 
 
-def to_real_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
+def to_float_rgb(
+    samples: Samples, mode: str, profile: Profile | None = None
+) -> NDArray[np.float32]:
     """SRGB of the samples' full depth, (H, W, 3), about [0, 255]: colors beyond sRGB lie outside.
 
     `from_rgb` brings them back.
     """
-    colors = colors_of(samples, mode)
+    colors = color_channels(samples, mode)
     if profile is not None:
         return _to_srgb(colors / np.float32(np.iinfo(colors.dtype).max), profile) * np.float32(255)
-    if depth(mode) == 8 or base(mode) == "CMYK":
+    if bit_depth(mode) == 8 or base_mode(mode) == "CMYK":
         return to_rgb(samples, mode).astype(np.float32)
     real = colors.astype(np.float32) / np.float32(257)
     return np.repeat(real, 3, axis=2) if real.shape[2] == 1 else real
@@ -201,17 +203,17 @@ def to_real_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> 
 
 def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
     """SRGB as the color channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
-    scale = np.float32(257 if depth(mode) == 16 else 1)
+    scale = np.float32(257 if bit_depth(mode) == 16 else 1)
     if profile is not None:
         return _from_srgb(patch / np.float32(255), profile) * (255 * scale)
     real = patch.astype(np.float32)
-    if base(mode) == "CMYK":
+    if base_mode(mode) == "CMYK":
         inks = np.concatenate([255 - real, np.zeros_like(real[..., :1])], axis=2)
         return inks * scale
-    return (real if base(mode) in ("RGB", "RGBA") else real @ _LUMA[:, None]) * scale
+    return (real if base_mode(mode) in ("RGB", "RGBA") else real @ _LUMA[:, None]) * scale
 
 
-def _converted(colors: Samples, profile: Profile) -> Rgb:
+def _convert_strips(colors: Samples, profile: Profile) -> Rgb:
     """By strips: floating point takes four times the room of what goes in."""
     out = np.empty((*colors.shape[:2], 3), np.uint8)
     limit = np.float32(np.iinfo(colors.dtype).max)
@@ -224,15 +226,15 @@ def _converted(colors: Samples, profile: Profile) -> Rgb:
 
 def _to_srgb(colors: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
     """(H, W, C) in [0, 1] to sRGB in about [0, 1]."""
-    return _transformed(colors, profile, Profile(srgb_profile(), "rgb"))
+    return _transform(colors, profile, Profile(srgb_profile(), "rgb"))
 
 
 def _from_srgb(rgb: NDArray[np.floating[Any]], profile: Profile) -> NDArray[np.float32]:
     """(H, W, 3) in [0, 1] to the profile's colors (H, W, C) in [0, 1]."""
-    return np.clip(_transformed(rgb, Profile(srgb_profile(), "rgb"), profile), 0, 1)
+    return np.clip(_transform(rgb, Profile(srgb_profile(), "rgb"), profile), 0, 1)
 
 
-def _transformed(
+def _transform(
     values: NDArray[np.floating[Any]], source: Profile, target: Profile
 ) -> NDArray[np.float32]:
     import imagecodecs
@@ -267,7 +269,7 @@ def adobe_rgb_profile() -> bytes:
     return bytes(imagecodecs.cms_profile("adobergb"))
 
 
-def _settled_mode(image: Image.Image) -> str | None:
+def _supported_mode(image: Image.Image) -> str | None:
     if image.mode in ("P", "PA"):
         return "RGBA" if image.has_transparency_data else "RGB"
     if image.mode in ("L", "RGB") and "transparency" in image.info:
@@ -275,7 +277,7 @@ def _settled_mode(image: Image.Image) -> str | None:
     return image.mode if image.mode in _EIGHT else _BECOMES.get(image.mode)
 
 
-def _sixteen_bits(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
+def _convert_integers(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     if image.mode == "I;16":
         return image, None
     values = np.asarray(image)
@@ -286,4 +288,4 @@ def _sixteen_bits(image: Image.Image, name: str) -> tuple[Image.Image, str | Non
         )
     # I;16B and its like differ in the order of bytes only.
     note = f"mode {image.mode} was read as I;16" if image.mode == "I" else None
-    return image_of(values.astype(np.uint16), "I;16"), note
+    return to_image(values.astype(np.uint16), "I;16"), note

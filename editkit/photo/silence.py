@@ -20,7 +20,7 @@ _WARNINGS = (
 
 
 @contextmanager
-def libraries_silenced() -> Generator[None]:
+def silence_libraries() -> Generator[None]:
     """Keeps the standard error stream of the process clean of libjpeg and libtiff.
 
     Whatever else is written there meanwhile appears afterwards.
@@ -39,11 +39,11 @@ def libraries_silenced() -> Generator[None]:
             said = held.read()
         finally:  # of a failure an error of ours tells
             os.dup2(terminal, 2)
-            _repeat(said, terminal)
+            _write_other_lines(said, terminal)
             os.close(terminal)
 
 
-def _repeat(text: bytes, terminal: int) -> None:
+def _write_other_lines(text: bytes, terminal: int) -> None:
     others = [line for line in text.splitlines(keepends=True) if not line.startswith(_WARNINGS)]
     with suppress(OSError):
         os.write(terminal, b"".join(others))

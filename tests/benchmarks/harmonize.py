@@ -30,9 +30,9 @@ from editkit.ops.engine.canvas import make_canvas, to_values
 from editkit.ops.engine.masked import harmony_of
 from editkit.ops.engine.masked_walk import latents
 from editkit.ops.engine.strategies import strategy_of
-from editkit.photo.blend.harmonize import Harmony, harmonized
+from editkit.photo.blend.harmonize import Harmonization, harmonize
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.geometry.crops import Region, cut_mask, cut_photo, paste, plan_region
+from editkit.photo.geometry.crops import Region, crop_mask, crop_photo, paste, plan_region
 from editkit.photo.io.files import read_photo
 from editkit.photo.quality.scores import scores
 from editkit.types import Box, Rgb, Size
@@ -40,7 +40,7 @@ from editkit.types import Box, Rgb, Size
 KINDS = ("strokes", "blob", "box", "grainy", "large")
 ENLARGED = 3
 FIGURES = ("seam", "ring", "grain", "detail", "perceptual")
-OFF = Harmony(color=False, blend="none", feather=2.0, grain=0.0, sharpen=False)
+OFF = Harmonization(color=False, blend="none", feather=2.0, grain=0.0, sharpen=False)
 
 Values = NDArray[np.float32]
 
@@ -52,16 +52,16 @@ class Painted:
     patch: Values
     region: Region
 
-    def harmonized(self, case: Case, harmony: Harmony) -> Rgb:
+    def harmonized(self, case: Case, harmony: Harmonization) -> Rgb:
         """The case's photo with its hole filled."""
         out, box = case.photo.copy(), self.region.box
         here, hole = out[box.slices], case.hole[box.slices]
-        values = harmonized(paste(self.patch, self.region), here, hole, harmony, seed=0)
+        values = harmonize(paste(self.patch, self.region), here, hole, harmony, seed=0)
         here[hole] = np.rint(values[hole])
         return out
 
 
-def ways() -> Mapping[str, Harmony]:
+def ways() -> Mapping[str, Harmonization]:
     """Nothing, each step alone, and the steps that edits take, with and without each."""
     default = harmony_of(editkit.Inpaint())
     return {
@@ -126,9 +126,9 @@ def paint(model: Model, case: Case) -> Painted:
         multiple=model.multiple,
         context=edit.context,
     )
-    sight = cut_photo(photo, region)
+    sight = crop_photo(photo, region)
     canvas = make_canvas(
-        sight, cut_mask(coverage, region), strategy_of(edit).start_settings(model.settings)[0]
+        sight, crop_mask(coverage, region), strategy_of(edit).start_settings(model.settings)[0]
     )
     return Painted(to_values(model.decode(latents(edit, model, canvas))), region)
 
@@ -218,10 +218,10 @@ def cost(across: int) -> None:
         ("multiband", replace(OFF, blend="multiband")),
         ("sharpen", replace(OFF, sharpen=True)),
         ("grain", replace(OFF, grain=1.0)),
-        ("the default", Harmony()),
+        ("the default", Harmonization()),
     ):
         start = time.process_time()
-        harmonized(patch, photo, hole, harmony)
+        harmonize(patch, photo, hole, harmony)
         took = time.process_time() - start
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"| {name} | {took:.1f} | {took / blur:.0f} | {most:.0f} |", flush=True)

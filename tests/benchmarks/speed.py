@@ -44,7 +44,7 @@ STAGES = {
     "reading the photo": ["editkit.ops.engine.masked:read_photo"],
     "reading the mask": ["editkit.ops.engine.masked:composite_reading"],
     "cutting, pre-filling": [
-        "editkit.ops.engine.masked:cut_mask",
+        "editkit.ops.engine.masked:crop_mask",
         "editkit.ops.engine.masked:make_canvas",
     ],
     "text encoder": ["editkit.models.sd:StableDiffusion.embed"],
@@ -52,9 +52,9 @@ STAGES = {
     "UNet": ["editkit.models.sd:UNet2DConditionModel.forward"],
     "VAE decode": ["editkit.models.sd:StableDiffusion.decode"],
     "matching, composite, proof": [
-        "editkit.ops.engine.masked:harmonized",
+        "editkit.ops.engine.masked:harmonize",
         "editkit.ops.engine.masked:composite",
-        "editkit.ops.engine.masked:compared",
+        "editkit.ops.engine.masked:compare_samples",
     ],
     "encoding, proof of the file": ["editkit.ops.result:Result.encoded"],
     "writing": ["editkit.ops.result:write_bytes"],

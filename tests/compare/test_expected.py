@@ -13,7 +13,7 @@ from PIL import Image
 from editkit.compare.aligned import lay
 from editkit.compare.color_drift import no_drift
 from editkit.compare.expected import Foreseen
-from editkit.photo.geometry.warp import framed
+from editkit.photo.geometry.warp import fit_matrix
 from editkit.photo.io.files import read_photo
 from editkit.types import Box
 
@@ -70,7 +70,7 @@ def test_tones_scale_and_place_are_foreseen() -> None:
     over = lay(photo, copy, journey.matrix(before), drift=True)
     box = Box(20, 20, over.grid.height - 20, over.grid.width - 20)
     one, other, _ = over.pair(box)
-    seen = over.foreseen.sampled(over.matrix @ framed(over.grid, photo.size), box)
+    seen = over.foreseen.sampled(over.matrix @ fit_matrix(over.grid, photo.size), box)
     assert np.abs(seen - other).mean() < 0.7 * np.abs(over.drift.undone(other) - one).mean()
 
 

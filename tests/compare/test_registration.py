@@ -13,7 +13,7 @@ from scipy.ndimage import map_coordinates
 
 from editkit import InputError
 from editkit.compare.registration import register
-from editkit.photo.geometry.warp import framed, moved, sampled, scaled
+from editkit.photo.geometry.warp import fit_matrix, sample_box, scale_matrix, transform_points
 from editkit.photo.io.files import read_photo
 from editkit.types import Box, Size
 
@@ -120,9 +120,9 @@ def test_sampling_is_where_the_matrix_says() -> None:
     photo = read_photo(np.rint(smooth(rows, columns)).astype(np.uint8))
     matrix = np.array([[0.9, 0.05, 4.3], [-0.04, 0.95, 5.1], [1e-5, 2e-5, 1.0]])
     box = Box(5, 7, 60, 80)
-    found, covered = sampled(photo, matrix, box)
+    found, covered = sample_box(photo, matrix, box)
     y, x = np.mgrid[5:60, 7:80]
-    places = moved(matrix, np.c_[x.ravel(), y.ravel()].astype(np.float64))
+    places = transform_points(matrix, np.c_[x.ravel(), y.ravel()].astype(np.float64))
     true = [
         map_coordinates(photo.samples[..., c].astype(float), places.T[::-1], order=3)
         for c in range(3)
@@ -138,7 +138,7 @@ def test_sampling_of_whole_pixels_copies_and_tells_what_it_has_not() -> None:
     rng = np.random.default_rng(0)
     photo = read_photo(rng.integers(0, 256, (20, 30, 3), np.uint8))
     matrix = np.array([[1, 0, -4], [0, 1, 3], [0, 0, 1.0]])
-    found, covered = sampled(photo, matrix, Box(0, 0, 20, 30))
+    found, covered = sample_box(photo, matrix, Box(0, 0, 20, 30))
     assert np.array_equal(found[:17, 4:], photo.samples[3:, :26])
     assert np.array_equal(covered, np.pad(np.ones((17, 26), bool), ((0, 3), (4, 0))))
 
@@ -146,9 +146,9 @@ def test_sampling_of_whole_pixels_copies_and_tells_what_it_has_not() -> None:
 def test_shrinking_is_the_mean_of_what_a_pixel_covers() -> None:
     rng = np.random.default_rng(0)
     photo = read_photo(rng.integers(0, 256, (40, 60, 3), np.uint8))
-    found, _ = sampled(photo, framed(Size(20, 30), photo.size), Box(0, 0, 20, 30))
+    found, _ = sample_box(photo, fit_matrix(Size(20, 30), photo.size), Box(0, 0, 20, 30))
     means = photo.samples.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))
     assert np.abs(found - means).max() < 1e-3
-    assert np.array_equal(framed(Size(20, 30), photo.size), scaled(2, 2))
+    assert np.array_equal(fit_matrix(Size(20, 30), photo.size), scale_matrix(2, 2))
     reference = cv2.resize(photo.samples, (30, 20), interpolation=cv2.INTER_AREA)
     assert np.abs(found - reference).max() <= 0.5

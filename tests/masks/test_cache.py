@@ -15,7 +15,7 @@ from PIL import Image
 
 from editkit import Mask
 from editkit.masks import evaluate as evaluating
-from editkit.masks.cache import Cache, key_of, open_cache
+from editkit.masks.cache import Cache, cache_key, open_cache
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.language import parse
 from editkit.photo.io.files import Photo, read_photo
@@ -61,7 +61,7 @@ def test_a_slow_part_is_evaluated_once(tmp_path: Path, monkeypatch: pytest.Monke
     def never(*_: object) -> Coverage:
         raise AssertionError("evaluated again")
 
-    monkeypatch.setattr(evaluating.select, "cut_from_box", never)
+    monkeypatch.setattr(evaluating.select, "grabcut_box", never)
     assert np.array_equal(found(f"{CUT} ~grow:2", PHOTO, cache), first)
     found(f"{CUT} ~shrink:1", PHOTO, cache)
     for other, photo in (
@@ -95,7 +95,7 @@ def test_damage_is_no_hit(tmp_path: Path) -> None:
         assert np.array_equal(found(CUT, PHOTO, cache), first)
         assert file.read_bytes() == whole
     # Another mask's file under this name is not this mask.
-    other = key_of(["other"])
+    other = cache_key(["other"])
     cache.write(other, 1 - first)
     (tmp_path / f"{other}.mask").replace(file)
     assert np.array_equal(found(CUT, PHOTO, cache), first)

@@ -14,7 +14,7 @@ from editkit.errors import InputError, MaskError
 from editkit.masks.checkpoints import DEFAULTS, FAMILIES
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.grammar import REFINEMENTS, SOURCES, Length
-from editkit.masks.language import Join, Node, Not, Pick, parse, pick, refine, written
+from editkit.masks.language import Join, Node, Not, Pick, parse, pick, refine, to_text
 from editkit.masks.value import Mask
 from editkit.photo.io.files import read_photo
 
@@ -60,7 +60,7 @@ nodes = st.recursive(picks, combined, max_leaves=12)
 @settings(deadline=None, max_examples=300)
 @given(nodes)
 def test_text_and_back(node: Node) -> None:
-    assert parse(written(node)) == node
+    assert parse(to_text(node)) == node
 
 
 def refusal(text: str) -> str:

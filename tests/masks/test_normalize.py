@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from editkit.errors import MaskError
-from editkit.masks.read import reading
-from editkit.masks.value import Mask, reading_of
+from editkit.masks.read import read_with_notes
+from editkit.masks.value import Mask, resolve_mask
 from editkit.photo.io.files import PhotoLike, read_photo
 from editkit.types import Size
 
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 
 def selected(source: PhotoLike) -> np.ndarray:
-    return reading(source, SIZE).coverage
+    return read_with_notes(source, SIZE).coverage
 
 
 def png(values: np.ndarray) -> bytes:
@@ -61,7 +61,7 @@ def test_black_and_white_of_video(lossy: bool) -> None:  # noqa: FBT001
     values = np.where(SHAPE == 1, 235, 16).astype(np.uint8)
     held = BytesIO()
     Image.fromarray(values).save(held, "JPEG" if lossy else "PNG", quality=90)
-    read = reading(held.getvalue(), SIZE)
+    read = read_with_notes(held.getvalue(), SIZE)
     near = cv2.dilate(SHAPE, np.ones((9, 9), np.uint8))
     assert not read.coverage[near == 0].any()
     assert (read.coverage[25:45, 35:65] == 1).all()
@@ -74,7 +74,7 @@ def test_probabilities_count_from_a_half_on(kind: type, low: float) -> None:
     """Of a network's last sigmoid, which is nowhere quite 0."""
     logits = cv2.GaussianBlur(SHAPE.astype(np.float64), (0, 0), 1.5) * 14 - 7
     chance = low + (1 - 2 * low) / (1 + np.exp(-logits))
-    read = reading(chance.astype(kind), SIZE)
+    read = read_with_notes(chance.astype(kind), SIZE)
     assert np.array_equal(read.coverage, (chance.astype(kind) >= 0.5).astype(np.float32))
     assert "probability" in read.notes[0]
     eight = np.rint(chance * 255).astype(np.uint8)
@@ -84,7 +84,7 @@ def test_probabilities_count_from_a_half_on(kind: type, low: float) -> None:
 def test_an_array_in_an_expression_is_settled_at_its_end() -> None:
     chance = 0.02 + 0.96 * SHAPE.astype(np.float64) + RNG.random(SIZE) * 1e-3
     photo = read_photo(np.zeros((*SIZE, 3), np.uint8))
-    read = reading_of(Mask.of(chance).grow(2), photo)
+    read = resolve_mask(Mask.of(chance).grow(2), photo)
     assert np.array_equal(read.coverage, cv2.dilate(SHAPE, disc(2)))
 
 
@@ -139,7 +139,7 @@ def soft_masks() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", soft_masks())
 def test_soft_masks_keep_their_values(name: str) -> None:
     values = np.rint(soft_masks()[name] * 255).astype(np.uint8)
-    read = reading(png(values), SIZE)
+    read = read_with_notes(png(values), SIZE)
     assert np.array_equal(read.coverage, values.astype(np.float32) / np.float32(255))
     assert read.notes == ()
 
@@ -147,4 +147,4 @@ def test_soft_masks_keep_their_values(name: str) -> None:
 def test_a_mask_in_color_says_that_brightness_counts() -> None:
     red = np.zeros((*SIZE, 3), np.uint8)
     red[SHAPE == 1] = (255, 0, 0)
-    assert "the brightest is 0.30 of an edit" in reading(png(red), SIZE).notes[0]
+    assert "the brightest is 0.30 of an edit" in read_with_notes(png(red), SIZE).notes[0]

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 import editkit
 from editkit.errors import MaskError
 from editkit.masks.read import Reading
-from editkit.masks.value import reading_of, select_in
+from editkit.masks.value import resolve_mask, select_in
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -52,7 +52,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **how: Any) -> bytes:
 
 def read(mask: PhotoLike, photo: Image.Image | Photo | None = None) -> Reading:
     chosen = picture() if photo is None else photo
-    return reading_of(mask, chosen if isinstance(chosen, Photo) else read_photo(chosen))
+    return resolve_mask(mask, chosen if isinstance(chosen, Photo) else read_photo(chosen))
 
 
 def agreement(found: np.ndarray, area: np.ndarray) -> float:

@@ -18,8 +18,8 @@ import editkit
 from editkit import InputError, Mask, MaskError, ModelLoadError, UnknownModelError
 from editkit.masks import shapes
 from editkit.masks.checkpoints import BOXES, CUTS, DEFAULTS, FAMILIES, load_segmenter
-from editkit.masks.model_input import frame_of, pixels
-from editkit.masks.segment import detect, objects
+from editkit.masks.model_input import model_frame, to_pixels
+from editkit.masks.segment import detect, panoptic_objects
 from editkit.masks.value import select_in
 from editkit.models.base import Model
 from editkit.photo.io.files import read_photo
@@ -90,8 +90,8 @@ def test_models_see_what_their_processors_would_show(
 ) -> None:
     mean = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
     wanted = tiny.processor(name, **mean, **settings)(images=rgb, return_tensors="pt")
-    frame = frame_of(Size(*rgb.shape[:2]), family, settings)
-    found = pixels(rgb, frame, family, settings)
+    frame = model_frame(Size(*rgb.shape[:2]), family, settings)
+    found = to_pixels(rgb, frame, family, settings)
     assert found.shape == wanted["pixel_values"].shape
     assert torch.allclose(found, wanted["pixel_values"].float(), atol=1e-5)
 
@@ -230,7 +230,7 @@ def test_objects_are_those_of_the_panoptic_rule(
     things = [s["id"] for s in result["segments_info"] if s["label_id"] < first]
     areas = {thing: int((result["segmentation"] == thing).sum()) for thing in things}
     maps = torch.nn.functional.interpolate(told.masks_queries_logits, (64, 64), mode="bilinear")[0]
-    found = objects(told.class_queries_logits[0], maps)
+    found = panoptic_objects(told.class_queries_logits[0], maps)
     assert sorted(int(thing.sum()) for thing in found) == sorted(areas.values())
     main = [thing for thing in things if areas[thing] >= 0.1 * max(areas.values())]
     wanted = np.isin(result["segmentation"].numpy(), main)
@@ -256,14 +256,16 @@ CLIP = {
 @PHOTOS
 def test_owlv2_sees_a_padded_square(rgb: np.ndarray) -> None:
     wanted = tiny.processor("Owlv2", **CLIP, **tiny.OWL_SIZE)(images=rgb, return_tensors="pt")
-    frame = frame_of(Size(*rgb.shape[:2]), "owlv2", tiny.OWL_SIZE)
-    found = pixels(rgb, frame, "owlv2", tiny.OWL_SIZE)
+    frame = model_frame(Size(*rgb.shape[:2]), "owlv2", tiny.OWL_SIZE)
+    found = to_pixels(rgb, frame, "owlv2", tiny.OWL_SIZE)
     assert found.shape == wanted["pixel_values"].shape
     assert torch.allclose(found, wanted["pixel_values"].float(), atol=1e-4)
     # Of a large photo an average is blurred, which comes out alike.
     large = np.asarray(Image.fromarray(rgb).resize((700, 500), Image.Resampling.BICUBIC))
     wanted = tiny.processor("Owlv2", **CLIP, **tiny.OWL_SIZE)(images=large, return_tensors="pt")
-    near = pixels(large, frame_of(Size(500, 700), "owlv2", tiny.OWL_SIZE), "owlv2", tiny.OWL_SIZE)
+    near = to_pixels(
+        large, model_frame(Size(500, 700), "owlv2", tiny.OWL_SIZE), "owlv2", tiny.OWL_SIZE
+    )
     assert float((near - wanted["pixel_values"]).abs().mean()) < 0.05
 
 

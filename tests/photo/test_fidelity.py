@@ -25,7 +25,7 @@ from editkit.errors import ImageError
 from editkit.ops.output import Saving
 from editkit.ops.result import Result
 from editkit.photo import color
-from editkit.photo.blend.composite import compared, composite
+from editkit.photo.blend.composite import compare_samples, composite
 from editkit.photo.io.files import Photo, read_photo, upright
 from editkit.photo.metadata import xmp
 from editkit.photo.quality.verify import info, verify
@@ -98,12 +98,12 @@ class Row:
             options["exif"] = exif_block(self.orientation)
             if self.suffix == ".jxl":
                 importlib.import_module("pillow_jxl")
-            color.image_of(made, self.mode).save(path, **options)
+            color.to_image(made, self.mode).save(path, **options)
         return path
 
     def _tiff(self, path: Path, made: np.ndarray) -> None:
         photometric = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
-        base = color.base(self.mode)
+        base = color.base_mode(self.mode)
         tifffile.imwrite(
             path,
             made,
@@ -170,7 +170,7 @@ def test_the_file_is_the_same_but_for_the_edit(row: Row, tmp_path: Path) -> None
         **dict.fromkeys(("icc_profile", "exif", "iptc", "dpi"), True),
         "kept": verify(before, after, mask)["kept"],
     }
-    assert compared(result.photo, after, np.zeros_like(mask)).kept_changed == 0 or (
+    assert compare_samples(result.photo, after, np.zeros_like(mask)).kept_changed == 0 or (
         row.suffix == ".jpg"
     )
     if row.suffix != ".bmp":
@@ -204,9 +204,9 @@ def test_another_reader_finds_the_same_samples(row: Row, tmp_path: Path) -> None
 
 def raw(path: Path, row: Row) -> np.ndarray:
     """What ImageMagick reads, turned upright, (H, W, C)."""
-    depth = color.depth(row.mode)
+    depth = color.bit_depth(row.mode)
     kind = {"L": "gray", "LA": "graya", "CMYK": "cmyk", "RGBA": "rgba"}
-    letters = kind.get(color.base(row.mode), "rgb")
+    letters = kind.get(color.base_mode(row.mode), "rgb")
     order = ["-endian", "LSB"]
     command = [CONVERT, path, "-auto-orient", *order, "-depth", str(depth), f"{letters}:-"]
     data = subprocess.run(command, check=True, capture_output=True).stdout
@@ -311,7 +311,7 @@ def test_gray_of_16_bits_is_not_clipped(tmp_path: Path) -> None:
 def test_colors_come_back_within_rounding(profile: bytes, base: str, depth: int) -> None:
     """sRGB to the profile and back, beside Little CMS as Pillow has it."""
     gray = base == "L"
-    mode = base if depth == 8 else color.deepened(base)
+    mode = base if depth == 8 else color.deep_mode(base)
     usable = color.usable_profile(profile, mode)
     assert usable is not None
     rng = np.random.default_rng(0)
@@ -426,7 +426,9 @@ def test_tiffs_keep_their_layout(layout: dict[str, Any], tmp_path: Path) -> None
             made[mask == 0],
         )
     assert (
-        compared(read_photo(tmp_path / "a.tif"), read_photo(tmp_path / "b.tif"), mask).kept_changed
+        compare_samples(
+            read_photo(tmp_path / "a.tif"), read_photo(tmp_path / "b.tif"), mask
+        ).kept_changed
         == 0
     )
 

@@ -19,14 +19,14 @@ from editkit.ops.record import digest_of, mask_told
 from editkit.ops.report import plain, versions
 from editkit.ops.result import Result
 from editkit.photo import color
-from editkit.photo.blend.composite import compared, composite
-from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
+from editkit.photo.blend.composite import compare_samples, composite
+from editkit.photo.blend.harmonize import Harmonization, harmonize, resolve_seam
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.geometry.components import Part, split
-from editkit.photo.geometry.warp import sampled, scale_of
+from editkit.photo.geometry.components import MaskComponent, split_components
+from editkit.photo.geometry.warp import local_scale, sample_box
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import nearby, scores
+from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Coverage, Report
 
 _SOURCES: dict[str, str] = dict(
@@ -101,7 +101,7 @@ def _brought(
 ) -> tuple[Photo, Coverage, list[str]]:
     """The photo with the area in it, the area as far as the copy reaches, and what was cut."""
     after, reached, cut, dulled = over.photo, coverage, 0, 0
-    for part in split(coverage, "auto", _TOGETHER):
+    for part in split_components(coverage, "auto", _TOGETHER):
         made = _part_brought(edit, over, after, part, coverage)
         after, dulled = made.photo, dulled + made.dulled
         if not made.beyond.any():
@@ -120,15 +120,15 @@ def _brought(
 
 
 def _part_brought(
-    edit: Composite, over: Overlay, photo: Photo, part: Part, coverage: Coverage
+    edit: Composite, over: Overlay, photo: Photo, part: MaskComponent, coverage: Coverage
 ) -> _Brought:
     """The photo with a part of the area in it.
 
     What surrounds it is the original, other parts of the area included, so that none depends
     on another.
     """
-    box = nearby(part.box, photo.size)
-    patch, covered = sampled(over.copy, over.matrix, box, precise=True)
+    box = scored_box(part.box, photo.size)
+    patch, covered = sample_box(over.copy, over.matrix, box, precise=True)
     asked = np.zeros(box.size, np.float32)
     inner = part.box.seen_from(box).slices
     asked[inner] = part.coverage
@@ -137,22 +137,22 @@ def _part_brought(
     if not asked.any():
         return _Brought(photo, beyond[inner])
     before = over.photo
-    kept = color.to_real_rgb(before.samples[box.slices], before.mode, before.profile)
+    kept = color.to_float_rgb(before.samples[box.slices], before.mode, before.profile)
     patch, flat = _undone(over, patch, kept)
     dulled = int(np.count_nonzero(flat & (asked > 0)))
     seen = covered & ((asked > 0) | ((coverage[box.slices] == 0) & ~_other(patch, kept)))
     patch = np.where(seen[..., None], patch, kept)
     if not over.exact:
-        patch = harmonized(patch, kept, asked > 0, _harmony(edit), edit.seed)
+        patch = harmonize(patch, kept, asked > 0, _harmony(edit), edit.seed)
     # Noise hides the steps of 8 bits; where there are 16 there are none to hide.
-    dither = color.depth(over.copy.mode) == 8
+    dither = color.bit_depth(over.copy.mode) == 8
     after = composite(photo, patch, box, asked, seed=edit.seed, dither=dither)
     return _Brought(after, beyond[inner], dulled)
 
 
-def _harmony(edit: Composite) -> Harmony:
-    blend, feather = blend_of(edit.seam, edit.feather)
-    return Harmony(
+def _harmony(edit: Composite) -> Harmonization:
+    blend, feather = resolve_seam(edit.seam, edit.feather)
+    return Harmonization(
         color=edit.match,
         blend=blend,
         feather=feather,
@@ -171,9 +171,9 @@ def _report(
 ) -> Report:
     """What was found, done and changed."""
     before = over.photo
-    count = compared(before, after, coverage)
+    count = compare_samples(before, after, coverage)
     box = bounding_box(coverage)
-    near = nearby(box, before.size)
+    near = scored_box(box, before.size)
     return {
         "edit": "composite",
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
@@ -304,7 +304,7 @@ def _said(photo: Photo, copy: Photo, place: Registration) -> list[str]:
     notes = [*photo.notes, *(f"the edited picture: {note}" for note in copy.notes), *place.notes]
     if color.has_alpha(copy.mode):
         notes.append("the edited picture's alpha channel was not looked at")
-    finest = min(scale_of(place.matrix, photo.size))
+    finest = min(local_scale(place.matrix, photo.size))
     if finest < _SOFT:
         notes.append(
             f"the edited picture has {finest:.2g} of the original's resolution; what is brought "

@@ -15,13 +15,13 @@ from editkit.ops.record import mask_told, record_of
 from editkit.ops.report import plain, versions
 from editkit.ops.result import Result
 from editkit.photo import color
-from editkit.photo.blend.composite import blend_into, compared
+from editkit.photo.blend.composite import blend_into, compare_samples
 from editkit.photo.fill.classic import fill
 from editkit.photo.geometry.boxes import bounding_box, grow
-from editkit.photo.geometry.components import Part, split
+from editkit.photo.geometry.components import MaskComponent, split_components
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import nearby, scores
+from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage, Report, Size
 
 _REACH = 256
@@ -38,7 +38,7 @@ def fill_holes(
     given = composite_reading(mask, photo)
     masks = derive(given, photo, composite=edit.composite)
     coverage = masks.composite
-    parts = split(coverage, edit.regions, _REACH)
+    parts = split_components(coverage, edit.regions, _REACH)
     boxes = [_seen(edit, part.box, photo.size) for part in parts]
     edited = _filled(edit, photo, coverage, parts, boxes, progress)
     report = _report(edit, photo, edited, coverage, boxes)
@@ -61,7 +61,7 @@ def _filled(
     edit: Fill,
     photo: Photo,
     coverage: Coverage,
-    parts: Sequence[Part],
+    parts: Sequence[MaskComponent],
     boxes: Sequence[Box],
     progress: Progress | None,
 ) -> Photo:
@@ -81,7 +81,7 @@ def _filled(
 
 def _painted(edit: Fill, photo: Photo, samples: color.Samples, hole: Any) -> color.Samples:  # noqa: ANN401
     """The colors of a part of the photo, (H, W, colors), with all holes in it filled."""
-    colors = color.colors_of(samples, photo.mode)
+    colors = color.color_channels(samples, photo.mode)
     guide = color.to_rgb(samples, photo.mode, photo.profile)
     made = fill(colors, hole, edit.method, seed=edit.seed, guide=guide)
     return made.reshape(*hole.shape, -1)
@@ -91,8 +91,8 @@ def _report(
     edit: Fill, before: Photo, after: Photo, mask: Coverage, boxes: Sequence[Box]
 ) -> Report:
     kept = int((mask == 0).sum())
-    count = compared(before, after, mask)
-    near = nearby(bounding_box(mask), before.size)
+    count = compare_samples(before, after, mask)
+    near = scored_box(bounding_box(mask), before.size)
     told = [{**box._asdict(), "worked_at": str(box.size)} for box in boxes]
     return {
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},

@@ -15,7 +15,7 @@ from editkit.ops.record import record_of
 from editkit.ops.report import describe, prompt_notes
 from editkit.ops.result import Result
 from editkit.photo.blend.composite import composite
-from editkit.photo.geometry.crops import Region, cut_photo, paste, plan_region
+from editkit.photo.geometry.crops import Region, crop_photo, paste, plan_region
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.tensors import Latents, Pixels
 from editkit.types import Box, Size
@@ -30,7 +30,7 @@ def edit_photo(
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
     region = _region(edit, model, photo.size)
     with device_errors(model.device):
-        seen = to_pixels(cut_photo(photo, region))
+        seen = to_pixels(crop_photo(photo, region))
         patch = to_rgb(model.decode(latents(edit, model, seen, progress)))
     everything = np.ones(photo.size, np.float32)
     edited = composite(photo, paste(patch, region), region.box, everything, seed=edit.seed)

@@ -20,22 +20,22 @@ from editkit.ops.masked_edit import MaskedEdit
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.report import describe, prompt_notes
 from editkit.ops.result import Result
-from editkit.photo.blend.composite import compared, composite
-from editkit.photo.blend.harmonize import Harmony, blend_of, harmonized
+from editkit.photo.blend.composite import compare_samples, composite
+from editkit.photo.blend.harmonize import Harmonization, harmonize, resolve_seam
 from editkit.photo.blend.seams import poisson
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.geometry.components import Part, split
+from editkit.photo.geometry.components import MaskComponent, split_components
 from editkit.photo.geometry.crops import (
     Region,
-    cut,
-    cut_mask,
-    cut_photo,
+    crop,
+    crop_mask,
+    crop_photo,
     finer_regions,
     paste,
     plan_region,
 )
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
-from editkit.photo.quality.scores import nearby, scores
+from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage, Report, Rgb
 
 
@@ -64,13 +64,13 @@ def edit_masked(
     return Result(edited, report, photo, masks.composite, record)
 
 
-def _parts(edit: MaskedEdit, model: Model, coverage: Coverage) -> list[Part]:
+def _parts(edit: MaskedEdit, model: Model, coverage: Coverage) -> list[MaskComponent]:
     """The marks that are worked on together: in auto, those that fit into one native square."""
     side = edit.work_size or model.settings.native_size
-    return split(coverage, edit.regions, side / (1 + 2 * edit.context))
+    return split_components(coverage, edit.regions, side / (1 + 2 * edit.context))
 
 
-def _region_plan(edit: MaskedEdit, model: Model, photo: Photo, part: Part) -> RegionPlan:
+def _region_plan(edit: MaskedEdit, model: Model, photo: Photo, part: MaskComponent) -> RegionPlan:
     settings = model.settings
     native, multiple = edit.work_size or settings.native_size, model.multiple
     region = plan_region(
@@ -131,7 +131,7 @@ def _patch(
         values = to_values(model.decode(latents(edit, model, canvas, meter.next())))
     for number, finer in enumerate(work.finer, 1):
         start = _agreed(edit, values, seen, holes.composite > 0)
-        start = cut(paste(start, region), replace(finer, box=finer.box.seen_from(region.box)))
+        start = crop(paste(start, region), replace(finer, box=finer.box.seen_from(region.box)))
         region, again = finer, replace(edit, seed=seed_for(edit.seed, "detail", number))
         seen, holes = _seen(photo, masks, region)
         start = np.where(holes.denoise[..., None] > 0, start, seen)
@@ -139,7 +139,7 @@ def _patch(
         with device_errors(model.device):
             values = to_values(refine_tiles(again, model, canvas, meter.next()))
     kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
-    return harmonized(paste(values, region), kept, hole, harmony_of(edit), edit.seed), region.box
+    return harmonize(paste(values, region), kept, hole, harmony_of(edit), edit.seed), region.box
 
 
 def _agreed(
@@ -162,8 +162,8 @@ def _report(
     prefill, strength = strategy.start_settings(model.settings)
     mask = masks.composite
     kept = int((mask == 0).sum())
-    count = compared(before, after, mask)
-    near = nearby(bounding_box(mask), before.size)
+    count = compare_samples(before, after, mask)
+    near = scored_box(bounding_box(mask), before.size)
     notes = [*before.notes, *advice(mask), *prompt_notes(edit, model)]
     notes += weak(edit.steps or model.settings.steps, strength)
     if masks.soft and (edit.compat or not strategy.uses_constraint(model)):
@@ -195,10 +195,10 @@ def _report(
     }
 
 
-def harmony_of(edit: MaskedEdit) -> Harmony:
+def harmony_of(edit: MaskedEdit) -> Harmonization:
     """What is done to what was painted, at the photo's own size."""
-    blend, feather = blend_of(edit.seam, edit.feather)
-    return Harmony(
+    blend, feather = resolve_seam(edit.seam, edit.feather)
+    return Harmonization(
         color=edit.match,
         blend=blend,
         feather=feather,
@@ -209,5 +209,5 @@ def harmony_of(edit: MaskedEdit) -> Harmony:
 
 def _seen(photo: Photo, masks: Masks, region: Region) -> tuple[Rgb, Masks]:
     """What a model sees in a region, and the masks there."""
-    denoise, condition, composite = (cut_mask(mask, region) for mask in masks)
-    return cut_photo(photo, region), Masks(denoise, condition, composite)
+    denoise, condition, composite = (crop_mask(mask, region) for mask in masks)
+    return crop_photo(photo, region), Masks(denoise, condition, composite)

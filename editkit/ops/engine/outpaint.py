@@ -7,7 +7,7 @@ from editkit.ops.edit import Progress
 from editkit.ops.engine.masked import edit_masked
 from editkit.ops.outpaint import Outpaint
 from editkit.ops.result import Result
-from editkit.photo.geometry.frame import border_of, framed
+from editkit.photo.geometry.frame import border_coverage, extend_photo
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 
 
@@ -18,7 +18,7 @@ def paint_around(
     check_model(model)
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
     frame = edit.frame(photo.size)
-    result = edit_masked(edit, model, framed(photo, frame), border_of(frame), progress)
+    result = edit_masked(edit, model, extend_photo(photo, frame), border_coverage(frame), progress)
     report = {
         **result.report,
         "prefill": edit.prefill or "mirror",

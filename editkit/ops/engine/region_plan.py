@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from editkit.ops.edit import Progress
-from editkit.photo.geometry.components import Part
+from editkit.photo.geometry.components import MaskComponent
 from editkit.photo.geometry.crops import Region
 
 
@@ -20,7 +20,7 @@ class RegionPlan:
         finer: regions that are then painted once more in tiles, from coarse to fine.
     """
 
-    part: Part
+    part: MaskComponent
     region: Region
     finer: Sequence[Region] = ()
 

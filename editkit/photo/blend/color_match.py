@@ -7,14 +7,14 @@ smoothed there, for noise and detail are no cast, then spanned across the hole a
 import cv2
 import numpy as np
 
-from editkit.photo.blend.laplace import Hole, Values, membrane
+from editkit.photo.blend.laplace import Hole, Values, solve_laplace
 
 _REACH = 24
 _SMOOTH = 5.0
 _OUTLYING = 3.0
 
 
-def recolored(patch: Values, photo: Values, hole: Hole) -> Values:
+def match_color(patch: Values, photo: Values, hole: Hole) -> Values:
     """The patch with the colors that the photo has around the hole.
 
     Args:
@@ -22,27 +22,27 @@ def recolored(patch: Values, photo: Values, hole: Hole) -> Values:
         photo: (H, W, 3); what it shows in the hole does not count.
         hole: (H, W).
     """
-    return patch + color_field(patch, photo, hole)
+    return patch + color_offset(patch, photo, hole)
 
 
-def color_field(patch: Values, photo: Values, hole: Hole) -> Values:
+def color_offset(patch: Values, photo: Values, hole: Hole) -> Values:
     """What the patch's colors are off by, (H, W, 3): in the hole and on a ring 24 pixels wide."""
-    ring = ring_of(hole, _REACH)
+    ring = ring_around(hole, _REACH)
     off = np.where(ring[..., None], photo - patch, np.float32(0))
-    _calmed(off, ring)
+    _clip_outliers(off, ring)
     weight = cv2.GaussianBlur(ring.astype(np.float32), (0, 0), _SMOOTH)
     smooth = np.asarray(cv2.GaussianBlur(off, (0, 0), _SMOOTH), np.float32)
     smooth /= np.maximum(weight, np.float32(1e-6))[..., None]
-    return membrane(np.where(ring[..., None], smooth, np.float32(0)), ~hole)
+    return solve_laplace(np.where(ring[..., None], smooth, np.float32(0)), ~hole)
 
 
-def ring_of(hole: Hole, reach: float) -> Hole:
+def ring_around(hole: Hole, reach: float) -> Hole:
     """The kept pixels that are no farther than `reach` from the hole."""
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return ~hole & (np.asarray(distance) <= reach)
 
 
-def _calmed(off: Values, ring: Hole) -> None:
+def _clip_outliers(off: Values, ring: Hole) -> None:
     """Draws in, in place, what lies far from the rest: it is content that differs, no cast."""
     values = off[ring]
     if not len(values):

@@ -15,7 +15,7 @@ _STRIP = 1 << 20
 
 
 @dataclass(frozen=True)
-class Count:
+class SampleCounts:
     """Stored samples of two photos compared, alpha channels included.
 
     Attributes:
@@ -69,7 +69,7 @@ def composite(
         alpha = alpha[box.slices]
     samples = photo.samples.copy()
     noise = np.random.Generator(np.random.Philox(seed))
-    for rows in _strips(box):
+    for rows in _row_strips(box):
         here = (slice(box.top + rows.start, box.top + rows.stop), slice(box.left, box.right))
         new = color.from_rgb(patch[rows], photo.mode, photo.profile)
         if dither and samples.dtype == np.uint16:
@@ -78,16 +78,16 @@ def composite(
     return photo.with_samples(samples)
 
 
-def changed_outside(before: Photo, after: Photo, alpha: Coverage) -> int:
+def count_changed_outside(before: Photo, after: Photo, alpha: Coverage) -> int:
     """How many stored samples differ where alpha is 0, found by comparing the two photos.
 
     Raises:
         InputError: photos of different size or mode.
     """
-    return compared(before, after, alpha).kept_changed
+    return compare_samples(before, after, alpha).kept_changed
 
 
-def compared(before: Photo, after: Photo, alpha: Coverage) -> Count:
+def compare_samples(before: Photo, after: Photo, alpha: Coverage) -> SampleCounts:
     """What differs between two photos where alpha is 0, and where it is not.
 
     Raises:
@@ -100,7 +100,7 @@ def compared(before: Photo, after: Photo, alpha: Coverage) -> Count:
         )
     kept = kept_changed = edited_changed = largest = 0
     channels = color.CHANNELS[before.mode]
-    for rows in _strips(Box(0, 0, *before.size)):
+    for rows in _row_strips(Box(0, 0, *before.size)):
         inside = alpha[rows] > 0
         kept += (inside.size - int(np.count_nonzero(inside))) * channels
         old, new = before.samples[rows], after.samples[rows]
@@ -113,7 +113,7 @@ def compared(before: Photo, after: Photo, alpha: Coverage) -> Count:
         if wrong.any():
             gap = np.abs(old[~inside].astype(np.int32) - new[~inside].astype(np.int32))
             largest = max(largest, int(gap.max()))
-    return Count(kept, kept_changed, before.samples.size - kept, edited_changed, largest)
+    return SampleCounts(kept, kept_changed, before.samples.size - kept, edited_changed, largest)
 
 
 def blend_into(old: color.Samples, new: NDArray[np.float32], alpha: Coverage) -> None:
@@ -136,7 +136,7 @@ def blend_into(old: color.Samples, new: NDArray[np.float32], alpha: Coverage) ->
     target[edited] = result
 
 
-def _strips(box: Box) -> Iterator[slice]:
+def _row_strips(box: Box) -> Iterator[slice]:
     """Rows of the box, from 0, in portions that keep temporary arrays small."""
     portion = max(1, _STRIP // box.size.width)
     for start in range(0, box.size.height, portion):

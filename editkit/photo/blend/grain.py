@@ -87,7 +87,7 @@ class Grain:
         return (kernels * (self.level / made)[:, None, None, None]).astype(np.float32)
 
 
-def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None:
+def estimate_grain(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None:
     """The noise of a picture in some part of it; None where there is too little to tell.
 
     Args:
@@ -100,8 +100,8 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
         return None
     spectra = np.asarray(dctn(blocks, axes=(1, 2), norm="ortho"), np.float32)
     shades = blocks.mean(axis=(1, 2, 3), dtype=np.float64)
-    energy = (spectra[:, _radius() >= _LOWEST] ** 2).mean(axis=(1, 2), dtype=np.float64)
-    base, rise = _line(shades, energy)
+    energy = (spectra[:, _frequency_radius() >= _LOWEST] ** 2).mean(axis=(1, 2), dtype=np.float64)
+    base, rise = _fit_noise_line(shades, energy)
     expected = np.maximum(base + rise * shades, 1e-6)
     share = energy / expected
     quiet = share <= max(_ABOVE, float(np.sort(share)[_FEWEST - 1]))
@@ -109,10 +109,10 @@ def grain_of(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None
     there = max(base + rise * middle, 1e-6)
     scale = np.sqrt(there / expected[quiet]).astype(np.float32)
     power = _covariance(spectra[quiet] * scale[:, None, None, None])
-    return Grain(_tamed(power), middle, rise / there)
+    return Grain(_limit_low_frequencies(power), middle, rise / there)
 
 
-def synthesized(grain: Grain, where: Hole, seed: int) -> Values:
+def synthesize_grain(grain: Grain, where: Hole, seed: int) -> Values:
     """Noise of that power, (H, W, 3); zeros far from `where`.
 
     The same seed and size give the same noise; it is drawn by Philox, row by row.
@@ -130,36 +130,36 @@ def synthesized(grain: Grain, where: Hole, seed: int) -> Values:
         drawn = draws.standard_normal((rows, width, 3), np.float32)
         carried = np.concatenate([carried, drawn])
         if where[top : top + rows].any():
-            out[top : top + rows] = _colored(carried, grain)[_BLOCK : _BLOCK + rows]
+            out[top : top + rows] = _filter_noise(carried, grain)[_BLOCK : _BLOCK + rows]
         carried = carried[-2 * _BLOCK :]
     return out
 
 
-def regrained(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -> Values | None:
+def missing_grain(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -> Values | None:
     """The noise to add to the patch in the hole so that it has the grain of the photo on the ring.
 
     None in what is clipped to black or white. (H, W, 3), or None where there is nothing to add.
     """
-    wanted = grain_of(photo, ring)
-    has = grain_of(patch, hole, whole=0.5) or grain_of(patch, hole, whole=1 / _BLOCK**2)
+    wanted = estimate_grain(photo, ring)
+    has = estimate_grain(patch, hole, whole=0.5) or estimate_grain(patch, hole, whole=1 / _BLOCK**2)
     if wanted is None or has is None:
         return None
     lacking = wanted.at(has.brightness).beyond(has)
-    noise = synthesized(lacking, hole, seed)
+    noise = synthesize_grain(lacking, hole, seed)
     low = np.asarray(cv2.GaussianBlur(patch, (0, 0), 1.5), np.float32)
     noise *= np.sqrt(lacking.relative(low.mean(axis=2)))[..., None]
-    noise *= _room(low, lacking.level)
+    noise *= _headroom(low, lacking.level)
     return noise
 
 
-def _room(low: Values, level: NDArray[np.float64]) -> Values:
+def _headroom(low: Values, level: NDArray[np.float64]) -> Values:
     """From 0 where a picture is clipped to 1 where its noise would not be."""
     nearest = np.minimum(low - _BLACK, _WHITE - low)
     needed = np.maximum(3 * level, 1).astype(np.float32)
     return np.clip(nearest / needed, 0, 1).astype(np.float32, copy=False)
 
 
-def _colored(white: Values, grain: Grain) -> Values:
+def _filter_noise(white: Values, grain: Grain) -> Values:
     out = np.zeros_like(white)
     for i, j in zip(*np.tril_indices(3), strict=True):
         drawn, kernel = np.ascontiguousarray(white[..., j]), grain.kernels[i, j]
@@ -190,7 +190,9 @@ def _window_means(values: Values) -> Values:
     return np.asarray(means, np.float32)[: last[0] : _STRIDE, : last[1] : _STRIDE]
 
 
-def _line(shades: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[float, float]:
+def _fit_noise_line(
+    shades: NDArray[np.float64], energy: NDArray[np.float64]
+) -> tuple[float, float]:
     """The energy of noise alone as a line over brightness: its value at 0 and its slope.
 
     The floor of each of some shades, as many as there are blocks for, and through two of these
@@ -204,14 +206,16 @@ def _line(shades: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[flo
     x = np.array([shades[group].mean() for group in groups])
     y = np.array([np.percentile(energy[group], _FLOOR) for group in groups])
     lines = [(float(np.percentile(y, 100 * _LOW_SIDE)), 0.0)]
-    lines += [_through(x, y, i, j) for i, j in combinations(range(count), 2)]
+    lines += [_line_through(x, y, i, j) for i, j in combinations(range(count), 2)]
     lines = [(a, b) for a, b in lines if min(a + b * x[0], a + b * x[-1]) > 0] or lines[:1]
     losses = np.array([_loss(y - a - b * x) for a, b in lines])
     losses[0] *= _DOUBT
     return lines[int(np.argmin(losses))]
 
 
-def _through(x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int) -> tuple[float, float]:
+def _line_through(
+    x: NDArray[np.float64], y: NDArray[np.float64], i: int, j: int
+) -> tuple[float, float]:
     slope = float((y[j] - y[i]) / max(x[j] - x[i], 1e-6))
     return float(y[i] - slope * x[i]), slope
 
@@ -228,12 +232,12 @@ def _covariance(spectra: Values) -> NDArray[np.float64]:
     return np.einsum("nuvi,nuvj->uvij", held, held, dtype=np.float64) / len(held)
 
 
-def _tamed(power: NDArray[np.float64]) -> NDArray[np.float64]:
+def _limit_low_frequencies(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """Power whose lowest frequencies, where shading is, are no higher than the rest lets expect.
 
     That is what noise softened by a Gaussian has: the logarithm falls with the frequency's square.
     """
-    radius, own = _radius(), np.trace(power, axis1=2, axis2=3) + 1e-12
+    radius, own = _frequency_radius(), np.trace(power, axis1=2, axis2=3) + 1e-12
     beside = (radius >= _LOWEST) & (radius < 2 * _LOWEST)
     slope, start = np.polyfit(radius[beside] ** 2, np.log(own[beside]), 1)
     expected = np.exp(start + min(slope, 0.0) * radius**2)
@@ -242,6 +246,6 @@ def _tamed(power: NDArray[np.float64]) -> NDArray[np.float64]:
     return power * share[..., None, None]
 
 
-def _radius() -> NDArray[np.float64]:
+def _frequency_radius() -> NDArray[np.float64]:
     steps = np.arange(_BLOCK)
     return np.hypot(*np.meshgrid(steps, steps, indexing="ij"))

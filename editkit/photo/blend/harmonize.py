@@ -7,10 +7,10 @@ import numpy as np
 from editkit.errors import InputError
 from editkit.names import SEAMS
 from editkit.photo.blend import seams
-from editkit.photo.blend.color_match import recolored, ring_of
-from editkit.photo.blend.grain import regrained
+from editkit.photo.blend.color_match import match_color, ring_around
+from editkit.photo.blend.grain import missing_grain
 from editkit.photo.blend.laplace import Hole, Values
-from editkit.photo.blend.sharpness import sharpened
+from editkit.photo.blend.sharpness import match_sharpness
 from editkit.photo.geometry.boxes import bounding_box, grow
 from editkit.types import Rgb, Size
 
@@ -18,7 +18,7 @@ _AROUND = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Harmony:
+class Harmonization:
     """What is done to a patch so that it cannot be told from the photo; each step by itself.
 
     Attributes:
@@ -49,7 +49,7 @@ class Harmony:
             raise InputError(f"grain is {self.grain!r}; give a number from 0 to 4")
 
 
-def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
+def resolve_seam(seam: str | None, feather: float | None) -> tuple[str, float]:
     """What a seam and a feather that were asked for, or left open, come to: a blend and its width.
 
     A feather asks for the seam "feather"; where both are open it is "multiband".
@@ -68,8 +68,8 @@ def blend_of(seam: str | None, feather: float | None) -> tuple[str, float]:
     return "feather", feather
 
 
-def harmonized(
-    patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmony, seed: int = 0
+def harmonize(
+    patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmonization, seed: int = 0
 ) -> Values:
     """The photo with the patch in its hole, made to sit there.
 
@@ -100,26 +100,28 @@ def harmonized(
         return out
     box = grow(bounding_box(hole.astype(np.float32)), _AROUND, Size(*hole.shape))
     here, mine = out[box.slices], hole[box.slices]
-    ring = ring_of(mine, _AROUND)
-    fitted = _fitted(patch[box.slices], here, mine, ring, harmony)
-    done = _passed(fitted, here, mine, harmony)
+    ring = ring_around(mine, _AROUND)
+    fitted = _match_patch(patch[box.slices], here, mine, ring, harmony)
+    done = _blend_patch(fitted, here, mine, harmony)
     if harmony.grain:
-        noise = regrained(fitted, here, mine, ring, seed)
+        noise = missing_grain(fitted, here, mine, ring, seed)
         if noise is not None:
             done = done + np.float32(harmony.grain) * noise
     here[mine] = np.clip(done[mine], 0, 255)
     return out
 
 
-def _fitted(patch: Values, photo: Values, hole: Hole, ring: Hole, harmony: Harmony) -> Values:
+def _match_patch(
+    patch: Values, photo: Values, hole: Hole, ring: Hole, harmony: Harmonization
+) -> Values:
     if harmony.sharpen:
-        patch = sharpened(patch, photo, hole, ring)
+        patch = match_sharpness(patch, photo, hole, ring)
     if harmony.color:
-        patch = recolored(patch, photo, hole)
+        patch = match_color(patch, photo, hole)
     return patch
 
 
-def _passed(patch: Values, photo: Values, hole: Hole, harmony: Harmony) -> Values:
+def _blend_patch(patch: Values, photo: Values, hole: Hole, harmony: Harmonization) -> Values:
     if harmony.blend == "feather":
         return seams.feather(patch, photo, hole, harmony.feather)
     if harmony.blend == "multiband":

@@ -27,7 +27,7 @@ Values = NDArray[np.float32]
 Hole = NDArray[np.bool_]
 
 
-def membrane(values: Values, known: Hole) -> Values:
+def solve_laplace(values: Values, known: Hole) -> Values:
     """Values where they are known, and between them a membrane spanned across the rest.
 
     Solves the five-point Laplace equation with the known values as its border; at the border of the
@@ -42,15 +42,15 @@ def membrane(values: Values, known: Hole) -> Values:
     if not known.any():
         return np.zeros(values.shape, np.float32)
     out = values.astype(np.float32)
-    for box, hole in _parts(~known):
-        grids = _grids(hole)
+    for box, hole in _separate_holes(~known):
+        grids = _mask_pyramid(hole)
         for channel in range(values.shape[2]):
             part = out[box.slices][..., channel]
-            part[hole] = _solved(part, grids)[hole]
+            part[hole] = _solve(part, grids)[hole]
     return out
 
 
-def _parts(free: Hole) -> Iterator[tuple[Box, Hole]]:
+def _separate_holes(free: Hole) -> Iterator[tuple[Box, Hole]]:
     """What is free, in parts that lie apart, each with a pixel of what is known about it.
 
     Parts are told apart by blocks of 64 pixels: thousands of specks are not solved one by one.
@@ -85,7 +85,7 @@ def _with_border(box: Box, hole: Hole, shape: tuple[int, ...]) -> tuple[Box, Hol
     return tight, out
 
 
-def _grids(hole: Hole) -> Sequence[Values]:
+def _mask_pyramid(hole: Hole) -> Sequence[Values]:
     """1 in the hole and 0 outside, at full size and halved until little is left."""
     grids = [hole.astype(np.float32)]
     while max(grids[-1].shape) > _COARSEST:
@@ -99,10 +99,10 @@ def _grids(hole: Hole) -> Sequence[Values]:
     return grids
 
 
-def _solved(values: Values, grids: Sequence[Values]) -> Values:
+def _solve(values: Values, grids: Sequence[Values]) -> Values:
     """One part's membrane, in the hole of the first grid."""
     hole = grids[0]
-    border = values[(_filtered(hole, _AROUND) > 0) & (hole == 0)]
+    border = values[(_filter(hole, _AROUND) > 0) & (hole == 0)]
     u = np.where(hole > 0, border.mean(dtype=np.float64), values).astype(np.float32)
     precise = _PRECISION * float(np.ptp(border)) + _ROUNDING * float(np.abs(border).max())
     residual = _residual(np.zeros_like(u), u, hole)
@@ -128,33 +128,33 @@ def _cycle(right: Values, grids: Sequence[Values]) -> Values:
     hole = grids[0]
     out = right * np.float32(_DAMPING / 4)
     if len(grids) == 1:
-        return _relaxed(out, right, hole, _LAST_SWEEPS)
-    out = _relaxed(out, right, hole, _SWEEPS - 1)
-    left = _restricted(_residual(right, out, hole), grids[1].shape) * grids[1]
-    out += _prolonged(_cycle(left, grids[1:]), hole.shape) * hole
-    return _relaxed(out, right, hole, _SWEEPS)
+        return _relax(out, right, hole, _LAST_SWEEPS)
+    out = _relax(out, right, hole, _SWEEPS - 1)
+    left = _restrict(_residual(right, out, hole), grids[1].shape) * grids[1]
+    out += _prolong(_cycle(left, grids[1:]), hole.shape) * hole
+    return _relax(out, right, hole, _SWEEPS)
 
 
-def _relaxed(values: Values, right: Values, hole: Values, sweeps: int) -> Values:
+def _relax(values: Values, right: Values, hole: Values, sweeps: int) -> Values:
     """Values after sweeps of damped Jacobi."""
     given = right * np.float32(_DAMPING / 4)
     for _ in range(sweeps):
-        values = _filtered(values, _RELAXED)
+        values = _filter(values, _RELAXED)
         values += given
         values *= hole
     return values
 
 
 def _residual(right: Values, values: Values, hole: Values) -> Values:
-    around = _filtered(values, _AROUND)
+    around = _filter(values, _AROUND)
     around -= 4 * values
     around += right
     around *= hole
     return around
 
 
-def _restricted(values: Values, shape: tuple[int, ...]) -> Values:
-    """At half the size: the transpose of `_prolonged`."""
+def _restrict(values: Values, shape: tuple[int, ...]) -> Values:
+    """At half the size: the transpose of `_prolong`."""
     height, width = values.shape
     missing = (0, 2 * shape[0] - height), (0, 2 * shape[1] - width)
     whole = np.pad(values, missing) if any(more for _, more in missing) else values
@@ -162,13 +162,13 @@ def _restricted(values: Values, shape: tuple[int, ...]) -> Values:
     return np.asarray(cv2.sepFilter2D(whole, -1, _SPREAD, _SPREAD, **how), np.float32)[::2, ::2]
 
 
-def _prolonged(values: Values, shape: tuple[int, ...]) -> Values:
+def _prolong(values: Values, shape: tuple[int, ...]) -> Values:
     height, width = values.shape
     double = cv2.resize(values, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(double, np.float32)[: shape[0], : shape[1]]
 
 
-def _filtered(values: Values, kernel: NDArray[np.float32]) -> Values:
+def _filter(values: Values, kernel: NDArray[np.float32]) -> Values:
     # The edge repeated is the edge of a membrane that ends free.
     filtered = cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(filtered, np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import InputError
-from editkit.photo.blend.laplace import Hole, Values, membrane
+from editkit.photo.blend.laplace import Hole, Values, solve_laplace
 from editkit.photo.geometry.boxes import bounding_box, grow
 from editkit.types import Coverage, Size
 
@@ -22,8 +22,8 @@ def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
     """The patch, faded over `width` pixels inside the hole's edge into a membrane of the photo."""
     if width <= 0:
         return patch
-    around = membrane(photo, ~hole)
-    ramp = feathered(hole.astype(np.float32), width)[..., None]
+    around = solve_laplace(photo, ~hole)
+    ramp = feather_alpha(hole.astype(np.float32), width)[..., None]
     return (around + ramp * (patch - around)).astype(np.float32, copy=False)
 
 
@@ -33,7 +33,7 @@ def poisson(patch: Values, photo: Values, hole: Hole) -> Values:
     Seamless cloning (Perez et al., Poisson Image Editing, 2003): the patch, and a membrane of what
     it is off by at the edge.
     """
-    return patch + membrane(photo - patch, ~hole)
+    return patch + solve_laplace(photo - patch, ~hole)
 
 
 def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
@@ -44,8 +44,8 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     by a membrane (`poisson`). As bands add up, this leaves of that correction in each band what the
     transition leaves: little detail, and only near the edge; broad differences reach further in.
     """
-    weights = transitions(hole)
-    bands = _bands(membrane(photo - patch, ~hole), weights)
+    weights = transition_weights(hole)
+    bands = _bands(solve_laplace(photo - patch, ~hole), weights)
     for band, weight in zip(bands, weights, strict=True):
         np.multiply(band, (1 - weight)[..., None], out=band)
     out = bands.pop()
@@ -55,7 +55,7 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
     return patch + out
 
 
-def transitions(hole: Hole) -> list[Values]:
+def transition_weights(hole: Hole) -> list[Values]:
     """How far the patch has come in for each band of `multiband`, at the size of the band.
 
     0 outside the hole and in it up to 2 pixels of the band from its edge, then rising to 1 over as
@@ -67,7 +67,7 @@ def transitions(hole: Hole) -> list[Values]:
     for scale in range(_MOST_BANDS):
         reach = np.float32(2 << scale)
         far = cv2.resize(distance, size, interpolation=cv2.INTER_AREA)
-        out.append(_eased((np.asarray(far, np.float32) - reach) / reach))
+        out.append(_smoothstep((np.asarray(far, np.float32) - reach) / reach))
         if (scale + 1 >= _FEWEST_BANDS and (8 << scale) > deepest) or min(size) < 4:
             break
         size = (-(-size[0] // 2), -(-size[1] // 2))
@@ -85,7 +85,7 @@ def _bands(values: Values, like: list[Values]) -> list[Values]:
     return [*bands, values]
 
 
-def _eased(values: Values) -> Values:
+def _smoothstep(values: Values) -> Values:
     """From 0 at 0 to 1 at 1, without a kink at either."""
     share = np.clip(values, 0, 1)
     return share * share * (3 - 2 * share)
@@ -99,7 +99,7 @@ def _distance(hole: Hole) -> Values:
     return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def feathered(coverage: Coverage, width: float = 4.0) -> Coverage:
+def feather_alpha(coverage: Coverage, width: float = 4.0) -> Coverage:
     """The composite alpha: the coverage, faded over `width` pixels inside of its own edge.
 
     The alpha is the coverage times `clip(d / (width + 1), 0, 1)`, with d the distance in pixels

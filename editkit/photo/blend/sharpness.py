@@ -25,7 +25,7 @@ _OVERSHOOT = 4.0
 _WINDOW = np.ones((5, 5), np.uint8)
 
 
-def sharpened(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
+def match_sharpness(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
     """The patch with the sharpness in which it differs from the photo on the ring made up for.
 
     Detail of the luminance is raised, alike in all channels. No value goes more than 4 levels
@@ -39,7 +39,7 @@ def sharpened(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
     """
     gray = patch @ _LUMA
     bands, others = _bands(gray), _bands(np.where(hole, gray, photo @ _LUMA))
-    gains = gains_of(bands, others, _inner(ring, hole))
+    gains = band_gains(bands, others, _ring_clear_of_hole(ring, hole))
     if max(gains) <= 1:
         return patch
     more = np.zeros(hole.shape, np.float32)
@@ -50,7 +50,7 @@ def sharpened(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
     return np.clip(patch + more[..., None], low, high)
 
 
-def gains_of(patch: list[Values], photo: list[Values], ring: Hole) -> list[float]:
+def band_gains(patch: list[Values], photo: list[Values], ring: Hole) -> list[float]:
     """What each band of the patch is to be multiplied by, at least 1."""
     if np.count_nonzero(ring) < _FEWEST:
         return [1.0] * len(patch)
@@ -77,7 +77,7 @@ def _bands(gray: Values) -> list[Values]:
     return [fine - coarse for fine, coarse in pairwise(soft)]
 
 
-def _inner(ring: Hole, hole: Hole) -> NDArray[np.bool_]:
+def _ring_clear_of_hole(ring: Hole, hole: Hole) -> NDArray[np.bool_]:
     """The ring without what a band's filter sees the hole from."""
     reach = np.ones((13, 13), np.uint8)
     return ring & (cv2.dilate(hole.astype(np.uint8), reach) == 0)

@@ -61,7 +61,11 @@ def fill(
     found = patchmatch(samples, hole, seed=seed, guide=guide) if method == "patchmatch" else None
     if found is None:  # too little is known to copy from
         method = "telea" if method == "patchmatch" else method
-        found = _biharmonic(samples, hole) if method == "biharmonic" else _cv(samples, hole, method)
+        found = (
+            _biharmonic(samples, hole)
+            if method == "biharmonic"
+            else _opencv_inpaint(samples, hole, method)
+        )
     keep = ~hole if samples.ndim == 2 else ~hole[..., None]
     return np.where(keep, samples, found)
 
@@ -75,7 +79,7 @@ def _biharmonic(samples: NDArray[Any], hole: NDArray[np.bool_]) -> NDArray[Any]:
     return np.rint(np.clip(result, 0, 1) * most).astype(samples.dtype)
 
 
-def _cv(samples: NDArray[Any], hole: NDArray[np.bool_], method: str) -> NDArray[Any]:
+def _opencv_inpaint(samples: NDArray[Any], hole: NDArray[np.bool_], method: str) -> NDArray[Any]:
     flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
     where = hole.astype(np.uint8)
     if samples.ndim == 2 or (samples.dtype == np.uint8 and samples.shape[2] == 3):

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.blend.laplace import membrane
+from editkit.photo.blend.laplace import solve_laplace
 from editkit.types import Box, Rgb
 
 _R = 3
@@ -46,7 +46,7 @@ Places = NDArray[np.int32]
 
 
 @dataclass(eq=False)
-class _Level:
+class _PyramidLevel:
     """One size of the picture: what is known of it, and where each of its patches is copied from.
 
     Attributes:
@@ -92,7 +92,7 @@ def patchmatch(
     if not levels:
         return None
     rng = np.random.Generator(np.random.Philox(seed))
-    level = _solved(levels, rng)
+    level = _solve(levels, rng)
     channels = samples.reshape(*hole.shape, -1).astype(np.float32)
     out = channels.copy()
     _finish(level, channels, out)
@@ -116,29 +116,31 @@ def _as_guide(samples: NDArray[Any]) -> Rgb:
 # The pyramid.
 
 
-def _pyramid(image: Rgb, hole: Hole) -> list[_Level]:
+def _pyramid(image: Rgb, hole: Hole) -> list[_PyramidLevel]:
     """Levels from fine to coarse, until the hole is as thin as a patch; none without a source."""
     known: Real = image.astype(np.float32) @ _OPPONENT.T
     known[hole] = 0
     guide: Real = np.concatenate([known, _busyness(known[..., 0], hole)], axis=2)
-    levels = list[_Level]()
+    levels = list[_PyramidLevel]()
     while len(levels) < _MOST_LEVELS:
-        sources = _whole(~hole)
+        sources = _whole_patches(~hole)
         if not sources.any() or (levels and sources.sum() < _FEWEST_SOURCES):
             break
         touching = cv2.dilate(hole.astype(np.uint8), np.ones((_SIDE, _SIDE))).astype(np.bool_)
-        targets = np.flatnonzero(touching & _whole(np.ones_like(hole)))
+        targets = np.flatnonzero(touching & _whole_patches(np.ones_like(hole)))
         blank = np.zeros(len(targets), np.int32)
         levels.append(
-            _Level(guide, hole, sources, targets.astype(np.int32), blank, blank.astype(np.float32))
+            _PyramidLevel(
+                guide, hole, sources, targets.astype(np.int32), blank, blank.astype(np.float32)
+            )
         )
-        if _depth(hole) <= _R + 1:
+        if _hole_depth(hole) <= _R + 1:
             break
-        guide, hole = _halved(guide, hole)
+        guide, hole = _halve(guide, hole)
     return levels
 
 
-def _whole(known: Hole) -> Hole:
+def _whole_patches(known: Hole) -> Hole:
     """Where a patch is inside the picture and known as a whole."""
     return cv2.erode(
         known.astype(np.uint8),
@@ -148,7 +150,7 @@ def _whole(known: Hole) -> Hole:
     ).astype(np.bool_)
 
 
-def _depth(hole: Hole) -> float:
+def _hole_depth(hole: Hole) -> float:
     """The largest distance of a missing pixel from what is known."""
     padded = np.pad(hole, 1, mode="edge").astype(np.uint8)
     return float(cv2.distanceTransform(padded, cv2.DIST_C, 3).max())
@@ -169,7 +171,7 @@ def _busyness(luma: Real, hole: Hole) -> Real:
     return out
 
 
-def _halved(guide: Real, hole: Hole) -> tuple[Real, Hole]:
+def _halve(guide: Real, hole: Hole) -> tuple[Real, Hole]:
     """Half the size: means of what is known; a hole wherever anything is missing."""
     height, width = (-(-n // 2) for n in hole.shape)
     pad = ((0, 2 * height - hole.shape[0]), (0, 2 * width - hole.shape[1]))
@@ -184,7 +186,7 @@ def _halved(guide: Real, hole: Hole) -> tuple[Real, Hole]:
 # Searching and voting.
 
 
-def _solved(levels: list[_Level], rng: np.random.Generator) -> _Level:
+def _solve(levels: list[_PyramidLevel], rng: np.random.Generator) -> _PyramidLevel:
     """The finest level with a source for each target."""
     coarse = None
     for number in reversed(range(len(levels))):
@@ -202,7 +204,7 @@ def _solved(levels: list[_Level], rng: np.random.Generator) -> _Level:
     return levels[0]
 
 
-def _peel(level: _Level, rng: np.random.Generator) -> None:
+def _peel(level: _PyramidLevel, rng: np.random.Generator) -> None:
     """A first guess: the hole is filled from its edge inward, as an onion is peeled.
 
     Each pixel of a layer becomes the middle of the patch that is most similar where both are known.
@@ -234,7 +236,7 @@ def _patches(values: Real, places: NDArray[np.intp]) -> Real:
     return windows[y, x].reshape(len(places), -1)
 
 
-def _inherit(level: _Level, coarse: _Level, rng: np.random.Generator) -> None:
+def _inherit(level: _PyramidLevel, coarse: _PyramidLevel, rng: np.random.Generator) -> None:
     """Takes sources over from the level of half the size."""
     owner = np.full(coarse.hole.size, -1, np.int32)
     owner[coarse.targets] = np.arange(len(coarse.targets), dtype=np.int32)
@@ -253,19 +255,19 @@ def _inherit(level: _Level, coarse: _Level, rng: np.random.Generator) -> None:
     level.distances = coarse.distances[parent]
 
 
-def _any_source(level: _Level, count: int, rng: np.random.Generator) -> Places:
+def _any_source(level: _PyramidLevel, count: int, rng: np.random.Generator) -> Places:
     places = np.flatnonzero(level.sources)
     return places[rng.integers(0, len(places), count)].astype(np.int32)
 
 
-def _improve(level: _Level, rounds: int, rng: np.random.Generator, *, voted: bool) -> None:
+def _improve(level: _PyramidLevel, rounds: int, rng: np.random.Generator, *, voted: bool) -> None:
     """Searches and votes in turn."""
     if voted:
         _vote(level, level.guide, level.guide, even=True)
-    features = np.empty((level.hole.size, _count()), np.float32)
+    features = np.empty((level.hole.size, _feature_count()), np.float32)
     everywhere = Box(0, 0, *level.hole.shape)
     _describe(level, features, everywhere)
-    near = _around(level.targets, level.hole.shape)
+    near = _enclosing_box(level.targets, level.hole.shape)
     for k in range(rounds):
         if k:
             _vote(level, level.guide, level.guide)
@@ -273,7 +275,7 @@ def _improve(level: _Level, rounds: int, rng: np.random.Generator, *, voted: boo
         _search(level, features, rng, fresh=not voted and k == 0)
 
 
-def _search(level: _Level, features: Real, rng: np.random.Generator, *, fresh: bool) -> None:
+def _search(level: _PyramidLevel, features: Real, rng: np.random.Generator, *, fresh: bool) -> None:
     """PatchMatch: what the neighbors found, moved along, and places around what is found."""
     wanted = features[level.targets]
     level.distances = _distance(features, level.found, wanted)
@@ -282,7 +284,7 @@ def _search(level: _Level, features: Real, rng: np.random.Generator, *, fresh: b
     y, x = np.divmod(level.targets, level.width)
     for _ in range(4 if fresh else 2):
         for dy, dx in _steps():
-            other = _looked_up(owner, level.hole.shape, y + dy, x + dx)
+            other = _look_up(owner, level.hole.shape, y + dy, x + dx)
             from_y, from_x = np.divmod(level.found[other], level.width)
             _take_better(level, features, wanted, from_y - dy, from_x - dx, other >= 0)
         reach = max(level.hole.shape)
@@ -299,10 +301,10 @@ def _steps() -> Iterator[tuple[int, int]]:
 
 
 def _take_better(
-    level: _Level, features: Real, wanted: Real, y: Places, x: Places, given: Hole | None
+    level: _PyramidLevel, features: Real, wanted: Real, y: Places, x: Places, given: Hole | None
 ) -> None:
     """Moves those targets to the given sources that are nearer to them there."""
-    flat = _looked_up(None, level.hole.shape, y, x)
+    flat = _look_up(None, level.hole.shape, y, x)
     good = (flat >= 0) & (flat != level.found) & level.sources.ravel()[flat]
     rows = np.flatnonzero(good if given is None else good & given)
     distances = _distance(features, flat[rows], wanted[rows])
@@ -311,7 +313,7 @@ def _take_better(
     level.found[rows], level.distances[rows] = flat, distances[better]
 
 
-def _looked_up(
+def _look_up(
     table: Places | None, shape: tuple[int, ...], y: NDArray[Any], x: NDArray[Any]
 ) -> Places:
     """Values of a flat table at places, or the places themselves; -1 outside of the picture."""
@@ -327,7 +329,7 @@ def _distance(features: Real, places: Places, wanted: Real) -> Real:
 
 
 def _vote(
-    level: _Level,
+    level: _PyramidLevel,
     values: Real,
     out: Real,
     *,
@@ -353,11 +355,11 @@ def _vote(
     made = np.empty((len(missing), rows.shape[1]), np.float32)
     for start in range(0, len(missing), _CHUNK):
         part = missing[start : start + _CHUNK]
-        made[start : start + _CHUNK] = _voted(level, rows, owner, weights, part)
+        made[start : start + _CHUNK] = _weighted_votes(level, rows, owner, weights, part)
     out.reshape(rows.shape)[missing] = made
 
 
-def _finish(level: _Level, values: Real, out: Real) -> None:
+def _finish(level: _PyramidLevel, values: Real, out: Real) -> None:
     """Writes the outcome into the hole of `out`: the vote, made to join what surrounds it.
 
     What the sources are off by on the hole's edge, where the truth is known, is carried smoothly
@@ -368,21 +370,21 @@ def _finish(level: _Level, values: Real, out: Real) -> None:
     off = np.zeros_like(values)
     _vote(level, values, off, sharp=True, where=edge)
     off[edge] = values[edge] - off[edge]
-    here = _around(np.flatnonzero(edge | level.hole), level.hole.shape).slices
+    here = _enclosing_box(np.flatnonzero(edge | level.hole), level.hole.shape).slices
     for c in range(values.shape[2]):
-        step = membrane(np.ascontiguousarray(off[here][..., c : c + 1]), edge[here])
+        step = solve_laplace(np.ascontiguousarray(off[here][..., c : c + 1]), edge[here])
         out[here][..., c] += np.where(level.hole[here], step[..., 0], 0)
 
 
-def _voted(
-    level: _Level, rows: Real, owner: Places, weights: Real, missing: NDArray[np.intp]
+def _weighted_votes(
+    level: _PyramidLevel, rows: Real, owner: Places, weights: Real, missing: NDArray[np.intp]
 ) -> Real:
     y, x = np.divmod(missing, level.width)
     total = np.zeros((len(missing), rows.shape[1]), np.float32)
     share = np.zeros((len(missing), 1), np.float32)
     for dy in range(-_R, _R + 1):
         for dx in range(-_R, _R + 1):
-            patch = _looked_up(owner, level.hole.shape, y + dy, x + dx)
+            patch = _look_up(owner, level.hole.shape, y + dy, x + dx)
             weight = np.where(patch >= 0, weights[patch], 0)[:, None]
             # A source's patch is whole, so this never leaves the picture where the weight is not 0.
             source = level.found[patch] - (dy * level.width + dx)
@@ -391,7 +393,7 @@ def _voted(
     return total / share
 
 
-def _weights(level: _Level, *, sharp: bool) -> Real:
+def _weights(level: _PyramidLevel, *, sharp: bool) -> Real:
     """How much each patch counts: less the less similar it is, and the farther inside the hole."""
     spread = max(float(np.quantile(level.distances, 0.75)), 1e-3) * (0.1 if sharp else 1)
     similar = np.exp(-np.minimum(level.distances / (2 * spread), 60))
@@ -402,7 +404,7 @@ def _weights(level: _Level, *, sharp: bool) -> Real:
 # Features.
 
 
-def _describe(level: _Level, features: Real, box: Box) -> None:
+def _describe(level: _PyramidLevel, features: Real, box: Box) -> None:
     """Writes the features of all patches in a box."""
     outer = Box(max(box.top - _R, 0), max(box.left - _R, 0), box.bottom + _R, box.right + _R)
     guide = level.guide[outer.slices]
@@ -419,7 +421,7 @@ def _describe(level: _Level, features: Real, box: Box) -> None:
     grid[..., number:] = guide[inner][..., 3:] * (_BUSY * _SIDE)
 
 
-def _count() -> int:
+def _feature_count() -> int:
     return len(_orders(_LUMA_ORDER)) + 2 * len(_orders(_CHROMA_ORDER)) + 2
 
 
@@ -433,6 +435,6 @@ def _wave(order: int) -> Real:
     return (wave / np.linalg.norm(wave)).astype(np.float32)
 
 
-def _around(places: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Box:
+def _enclosing_box(places: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Box:
     y, x = np.divmod(places, shape[1])
     return Box(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)

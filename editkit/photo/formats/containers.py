@@ -168,7 +168,7 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
     if format_ == "PNG":
         return png.encoded(samples, _png_chunks(carried))
     if format_ == "TIFF":
-        return tiff.encoded(samples, color.base(mode), dict(carried))
+        return tiff.encoded(samples, color.base_mode(mode), dict(carried))
     if format_ == "BMP":
         return _bmp(samples, mode, carried)
     return _by_pillow(samples, mode, carried, format_)
@@ -190,7 +190,7 @@ def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str)
         options["subsampling"] = "4:0:0"
     # Pillow looks at what it is given, and warns of what is damaged in it.
     with warnings.catch_warnings(action="ignore"):
-        color.image_of(samples, mode).save(out, format_, **options)
+        color.to_image(samples, mode).save(out, format_, **options)
     if format_ == "AVIF" and "cicp" in carried:
         return heif.with_cicp(out.getvalue(), carried["cicp"])
     if format_ == "JPEG":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from editkit.errors import ImageError
 from editkit.photo.color import Samples
-from editkit.photo.silence import libraries_silenced
+from editkit.photo.silence import silence_libraries
 from editkit.types import Box
 
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
@@ -197,7 +197,7 @@ def _components(data: bytes) -> list[_Component]:
 def _folder() -> Generator[Path]:
     """A folder for jpeglib, which knows files only; what it and the system refuse is ImageError."""
     try:
-        with tempfile.TemporaryDirectory(prefix="editkit-") as folder, libraries_silenced():
+        with tempfile.TemporaryDirectory(prefix="editkit-") as folder, silence_libraries():
             yield Path(folder)
     except OSError as error:
         # jpeglib tells no more than the name of our own copy.

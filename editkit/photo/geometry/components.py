@@ -19,7 +19,7 @@ _MANY = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class MaskComponent:
     """Some marks of a mask.
 
     Attributes:
@@ -31,7 +31,7 @@ class Part:
     coverage: Coverage
 
 
-def split(coverage: Coverage, how: str, reach: float) -> list[Part]:
+def split_components(coverage: Coverage, how: str, reach: float) -> list[MaskComponent]:
     """The mask in parts, from the top down; together they are the mask.
 
     A mark is a connected component of what is above 0, corners counting as connected. `each` makes
@@ -55,18 +55,20 @@ def split(coverage: Coverage, how: str, reach: float) -> list[Part]:
         raise InputError(f"regions is {how!r}; choose one of {', '.join(REGIONS)}")
     box = bounding_box(coverage)
     if how == "together":
-        return [Part(box, coverage[box.slices])]
+        return [MaskComponent(box, coverage[box.slices])]
     cell = ceil(sqrt(max(1, box.size.area / _LARGEST)))
-    labels, marks = _marks(coverage[box.slices] > 0, cell)
-    groups = [[k] for k in range(len(marks))] if how == "each" else _joined(marks, reach)
+    labels, marks = _label_marks(coverage[box.slices] > 0, cell)
+    groups = [[k] for k in range(len(marks))] if how == "each" else _group_marks(marks, reach)
     owner = np.zeros(len(marks) + 1, np.int32)
     for number, group in enumerate(groups):
         owner[[k + 1 for k in group]] = number
-    found = (_around(marks[k] for k in group) for group in groups)
-    return [_part(coverage, box, owner[labels], cell, n, inner) for n, inner in enumerate(found)]
+    found = (_enclosing_box(marks[k] for k in group) for group in groups)
+    return [
+        _component(coverage, box, owner[labels], cell, n, inner) for n, inner in enumerate(found)
+    ]
 
 
-def _marks(masked: NDArray[np.bool_], cell: int) -> tuple[NDArray[np.int32], list[Box]]:
+def _label_marks(masked: NDArray[np.bool_], cell: int) -> tuple[NDArray[np.int32], list[Box]]:
     """Each cell's component, from 1 on, and the components' boxes in pixels."""
     if cell > 1:
         for axis in (0, 1):
@@ -80,16 +82,16 @@ def _marks(masked: NDArray[np.bool_], cell: int) -> tuple[NDArray[np.int32], lis
     return np.asarray(labels, np.int32), boxes
 
 
-def _joined(marks: Sequence[Box], reach: float) -> list[list[int]]:
+def _group_marks(marks: Sequence[Box], reach: float) -> list[list[int]]:
     """Numbers of the marks that go together: each joins the group that grows least by it."""
     groups, boxes = list[list[int]](), list[Box]()
-    for bundle in _bundled(marks, reach):
-        box = _around(marks[k] for k in bundle)
-        unions = [(_longest(_around((box, other))), n) for n, other in enumerate(boxes)]
+    for bundle in _bundle_marks(marks, reach):
+        box = _enclosing_box(marks[k] for k in bundle)
+        unions = [(_longest_side(_enclosing_box((box, other))), n) for n, other in enumerate(boxes)]
         fitting = [
-            (length - _longest(boxes[n]), n)
+            (length - _longest_side(boxes[n]), n)
             for length, n in unions
-            if length <= max(reach, _GROWTH * max(_longest(box), _longest(boxes[n])))
+            if length <= max(reach, _GROWTH * max(_longest_side(box), _longest_side(boxes[n])))
         ]
         if not fitting:
             groups.append(list(bundle))
@@ -97,39 +99,39 @@ def _joined(marks: Sequence[Box], reach: float) -> list[list[int]]:
             continue
         _, n = min(fitting)
         groups[n].extend(bundle)
-        boxes[n] = _around((boxes[n], box))
+        boxes[n] = _enclosing_box((boxes[n], box))
     return groups
 
 
-def _bundled(marks: Sequence[Box], reach: float) -> list[list[int]]:
+def _bundle_marks(marks: Sequence[Box], reach: float) -> list[list[int]]:
     """Single marks; those of one square at once where there are thousands of them."""
     if len(marks) <= _MANY:
         return [[k] for k in range(len(marks))]
     bundles = dict[tuple[int, int, bool], list[int]]()
     for k, box in enumerate(marks):
-        large = _longest(box) > reach / 2
+        large = _longest_side(box) > reach / 2
         place = (int(box.top // reach), int(box.left // reach), large)
         bundles.setdefault(place, []).append(k)
     return list(bundles.values())
 
 
-def _longest(box: Box) -> int:
+def _longest_side(box: Box) -> int:
     return max(box.size)
 
 
-def _around(boxes: Iterable[Box]) -> Box:
+def _enclosing_box(boxes: Iterable[Box]) -> Box:
     tops, lefts, bottoms, rights = zip(*boxes, strict=True)
     return Box(min(tops), min(lefts), max(bottoms), max(rights))
 
 
-def _part(
+def _component(
     coverage: Coverage,
     whole: Box,
     owners: NDArray[np.int32],
     cell: int,
     number: int,
     inner: Box,
-) -> Part:
+) -> MaskComponent:
     """The part of a number; `inner` is its box in the mask's box, be it some pixels too large."""
     ends = (-(-inner.bottom // cell), -(-inner.right // cell))
     cells = Box(inner.top // cell, inner.left // cell, *ends)
@@ -143,4 +145,4 @@ def _part(
         min(whole.left + inner.right, whole.right),
     )
     kept = own[: box.size.height, : box.size.width]
-    return Part(box, np.where(kept, coverage[box.slices], np.float32(0)))
+    return MaskComponent(box, np.where(kept, coverage[box.slices], np.float32(0)))

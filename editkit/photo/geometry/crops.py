@@ -2,8 +2,8 @@
 
 A region is a box of the photo, the size that the box has after a uniform change of scale, and the
 size that the model works at: the scaled box, padded at the right and the bottom to the multiple
-that the model asks for. `cut` goes in, `paste` is its inverse, `cut_mask` goes in without losing a
-single masked pixel.
+that the model asks for. `crop` goes in, `paste` is its inverse. `crop_mask` goes in without losing
+a single masked pixel.
 """
 
 from dataclasses import dataclass
@@ -70,11 +70,11 @@ def plan_region(
     side = native if working is None else working
     _check(photo, mask_box, side=side, multiple=multiple, context=context)
     wanted = max(side, ceil((1 + 2 * context) * max(mask_box.size)))
-    top, bottom = _span(mask_box.top, mask_box.bottom, wanted, photo.height)
-    left, right = _span(mask_box.left, mask_box.right, wanted, photo.width)
+    top, bottom = _crop_span(mask_box.top, mask_box.bottom, wanted, photo.height)
+    left, right = _crop_span(mask_box.left, mask_box.right, wanted, photo.width)
     box = Box(top, left, bottom, right)
-    scaled = _scaled(box.size, side)
-    return Region(box, scaled, _working(scaled, side, multiple))
+    scaled = _scaled_size(box.size, side)
+    return Region(box, scaled, _working_size(scaled, side, multiple))
 
 
 def finer_regions(mask_box: Box, region: Region, *, native: int, multiple: int) -> list[Region]:
@@ -96,10 +96,10 @@ def finer_regions(mask_box: Box, region: Region, *, native: int, multiple: int) 
         return []
     count = ceil(log2(last / first) - _SAME_SCALE)
     scales = [first * (last / first) ** (k / count) for k in range(1, count)] + [last]
-    return [_finer(mask_box, region.box, scale, native, multiple) for scale in scales]
+    return [_finer_region(mask_box, region.box, scale, native, multiple) for scale in scales]
 
 
-def _finer(mask_box: Box, limits: Box, scale: float, native: int, multiple: int) -> Region:
+def _finer_region(mask_box: Box, limits: Box, scale: float, native: int, multiple: int) -> Region:
     margin = ceil(native / 4 / scale)
     box = Box(
         max(mask_box.top - margin, limits.top),
@@ -108,29 +108,29 @@ def _finer(mask_box: Box, limits: Box, scale: float, native: int, multiple: int)
         min(mask_box.right + margin, limits.right),
     )
     scaled = Size(*(max(1, round(length * scale)) for length in box.size))
-    return Region(box, scaled, _working(scaled, native, multiple))
+    return Region(box, scaled, _working_size(scaled, native, multiple))
 
 
-def _working(scaled: Size, side: int, multiple: int) -> Size:
-    least = max(multiple, _up(side // 4, multiple))
-    return Size(*(max(_up(length, multiple), least) for length in scaled))
+def _working_size(scaled: Size, side: int, multiple: int) -> Size:
+    least = max(multiple, _round_up(side // 4, multiple))
+    return Size(*(max(_round_up(length, multiple), least) for length in scaled))
 
 
-def cut(array: NDArray[Any], region: Region) -> NDArray[Any]:
+def crop(array: NDArray[Any], region: Region) -> NDArray[Any]:
     """The region of an (H, W) or (H, W, C) uint8 or float32 array, at the working size.
 
     Shrinking averages areas, enlarging is cubic; the padding mirrors the crop. At scale 1 the
     crop is copied sample by sample.
     """
-    return _padded(_resized(array[region.box.slices], region.scaled), region.working)
+    return _pad_mirrored(_resize(array[region.box.slices], region.scaled), region.working)
 
 
-def cut_photo(photo: Photo, region: Region) -> NDArray[np.uint8]:
-    """`cut(photo.rgb(), region)`, with only the region's box turned into RGB."""
-    return _padded(_resized(photo.rgb(region.box), region.scaled), region.working)
+def crop_photo(photo: Photo, region: Region) -> NDArray[np.uint8]:
+    """`crop(photo.rgb(), region)`, with only the region's box turned into RGB."""
+    return _pad_mirrored(_resize(photo.rgb(region.box), region.scaled), region.working)
 
 
-def cut_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:
+def crop_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:
     """The region of a mask as float32 of the working size; what is masked at all stays masked.
 
     A working pixel takes the greatest value of all source pixels that it covers, be it in part.
@@ -138,20 +138,20 @@ def cut_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:
     is 0: nothing there is edited.
     """
     crop = coverage[region.box.slices]
-    crop = _greatest(crop, region.scaled.height)
-    crop = _greatest(crop.T, region.scaled.width).T
+    crop = _max_rows(crop, region.scaled.height)
+    crop = _max_rows(crop.T, region.scaled.width).T
     out = np.zeros(region.working, np.float32)
     out[: region.scaled.height, : region.scaled.width] = crop
     return out
 
 
 def paste(patch: NDArray[Any], region: Region) -> NDArray[Any]:
-    """The inverse of `cut`: a working-size patch, without padding, at the box's own size.
+    """The inverse of `crop`: a working-size patch, without padding, at the box's own size.
 
     Exact at scale 1. At other scales the result never leaves the patch's own range of values.
     """
     inner = patch[: region.scaled.height, : region.scaled.width]
-    return _resized(inner, region.box.size)
+    return _resize(inner, region.box.size)
 
 
 def _check(photo: Size, box: Box, *, side: int, multiple: int, context: float) -> None:
@@ -164,7 +164,7 @@ def _check(photo: Size, box: Box, *, side: int, multiple: int, context: float) -
         raise InputError(f"a context of {context}; give a number from 0 to 100, such as 0.3")
 
 
-def _span(start: int, end: int, wanted: int, limit: int) -> tuple[int, int]:
+def _crop_span(start: int, end: int, wanted: int, limit: int) -> tuple[int, int]:
     """`wanted` pixels centered on start..end, shifted into 0..limit, clipped if limit is less."""
     length = min(wanted, limit)
     first = (start + end - length) // 2
@@ -172,18 +172,18 @@ def _span(start: int, end: int, wanted: int, limit: int) -> tuple[int, int]:
     return first, first + length
 
 
-def _scaled(crop: Size, side: int) -> Size:
+def _scaled_size(crop: Size, side: int) -> Size:
     factor = min(side / sqrt(crop.area), _MOST_ENLARGED, _LONGEST * side / max(crop))
     if abs(factor - 1) < _SAME_SCALE and max(crop) <= _LONGEST * side:
         return crop
     return Size(*(max(1, round(length * factor)) for length in crop))
 
 
-def _up(length: int, multiple: int) -> int:
+def _round_up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
 
-def _resized(array: NDArray[Any], size: Size) -> NDArray[Any]:
+def _resize(array: NDArray[Any], size: Size) -> NDArray[Any]:
     """A fresh array of the given size; identical where that is the size already."""
     if array.shape[:2] == size:
         return array.copy()
@@ -197,15 +197,15 @@ def _resized(array: NDArray[Any], size: Size) -> NDArray[Any]:
     return out if shrinks else np.clip(out, source.min(), source.max(), out=out)
 
 
-def _padded(array: NDArray[Any], size: Size) -> NDArray[Any]:
+def _pad_mirrored(array: NDArray[Any], size: Size) -> NDArray[Any]:
     for axis, length in enumerate(size):
         have = array.shape[axis]
         if length > have:
-            array = np.take(array, _mirrored(have, length), axis=axis)
+            array = np.take(array, _mirror_indices(have, length), axis=axis)
     return array
 
 
-def _mirrored(have: int, length: int) -> NDArray[np.intp]:
+def _mirror_indices(have: int, length: int) -> NDArray[np.intp]:
     """Indices 0..have-1 and back again without repeating the ends, as far as `length`."""
     if length > 2 * have - 1:
         return np.minimum(np.arange(length), have - 1)
@@ -213,7 +213,7 @@ def _mirrored(have: int, length: int) -> NDArray[np.intp]:
     return np.where(places < have, places, 2 * (have - 1) - places)
 
 
-def _greatest(array: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+def _max_rows(array: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Rows reduced (or repeated) to `length`, each the maximum of the rows that it touches."""
     have = array.shape[0]
     if have == length:

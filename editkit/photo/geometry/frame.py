@@ -29,7 +29,7 @@ Sides = tuple[int | str, int | str, int | str, int | str]
 
 
 @dataclass(frozen=True)
-class Frame:
+class PhotoFrame:
     """A frame around a photo.
 
     Attributes:
@@ -48,7 +48,7 @@ def plan_frame(
     size: Size | None = None,
     aspect: str | None = None,
     anchor: str | None = None,
-) -> Frame:
+) -> PhotoFrame:
     """The frame that options ask for: some sides, a size, or an aspect.
 
     A share of a side is rounded to the nearest pixel, a half upwards. The frame of an aspect has
@@ -70,13 +70,13 @@ def plan_frame(
     """
     check_frame(sides=sides, size=size, aspect=aspect, anchor=anchor)
     if size is None and aspect is None:
-        left, right, top, bottom = _lengths(sides, photo)
+        left, right, top, bottom = _parse_sides(sides, photo)
         whole = Size(photo.height + top + bottom, photo.width + left + right)
     else:
-        whole = size if size is not None else _of_aspect(photo, ratio_of(aspect))
-        left, top = _shared(photo, whole, anchor or "center")
+        whole = size if size is not None else _size_for_aspect(photo, parse_aspect(aspect))
+        left, top = _photo_offset(photo, whole, anchor or "center")
     _check_size(photo, whole)
-    return Frame(whole, Box(top, left, top + photo.height, left + photo.width))
+    return PhotoFrame(whole, Box(top, left, top + photo.height, left + photo.width))
 
 
 def check_frame(*, sides: Sides, size: Size | None, aspect: str | None, anchor: str | None) -> None:
@@ -87,7 +87,7 @@ def check_frame(*, sides: Sides, size: Size | None, aspect: str | None, anchor: 
     """
     if anchor is not None and anchor not in ANCHORS:
         raise InputError(f"unknown anchor {anchor!r}; choose one of {', '.join(ANCHORS)}")
-    lengths = _lengths(sides, Size(1_000_000, 1_000_000))
+    lengths = _parse_sides(sides, Size(1_000_000, 1_000_000))
     named = [name for name, length in zip(SIDES, lengths, strict=True) if length]
     if size is not None:
         named.append("size")
@@ -95,21 +95,21 @@ def check_frame(*, sides: Sides, size: Size | None, aspect: str | None, anchor: 
             raise InputError(f"size is {size!r}; give a Size(height, width)")
     if aspect is not None:
         named.append("aspect")
-        ratio_of(aspect)
+        parse_aspect(aspect)
     _check_one_way(named, anchor)
 
 
-def _lengths(sides: Sides, photo: Size) -> tuple[int, int, int, int]:
+def _parse_sides(sides: Sides, photo: Size) -> tuple[int, int, int, int]:
     left, right, top, bottom = sides
     return (
-        length_of("left", left, photo.width),
-        length_of("right", right, photo.width),
-        length_of("top", top, photo.height),
-        length_of("bottom", bottom, photo.height),
+        parse_length("left", left, photo.width),
+        parse_length("right", right, photo.width),
+        parse_length("top", top, photo.height),
+        parse_length("bottom", bottom, photo.height),
     )
 
 
-def length_of(name: str, given: object, of: int) -> int:
+def parse_length(name: str, given: object, of: int) -> int:
     """A length in pixels, from a number of pixels or a share of a side.
 
     Raises:
@@ -119,10 +119,10 @@ def length_of(name: str, given: object, of: int) -> int:
     if found is None or ("." in found[1] and not found[2]):
         raise InputError(f"{name} is {given!r}; give pixels such as 200, or a share such as 25%")
     number = Fraction(found[1])
-    return _rounded(number * of / 100) if found[2] else int(number)
+    return _round_half_up(number * of / 100) if found[2] else int(number)
 
 
-def ratio_of(aspect: object) -> Fraction:
+def parse_aspect(aspect: object) -> Fraction:
     """Width over height, from text such as `16:9`.
 
     Raises:
@@ -134,7 +134,7 @@ def ratio_of(aspect: object) -> Fraction:
     return Fraction(found[1]) / Fraction(found[2])
 
 
-def framed(photo: Photo, frame: Frame) -> Photo:
+def extend_photo(photo: Photo, frame: PhotoFrame) -> Photo:
     """The photo in its frame, mirrored into what is new; an alpha channel is opaque there.
 
     Metadata that tell sizes tell the frame's.
@@ -159,26 +159,26 @@ def framed(photo: Photo, frame: Frame) -> Photo:
     return replace(photo, samples=samples, carried=MappingProxyType(carried))
 
 
-def border_of(frame: Frame) -> Coverage:
+def border_coverage(frame: PhotoFrame) -> Coverage:
     """1 where the frame is new, 0 where the photo is."""
     border = np.ones(frame.size, np.float32)
     border[frame.box.slices] = 0
     return border
 
 
-def _rounded(number: Fraction) -> int:
+def _round_half_up(number: Fraction) -> int:
     """The nearest whole number, a half upwards."""
     return int(number + Fraction(1, 2))
 
 
-def _of_aspect(photo: Size, ratio: Fraction) -> Size:
+def _size_for_aspect(photo: Size, ratio: Fraction) -> Size:
     """The smallest size of an aspect that holds the photo."""
     if photo.height * ratio >= photo.width:
-        return Size(photo.height, max(photo.width, _rounded(photo.height * ratio)))
-    return Size(max(photo.height, _rounded(photo.width / ratio)), photo.width)
+        return Size(photo.height, max(photo.width, _round_half_up(photo.height * ratio)))
+    return Size(max(photo.height, _round_half_up(photo.width / ratio)), photo.width)
 
 
-def _shared(photo: Size, whole: Size, anchor: str) -> tuple[int, int]:
+def _photo_offset(photo: Size, whole: Size, anchor: str) -> tuple[int, int]:
     """What is added at the left and at the top."""
     across, down = whole.width - photo.width, whole.height - photo.height
     left = 0 if "left" in anchor else across if "right" in anchor else across // 2

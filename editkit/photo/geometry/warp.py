@@ -28,18 +28,18 @@ _ENLARGING = 1.05
 _UPRIGHT = 1e-3
 
 
-def framed(grid: Size, photo: Size) -> Matrix:
+def fit_matrix(grid: Size, photo: Size) -> Matrix:
     """The matrix that lays the frame of the grid onto the frame of the photo."""
-    return scaled(photo.width / grid.width, photo.height / grid.height)
+    return scale_matrix(photo.width / grid.width, photo.height / grid.height)
 
 
-def scaled(across: float, down: float) -> Matrix:
+def scale_matrix(across: float, down: float) -> Matrix:
     """The matrix that makes a pixel of the grid that many pixels of the photo."""
     shift = [(across - 1) / 2, (down - 1) / 2]
     return np.array([[across, 0, shift[0]], [0, down, shift[1]], [0, 0, 1]], np.float64)
 
 
-def moved(matrix: Matrix, points: Points) -> Points:
+def transform_points(matrix: Matrix, points: Points) -> Points:
     """Where a matrix maps points to."""
     away = np.c_[points, np.ones(len(points))] @ matrix.T
     return np.asarray(away[:, :2] / away[:, 2:], np.float64)
@@ -51,14 +51,14 @@ def corners(size: Size) -> Points:
     return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
 
 
-def scale_of(matrix: Matrix, size: Size) -> tuple[float, float]:
+def local_scale(matrix: Matrix, size: Size) -> tuple[float, float]:
     """How many pixels of the photo one of the grid is, across and down, in the grid's middle."""
     x, y = (size.width - 1) / 2, (size.height - 1) / 2
-    at = moved(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
+    at = transform_points(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
     return float(np.hypot(*(at[1] - at[0]))), float(np.hypot(*(at[2] - at[0])))
 
 
-def sampled(
+def sample_box(
     photo: Photo, matrix: Matrix, box: Box, *, precise: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """A box of the grid, and which of its pixels the photo covers.
@@ -75,20 +75,20 @@ def sampled(
     Returns:
         (H, W, 3) sRGB in [0, 255], beyond it where `precise`, and (H, W).
     """
-    source = source_of(matrix, box, photo.size)
+    source = source_box(matrix, box, photo.size)
     if source is None:
         return np.zeros((*box.size, 3), np.float32), np.zeros(box.size, np.bool_)
-    return laid(_values(photo, source, precise=precise), source, matrix, box)
+    return sample_values(_photo_values(photo, source, precise=precise), source, matrix, box)
 
 
-def laid(
+def sample_values(
     values: NDArray[np.float32], source: Box, matrix: Matrix, box: Box
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`sampled`, of the part of a photo that lies in `source` of it.
+    """`sample_box`, of the part of a photo that lies in `source` of it.
 
     Args:
         values: (h, w, 3), of the source.
-        source: at least what `source_of` asks for.
+        source: at least what `source_box` asks for.
         matrix: the grid's places in the photo.
         box: the part of the grid.
 
@@ -96,22 +96,22 @@ def laid(
         (H, W, 3) and (H, W).
     """
     here = _translation(-source.left, -source.top) @ matrix @ _translation(box.left, box.top)
-    across, down = (max(1.0, k) for k in scale_of(here, box.size))
+    across, down = (max(1.0, k) for k in local_scale(here, box.size))
     if max(across, down) > _ENLARGING:
         if _is_upright(here, box.size):
-            return _averaged(values, here, box.size)
+            return _average_areas(values, here, box.size)
         small = Size(max(1, round(values.shape[0] / down)), max(1, round(values.shape[1] / across)))
-        here = framed(source.size, small) @ here
+        here = fit_matrix(source.size, small) @ here
         shown: Any = cv2.resize(values, small[::-1], interpolation=cv2.INTER_AREA)
         values = shown.reshape(*small, 3)
-    return _warped(values, here, box.size)
+    return _warp(values, here, box.size)
 
 
-def source_of(matrix: Matrix, box: Box, photo: Size) -> Box | None:
+def source_box(matrix: Matrix, box: Box, photo: Size) -> Box | None:
     """The part of the photo that a box of a grid needs; None where it shows nothing of it."""
     matrix = matrix @ _translation(box.left, box.top)
-    around = moved(matrix, corners(box.size))
-    margin = _MARGIN * max(1.0, *scale_of(matrix, box.size))
+    around = transform_points(matrix, corners(box.size))
+    margin = _MARGIN * max(1.0, *local_scale(matrix, box.size))
     low = np.floor(around.min(axis=0) + 0.5 - margin)
     high = np.ceil(around.max(axis=0) + 0.5 + margin)
     left, top = (int(max(value, 0)) for value in low)
@@ -119,27 +119,30 @@ def source_of(matrix: Matrix, box: Box, photo: Size) -> Box | None:
     return Box(top, left, bottom, right) if left < right and top < bottom else None
 
 
-def view(photo: Photo, matrix: Matrix, size: Size) -> tuple[Rgb, NDArray[np.bool_]]:
+def render_grid(photo: Photo, matrix: Matrix, size: Size) -> tuple[Rgb, NDArray[np.bool_]]:
     """The whole grid in 8 bits, by strips: the photo is never converted as a whole."""
     rgb, covered = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
-    for box in strips(matrix, size):
-        values, inside = sampled(photo, matrix, box)
+    for box in grid_strips(matrix, size):
+        values, inside = sample_box(photo, matrix, box)
         rgb[box.slices] = np.rint(np.clip(values, 0, 255))
         covered[box.slices] = inside
     return rgb, covered
 
 
-def reduced(photo: Photo, size: Size) -> Rgb:
-    """The whole photo at another size, at most its own: a grid of `framed(size, photo.size)`."""
+def resize_photo(photo: Photo, size: Size) -> Rgb:
+    """The whole photo, uint8 (H, W, 3), at a size of at most its own.
+
+    Its grid is that of `fit_matrix(size, photo.size)`.
+    """
     rgb = photo.rgb()
     if size == photo.size:
         return rgb
     return np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def strips(matrix: Matrix, size: Size, pixels: int = _STRIP) -> Iterator[Box]:
+def grid_strips(matrix: Matrix, size: Size, pixels: int = _STRIP) -> Iterator[Box]:
     """Strips of a grid that are each that many pixels of the photo, and of the grid, at most."""
-    across, down = scale_of(matrix, size)
+    across, down = local_scale(matrix, size)
     rows = max(16, int(pixels / (max(1.0, across * down) * size.width)))
     for top in range(0, size.height, rows):
         yield Box(top, 0, min(top + rows, size.height), size.width)
@@ -149,33 +152,37 @@ def _translation(x: float, y: float) -> Matrix:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
 
 
-def _values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float32]:
+def _photo_values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float32]:
     if precise:
-        return color.to_real_rgb(photo.samples[box.slices], photo.mode, photo.profile)
+        return color.to_float_rgb(photo.samples[box.slices], photo.mode, photo.profile)
     return photo.rgb(box).astype(np.float32)
 
 
 def _is_upright(matrix: Matrix, size: Size) -> bool:
     """Whether the grid is neither turned nor in perspective, nor finer than the photo."""
     scales = matrix[0, 0] / matrix[2, 2], matrix[1, 1] / matrix[2, 2]
-    apart = moved(matrix, corners(size)) - moved(np.diag([*scales, 1]), corners(size))
+    apart = transform_points(matrix, corners(size)) - transform_points(
+        np.diag([*scales, 1]), corners(size)
+    )
     return min(scales) >= 1 and bool(np.ptp(apart, axis=0).max() < _UPRIGHT)
 
 
-def _averaged(
+def _average_areas(
     values: NDArray[np.float32], matrix: Matrix, size: Size
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Each pixel of an upright grid as the mean of just what lies in it, wherever it begins."""
     matrix = matrix / matrix[2, 2]
-    down, rows = _shares(values.shape[0], matrix[1, 1], matrix[1, 2], size.height)
-    across, columns = _shares(values.shape[1], matrix[0, 0], matrix[0, 2], size.width)
+    down, rows = _overlap_weights(values.shape[0], matrix[1, 1], matrix[1, 2], size.height)
+    across, columns = _overlap_weights(values.shape[1], matrix[0, 0], matrix[0, 2], size.width)
     lower = (down @ values.reshape(values.shape[0], -1)).reshape(size.height, -1, 3)
     sideways = np.ascontiguousarray(lower.swapaxes(0, 1)).reshape(values.shape[1], -1)
     shown = (across @ sideways).reshape(size.width, size.height, 3).swapaxes(0, 1)
     return np.ascontiguousarray(shown), rows[:, None] & columns
 
 
-def _shares(count: int, scale: float, shift: float, size: int) -> tuple[Any, NDArray[np.bool_]]:
+def _overlap_weights(
+    count: int, scale: float, shift: float, size: int
+) -> tuple[Any, NDArray[np.bool_]]:
     """How much of each of `count` pixels lies in each of `size`, and which have their middle there.
 
     Beyond the first and the last it is those that are repeated.
@@ -191,12 +198,12 @@ def _shares(count: int, scale: float, shift: float, size: int) -> tuple[Any, NDA
     return csr_matrix(entries, (size, count)), (middle >= 0) & (middle < count)
 
 
-def _warped(
+def _warp(
     values: NDArray[np.float32], matrix: Matrix, size: Size
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     whole = np.round(matrix)
     if np.array_equal(whole, matrix) and np.array_equal(whole[:2, :2], np.eye(2)):
-        copied = _copied(values, int(matrix[0, 2]), int(matrix[1, 2]), size)
+        copied = _copy_shifted(values, int(matrix[0, 2]), int(matrix[1, 2]), size)
         if copied is not None:
             return copied
     flags = cv2.WARP_INVERSE_MAP
@@ -213,7 +220,7 @@ def _warped(
     return np.asarray(shown, np.float32).reshape(*size, 3), np.asarray(covered) > 0
 
 
-def _copied(
+def _copy_shifted(
     values: NDArray[np.float32], left: int, top: int, size: Size
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
     out, covered = np.zeros((*size, 3), np.float32), np.zeros(size, np.bool_)

@@ -32,7 +32,7 @@ from editkit.photo.formats.tiff_layouts import OfAnotherKind
 from editkit.photo.io import arrays, unsupported
 from editkit.photo.io.errors import PILLOW_ERRORS, let_in, one_line, reason_of, system_errors
 from editkit.photo.metadata import bundle, cicp
-from editkit.photo.silence import libraries_silenced
+from editkit.photo.silence import silence_libraries
 from editkit.types import Box, Rgb, Size, Stream
 
 MAX_PIXELS = 178_956_970
@@ -121,7 +121,7 @@ class Photo:
 
         In the photo's mode; Pillow has no colors of 16 bits, so of those it holds 8.
         """
-        image = color.image_of(self.samples, self.mode)
+        image = color.to_image(self.samples, self.mode)
         known = ("icc_profile", "dpi")
         image.info.update({key: self.carried[key] for key in known if key in self.carried})
         return image
@@ -219,7 +219,7 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int) -> Photo:
     mode = "L" if gray else ("RGB" if array.shape[2] == 3 else "RGBA")
     return Photo(
         _frozen(samples),
-        color.deepened(mode) if samples.dtype == np.uint16 else mode,
+        color.deep_mode(mode) if samples.dtype == np.uint16 else mode,
         notes=(note,) if note else (),
     )
 
@@ -271,7 +271,7 @@ def _from_tiff(file: tiff_directories.File, name: str, max_pixels: int, frame: i
         kind = tiff_layouts.kind_of(file, entries)
         own = containers.own_blocks(file.stream, "TIFF", number)
         if kind.pillow and (image := _by_pillow(file.stream, number)) is not None:
-            with image, libraries_silenced():
+            with image, silence_libraries():
                 photo = _as_pillow_reads(image, name, max_pixels, own)
         else:
             photo = _by_tifffile(file, number, entries, kind, own)
@@ -361,8 +361,8 @@ def _as_pillow_reads(
         image.info.update(own)
         carried, lost = bundle.carried_from(image)
         orientation = bundle.orientation_of(image)
-        settled, change = color.settle(image, name)
-        turned = upright(color.samples_of(settled), orientation)
+        settled, change = color.convert_mode(image, name)
+        turned = upright(color.to_samples(settled), orientation)
     return Photo(
         _frozen(turned),
         settled.mode,

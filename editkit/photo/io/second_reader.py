@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.photo.io.reading import Photo, upright
-from editkit.photo.silence import libraries_silenced
+from editkit.photo.silence import silence_libraries
 from editkit.types import Coverage
 
 _SAME = ("photometric", "bitspersample", "sampleformat", "extrasamples", "samplesperpixel")
@@ -123,7 +123,7 @@ def _opened_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any
 def _opened(data: bytes) -> NDArray[Any] | None:
     """(H, W, C) as stored, not turned; None where OpenCV does not read it."""
     try:
-        with libraries_silenced():
+        with silence_libraries():
             found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError):
         return None

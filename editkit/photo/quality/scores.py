@@ -62,7 +62,7 @@ def seam_score(rgb: Rgb, coverage: Coverage) -> float | None:
         for pairs in _edge_pairs(window):
             steps.add(*_step(window, pairs))
             for shift in _shifts():
-                copies.add(*_step(window, _kept(window, pairs.shifted(*shift))))
+                copies.add(*_step(window, _pairs_outside(window, pairs.shifted(*shift))))
     if not steps.weight or not copies.weight:
         return None
     return (steps.value + _LEAST_STEP) / (copies.value + _LEAST_STEP)
@@ -117,9 +117,9 @@ def grain_ratio(rgb: Rgb, coverage: Coverage) -> float | None:
     inner, outer = list[Values](), list[Values]()
     for window in _windows(rgb, coverage):
         noise = window.noise()
-        inner.append(_levels(window, noise, window.between(2, _REACH, inside=True)))
-        outer.append(_levels(window, noise, window.between(1, _REACH, inside=False)))
-    here, there = _quiet(inner), _quiet(outer)
+        inner.append(_cell_noise(window, noise, window.between(2, _REACH, inside=True)))
+        outer.append(_cell_noise(window, noise, window.between(1, _REACH, inside=False)))
+    here, there = _quietest_level(inner), _quietest_level(outer)
     return None if here is None or not there else here / there
 
 
@@ -136,7 +136,7 @@ def scores(rgb: Rgb, coverage: Coverage) -> dict[str, float | None]:
     }
 
 
-def nearby(box: Box, size: Size) -> Box:
+def scored_box(box: Box, size: Size) -> Box:
     """The part of a photo that the scores of a mask within `box` look at."""
     return grow(box, _NEAR, size)
 
@@ -213,7 +213,7 @@ class _Window:
     def block_means(self, where: NDArray[np.bool_]) -> _Cells:
         """Mean colors of overlapping blocks of 2x2 cells: no edge can hide between two of them."""
         rows, columns = np.nonzero(where)
-        cells = _averaged(self.rgb[rows, columns], self.cell_ids(rows, columns), self.cells)
+        cells = _cell_means(self.rgb[rows, columns], self.cell_ids(rows, columns), self.cells)
         grid = (-(-self.mask.shape[0] // _CELL), -(-self.mask.shape[1] // _CELL), 4)
         sums = np.c_[cells.mean * cells.count[:, None], cells.count].reshape(grid)
         sums = np.pad(sums, ((0, 1), (0, 1), (0, 0)))
@@ -232,7 +232,7 @@ class _Window:
         return np.where(near > 0, np.float32(np.nan), energy).astype(np.float32)
 
 
-def _averaged(values: NDArray[Any], ids: Places, cells: int) -> _Cells:
+def _cell_means(values: NDArray[Any], ids: Places, cells: int) -> _Cells:
     count = np.bincount(ids, minlength=cells)
     columns = values.astype(np.float64).T
     sums = [np.bincount(ids, column, minlength=cells) for column in columns]
@@ -285,7 +285,7 @@ def _in_core(window: _Window, pairs: _Pairs) -> _Pairs:
     return pairs.chosen((y >= core.top) & (y < core.bottom) & (x >= core.left) & (x < core.right))
 
 
-def _kept(window: _Window, pairs: _Pairs) -> _Pairs:
+def _pairs_outside(window: _Window, pairs: _Pairs) -> _Pairs:
     """Those pairs of which both pixels are outside the mask, and in the window."""
     height, width = window.mask.shape
     both = np.stack([*pairs.inside, *pairs.outside])
@@ -304,7 +304,7 @@ def _shifts() -> Iterator[tuple[int, int]]:
 def _step(window: _Window, pairs: _Pairs) -> tuple[Values, Values]:
     """The size of each cell's mean step, and the number of pairs that it is the mean of."""
     steps = window.rgb[pairs.outside].astype(np.float32) - window.rgb[pairs.inside]
-    cells = _averaged(steps, pairs.cell, window.cells)
+    cells = _cell_means(steps, pairs.cell, window.cells)
     # A mean of few pairs is larger by chance alone; only whole stretches are compared.
     enough = cells.count >= _CELL // 2
     return np.abs(cells.mean).mean(axis=1)[enough], cells.count[enough]
@@ -317,14 +317,14 @@ def _delta_e(one: Values, other: Values) -> Values:
     return np.asarray(deltaE_ciede2000(*labs), np.float32)[0]
 
 
-def _levels(window: _Window, noise: Values, where: NDArray[np.bool_]) -> Values:
+def _cell_noise(window: _Window, noise: Values, where: NDArray[np.bool_]) -> Values:
     """The mean squared noise of each cell that has enough pixels to tell."""
     rows, columns = np.nonzero(where & ~np.isnan(noise))
-    cells = _averaged(noise[rows, columns, None], window.cell_ids(rows, columns), window.cells)
+    cells = _cell_means(noise[rows, columns, None], window.cell_ids(rows, columns), window.cells)
     return cells.mean[:, 0][cells.count >= _FEWEST]
 
 
-def _quiet(levels: Iterable[Values]) -> float | None:
+def _quietest_level(levels: Iterable[Values]) -> float | None:
     """The noise level of the quietest quarter of all cells."""
     every = np.concatenate([np.zeros(0, np.float32), *levels])
     if not every.size:

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from editkit.errors import ImageError, InputError
 from editkit.photo import color
-from editkit.photo.blend.composite import compared
+from editkit.photo.blend.composite import compare_samples
 from editkit.photo.formats import jpeg
 from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.io.files import Photo, turned_back
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import nearby, scores
+from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Coverage, Report, Size
 
 _CARRIED = ("icc_profile", "exif", "iptc", "dpi")
@@ -46,10 +46,10 @@ def verify(
             f"the original is {original.size} {original.mode}, the edited photo {edited.size} "
             f"{edited.mode}; they cannot be compared sample by sample"
         )
-    differs = _differing(original, edited)
+    differs = _changed_pixels(original, edited)
     area = differs.astype(np.float32) if mask is None else mask
-    count = compared(original, edited, area)
-    blocks = None if mask is None else _blocks(original, edited, mask)
+    count = compare_samples(original, edited, area)
+    blocks = None if mask is None else _compare_blocks(original, edited, mask)
     kept = count.largest <= tolerance or (blocks is not None and blocks.changed == 0)
     return {
         "kept": kept,
@@ -62,7 +62,7 @@ def verify(
         **_block_report(blocks),
         "regions": _regions(differs),
         "scores": _scores(edited, area),
-        "same": {key: _same(original, edited, key) for key in _CARRIED},
+        "same": {key: _is_same(original, edited, key) for key in _CARRIED},
         "source_type": xmp.source_of(edited.carried.get("xmp")),
     }
 
@@ -75,7 +75,7 @@ def info(photo: Photo) -> Report:
         "format": photo.format,
         "size": str(photo.size),
         "mode": photo.mode,
-        "bits": color.depth(photo.mode),
+        "bits": color.bit_depth(photo.mode),
         "orientation": photo.orientation,
         "sha256": photo.digest,
         "profile": _profile_name(photo),
@@ -92,7 +92,7 @@ def info(photo: Photo) -> Report:
     }
 
 
-def _differing(original: Photo, edited: Photo) -> NDArray[np.bool_]:
+def _changed_pixels(original: Photo, edited: Photo) -> NDArray[np.bool_]:
     """Pixels of which a sample differs; an array of truth values alone is held as a whole."""
     differs = np.zeros(original.size, np.bool_)
     for row in range(0, original.size.height, 256):
@@ -102,7 +102,7 @@ def _differing(original: Photo, edited: Photo) -> NDArray[np.bool_]:
     return differs
 
 
-def _blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.Blocks | None:
+def _compare_blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.Blocks | None:
     before, after = (photo.carried.get("jpeg") for photo in (original, edited))
     if original.orientation != edited.orientation or before is None or after is None:
         return None
@@ -134,11 +134,11 @@ def _regions(differs: NDArray[np.bool_]) -> list[dict[str, int]]:
 def _scores(photo: Photo, area: Coverage) -> dict[str, float | None] | None:
     if not area.any():
         return None
-    box = nearby(bounding_box(area), Size(*area.shape))
+    box = scored_box(bounding_box(area), Size(*area.shape))
     return scores(photo.rgb(box), area[box.slices])
 
 
-def _same(original: Photo, edited: Photo, key: str) -> bool:
+def _is_same(original: Photo, edited: Photo, key: str) -> bool:
     old, new = original.carried.get(key), edited.carried.get(key)
     if key == "dpi" and old and new:
         # Some containers count dots a meter, in whole numbers.

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from editkit.photo.blend.grain import Grain, grain_of, regrained, synthesized
-from editkit.photo.blend.harmonize import Harmony, harmonized
+from editkit.photo.blend.grain import Grain, estimate_grain, missing_grain, synthesize_grain
+from editkit.photo.blend.harmonize import Harmonization, harmonize
 
 Values = NDArray[np.float32]
 Hole = NDArray[np.bool_]
@@ -17,7 +17,7 @@ Hole = NDArray[np.bool_]
 SIDE = 320
 EVERYWHERE = np.ones((SIDE, SIDE), np.bool_)
 LEVELS = np.array([3.0, 5.0, 8.0])
-ONLY = Harmony(color=False, blend="none", grain=1)
+ONLY = Harmonization(color=False, blend="none", grain=1)
 
 
 def noise(softness: float, seed: int = 0, side: int = SIDE) -> Values:
@@ -43,10 +43,10 @@ def spectrum(values: Values) -> NDArray[np.float64]:
 @pytest.mark.parametrize("softness", [0, 0.7, 1.0])
 def test_level_and_spectrum_of_a_known_noise_come_back(softness: float) -> None:
     given = noise(softness)
-    grain = grain_of(128 + given, EVERYWHERE)
+    grain = estimate_grain(128 + given, EVERYWHERE)
     assert grain is not None
     assert np.abs(grain.level / LEVELS - 1).max() < 0.06
-    made = synthesized(grain, EVERYWHERE, 1)
+    made = synthesize_grain(grain, EVERYWHERE, 1)
     assert np.abs(made.std(axis=(0, 1)) / LEVELS - 1).max() < 0.06
     assert np.abs(spectrum(made) - spectrum(given)).max() < 0.08 * spectrum(given).max()
     assert np.abs(np.corrcoef(made.reshape(-1, 3).T) - np.eye(3)).max() < 0.05
@@ -56,10 +56,10 @@ def test_level_and_spectrum_of_a_known_noise_come_back(softness: float) -> None:
 def test_noise_that_the_channels_share_is_shared() -> None:
     """As film has it: mostly of brightness, little of color."""
     values = (noise(0, 1)[..., :1] + 0.1 * noise(0, 2)).astype(np.float32)
-    grain = grain_of(128 + values, EVERYWHERE)
+    grain = estimate_grain(128 + values, EVERYWHERE)
     assert grain is not None
     given = np.corrcoef(values.reshape(-1, 3).T)
-    made = np.corrcoef(synthesized(grain, EVERYWHERE, 1).reshape(-1, 3).T)
+    made = np.corrcoef(synthesize_grain(grain, EVERYWHERE, 1).reshape(-1, 3).T)
     assert given.min() > 0.9
     assert np.abs(made - given).max() < 0.02
 
@@ -67,9 +67,9 @@ def test_noise_that_the_channels_share_is_shared() -> None:
 def test_noise_that_runs_one_way_runs_that_way() -> None:
     """Wider than high, as what was stretched has it."""
     given = np.asarray(ndimage.gaussian_filter1d(noise(0), 1.0, axis=1, mode="wrap"), np.float32)
-    grain = grain_of(128 + given, EVERYWHERE)
+    grain = estimate_grain(128 + given, EVERYWHERE)
     assert grain is not None
-    made = synthesized(grain, EVERYWHERE, 3)
+    made = synthesize_grain(grain, EVERYWHERE, 3)
     for values in (given, made):
         across = (values[:, 1:] * values[:, :-1]).mean() / (values**2).mean()
         down = (values[1:] * values[:-1]).mean() / (values**2).mean()
@@ -81,7 +81,7 @@ def test_texture_is_not_grain() -> None:
     """Half of the picture is grass; the noise is what the other half tells."""
     grass = np.float32(25 / LEVELS[0]) * noise(0.8, 3)[..., :1]
     grass[:, SIDE // 2 :] = 0
-    grain = grain_of(128 + grass + noise(0), EVERYWHERE)
+    grain = estimate_grain(128 + grass + noise(0), EVERYWHERE)
     assert grain is not None
     assert np.abs(grain.level / LEVELS - 1).max() < 0.08
 
@@ -89,7 +89,7 @@ def test_texture_is_not_grain() -> None:
 def test_shading_is_not_grain() -> None:
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     shading = (40 * np.sin(rows / 40) + 30 * np.cos(columns / 55))[..., None]
-    grain = grain_of(128 + shading + noise(0), EVERYWHERE)
+    grain = estimate_grain(128 + shading + noise(0), EVERYWHERE)
     assert grain is not None
     assert np.abs(grain.level / LEVELS - 1).max() < 0.06
 
@@ -97,7 +97,7 @@ def test_shading_is_not_grain() -> None:
 def test_noise_that_grows_with_light_grows_with_light() -> None:
     brightness = np.linspace(30, 220, SIDE, dtype=np.float32)[None, :, None]
     strength = np.sqrt(brightness / 128)
-    grain = grain_of(brightness + strength * noise(0), EVERYWHERE)
+    grain = estimate_grain(brightness + strength * noise(0), EVERYWHERE)
     assert grain is not None
     for there in (60.0, 128.0, 190.0):
         wanted = LEVELS * np.sqrt(there / 128)
@@ -105,10 +105,13 @@ def test_noise_that_grows_with_light_grows_with_light() -> None:
 
 
 def test_what_is_missing_is_added_and_no_more() -> None:
-    whole, soft = grain_of(128 + noise(0), EVERYWHERE), grain_of(128 + noise(1.0, 1), EVERYWHERE)
+    whole, soft = (
+        estimate_grain(128 + noise(0), EVERYWHERE),
+        estimate_grain(128 + noise(1.0, 1), EVERYWHERE),
+    )
     assert whole is not None
     assert soft is not None
-    made = noise(1.0, 5) + synthesized(whole.beyond(soft), EVERYWHERE, 1)
+    made = noise(1.0, 5) + synthesize_grain(whole.beyond(soft), EVERYWHERE, 1)
     flat = spectrum(made)[:, 9:-1]  # above where the softened noise has more than the white one
     assert np.abs(made.std(axis=(0, 1)) / LEVELS - 1).max() < 0.35
     assert flat.std() < 0.05 * flat.mean()
@@ -118,14 +121,14 @@ def test_what_is_missing_is_added_and_no_more() -> None:
 def test_a_patch_with_grain_enough_gets_none() -> None:
     photo, hole = (128 + 0.5 * noise(0, 1)), disc(SIDE, 60)
     patch = 128 + noise(0, 2)
-    added = regrained(patch, photo, hole, ~hole, 1)
+    added = missing_grain(patch, photo, hole, ~hole, 1)
     assert added is not None
     assert added.std() < 0.25
 
 
 def test_a_smooth_patch_gets_the_grain_of_its_surroundings() -> None:
     photo, hole = 128 + noise(0.7), disc(SIDE, 60)
-    out = harmonized(np.full_like(photo, 128), photo, hole, ONLY, 3)
+    out = harmonize(np.full_like(photo, 128), photo, hole, ONLY, 3)
     assert np.abs(out[hole].std(axis=0) / LEVELS - 1).max() < 0.08
 
 
@@ -134,7 +137,8 @@ def test_the_amount_multiplies(amount: float) -> None:
     photo, hole = 128 + noise(0), disc(SIDE, 60)
     patch = np.full_like(photo, 128)
     one, other = (
-        harmonized(patch, photo, hole, Harmony(color=False, blend="none", grain=grain), 3) - 128
+        harmonize(patch, photo, hole, Harmonization(color=False, blend="none", grain=grain), 3)
+        - 128
         for grain in (1.0, amount)
     )
     assert np.allclose(other[hole], amount * one[hole], atol=1e-3)
@@ -145,7 +149,7 @@ def test_what_is_clipped_stays_clean(value: float) -> None:
     photo, hole = 128 + noise(0), disc(SIDE, 60)
     patch = np.full_like(photo, 128)
     patch[SIDE // 2 :] = value
-    out = harmonized(patch, photo, hole, ONLY, 3)
+    out = harmonize(patch, photo, hole, ONLY, 3)
     below = hole & (np.arange(SIDE)[:, None] > SIDE // 2 + 6)
     assert (out[below] == value).all()
     assert out[hole & ~below].std() > 1
@@ -155,44 +159,44 @@ def test_a_photo_without_noise_lends_none() -> None:
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     photo = np.repeat(((rows + columns) / 4)[..., None], 3, axis=2)
     hole = disc(SIDE, 60)
-    out = harmonized(photo, photo, hole, ONLY, 3)
+    out = harmonize(photo, photo, hole, ONLY, 3)
     assert np.abs(out - photo).max() < 0.05
 
 
 def test_too_little_to_tell_by() -> None:
-    assert grain_of(np.zeros((8, 200, 3), np.float32), np.ones((8, 200), np.bool_)) is None
-    assert grain_of(128 + noise(0), np.zeros((SIDE, SIDE), np.bool_)) is None
+    assert estimate_grain(np.zeros((8, 200, 3), np.float32), np.ones((8, 200), np.bool_)) is None
+    assert estimate_grain(128 + noise(0), np.zeros((SIDE, SIDE), np.bool_)) is None
     white = np.full((SIDE, SIDE, 3), 255, np.float32)
-    assert grain_of(white, EVERYWHERE) is None
+    assert estimate_grain(white, EVERYWHERE) is None
 
 
 def test_the_same_seed_makes_the_same_noise() -> None:
     grain = Grain(np.tile(np.eye(3), (16, 16, 1, 1)))
-    made = [synthesized(grain, EVERYWHERE, seed) for seed in (1, 1, 2)]
+    made = [synthesize_grain(grain, EVERYWHERE, seed) for seed in (1, 1, 2)]
     assert np.array_equal(made[0], made[1])
     assert abs(np.corrcoef(made[0].ravel(), made[2].ravel())[0, 1]) < 0.01
 
 
 def test_noise_is_made_in_strips_that_do_not_show() -> None:
     """Across the rows where one strip ends and the next begins, neighbors go on as elsewhere."""
-    soft = grain_of(128 + noise(1.0), EVERYWHERE)
+    soft = estimate_grain(128 + noise(1.0), EVERYWHERE)
     assert soft is not None
-    made = synthesized(soft, np.ones((1100, 64), np.bool_), 1)
+    made = synthesize_grain(soft, np.ones((1100, 64), np.bool_), 1)
     assert made.shape == (1100, 64, 3)
     steps = np.sqrt((np.diff(made, axis=0) ** 2).mean(axis=(1, 2)))
     for row in (511, 1023):
         assert abs(steps[row] - steps.mean()) < 4 * steps.std()
     only = np.zeros((1100, 64), np.bool_)
     only[700] = True
-    there: Any = synthesized(soft, only, 1)
+    there: Any = synthesize_grain(soft, only, 1)
     assert np.array_equal(there[700], made[700])
 
 
 def test_no_grid_is_in_the_grain() -> None:
     """Its spectrum has no line: no frequency has much more power than those beside it."""
-    grain = grain_of(128 + noise(0.7), EVERYWHERE)
+    grain = estimate_grain(128 + noise(0.7), EVERYWHERE)
     assert grain is not None
-    made = synthesized(grain, np.ones((512, 512), np.bool_), 1).mean(axis=2)
+    made = synthesize_grain(grain, np.ones((512, 512), np.bool_), 1).mean(axis=2)
     power = np.abs(np.fft.fft2(made)) ** 2
     around = cv2.blur(power, (9, 9), borderType=cv2.BORDER_REFLECT)
     assert (power / around).max() < 30  # of exponential draws, the largest of 262,144 is about 13

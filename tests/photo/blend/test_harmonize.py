@@ -14,10 +14,10 @@ from scipy import ndimage
 from editkit.errors import InputError
 from editkit.names import SEAMS
 from editkit.photo.blend import seams
-from editkit.photo.blend.color_match import color_field, recolored
+from editkit.photo.blend.color_match import color_offset, match_color
 from editkit.photo.blend.composite import composite
-from editkit.photo.blend.harmonize import Harmony, harmonized
-from editkit.photo.blend.sharpness import sharpened
+from editkit.photo.blend.harmonize import Harmonization, harmonize
+from editkit.photo.blend.sharpness import match_sharpness
 from editkit.photo.io.files import Photo
 from editkit.photo.quality.scores import scores
 from editkit.types import Box, Size
@@ -25,7 +25,7 @@ from editkit.types import Box, Size
 Values = NDArray[np.float32]
 Hole = NDArray[np.bool_]
 
-OFF = Harmony(color=False, blend="none", grain=0, sharpen=False)
+OFF = Harmonization(color=False, blend="none", grain=0, sharpen=False)
 STEPS = {
     "color": dataclasses.replace(OFF, color=True),
     "feather": dataclasses.replace(OFF, blend="feather", feather=3),
@@ -33,11 +33,11 @@ STEPS = {
     "poisson": dataclasses.replace(OFF, blend="poisson"),
     "grain": dataclasses.replace(OFF, grain=1),
     "sharpen": dataclasses.replace(OFF, sharpen=True),
-    "default": Harmony(),
-    "all": Harmony(sharpen=True),
+    "default": Harmonization(),
+    "all": Harmonization(sharpen=True),
 }
 HARMONIES = st.builds(
-    Harmony,
+    Harmonization,
     color=st.booleans(),
     blend=st.sampled_from(SEAMS),
     feather=st.floats(0, 20),
@@ -90,13 +90,13 @@ def random_hole(height: int, width: int, seed: int) -> Hole:
     harmony=HARMONIES,
 )
 def test_nothing_changes_outside_the_hole(
-    height: int, width: int, seed: int, harmony: Harmony
+    height: int, width: int, seed: int, harmony: Harmonization
 ) -> None:
     rng, hole = np.random.default_rng(seed), random_hole(height, width, seed)
     photo = scene(height, width, seed) if seed % 2 else rng.integers(0, 256, (height, width, 3))
     photo = photo.astype(np.uint8)
     patch = rng.uniform(0, 255, (height, width, 3)).astype(np.float32)
-    out = harmonized(patch, photo, hole, harmony, seed)
+    out = harmonize(patch, photo, hole, harmony, seed)
     assert out.dtype == np.float32
     assert np.array_equal(out[~hole], photo[~hole])
     assert np.isfinite(out).all()
@@ -112,7 +112,7 @@ def test_no_stored_sample_outside_the_mask_changes(step: str, mode: str) -> None
     kind = np.uint16 if mode.endswith("16") else np.uint8
     photo = Photo(rng.integers(0, np.iinfo(kind).max, shape, dtype=kind), mode)
     patch = rng.uniform(0, 255, (96, 96, 3)).astype(np.float32)
-    values = harmonized(patch, photo.rgb(), hole, STEPS[step], 1)
+    values = harmonize(patch, photo.rgb(), hole, STEPS[step], 1)
     edited = composite(photo, values, Box(0, 0, *Size(96, 96)), hole.astype(np.float32))
     assert np.array_equal(edited.samples[~hole], photo.samples[~hole])
     assert not np.array_equal(edited.samples[hole], photo.samples[hole])
@@ -124,7 +124,7 @@ def test_what_the_hole_covers_does_not_count(step: str) -> None:
     patch = scene(120, 130, 2, noise=0).astype(np.float32)
     other = photo.copy()
     other[hole] = np.random.default_rng(3).integers(0, 256, other[hole].shape)
-    out = [harmonized(patch, given, hole, STEPS[step], 1) for given in (photo, other)]
+    out = [harmonize(patch, given, hole, STEPS[step], 1) for given in (photo, other)]
     assert np.array_equal(out[0], out[1])
 
 
@@ -132,7 +132,7 @@ def test_what_the_hole_covers_does_not_count(step: str) -> None:
 def test_the_same_seed_gives_the_same_bytes(step: str) -> None:
     photo, hole = scene(120, 130, 1), disc(130, 30)[:120]
     patch = softened(photo.astype(np.float32), 2)
-    out = [harmonized(patch, photo, hole, STEPS[step], seed) for seed in (7, 7, 8)]
+    out = [harmonize(patch, photo, hole, STEPS[step], seed) for seed in (7, 7, 8)]
     assert np.array_equal(out[0], out[1])
     assert np.array_equal(out[0], out[2]) == (not STEPS[step].grain)
 
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_bytes(step: str) -> None:
 def test_without_any_step_the_patch_is_put_in_as_it_is() -> None:
     photo, hole = scene(60, 60, 1), disc(60, 20)
     patch = np.random.default_rng(0).uniform(0, 255, (60, 60, 3)).astype(np.float32)
-    out = harmonized(patch, photo, hole, OFF)
+    out = harmonize(patch, photo, hole, OFF)
     assert np.array_equal(out, np.where(hole[..., None], patch, photo.astype(np.float32)))
 
 
@@ -151,7 +151,7 @@ def test_without_any_step_the_patch_is_put_in_as_it_is() -> None:
 def test_a_constant_offset_is_made_up_for_exactly(step: str) -> None:
     photo, hole = scene(100, 100, 1), disc(100, 35)
     patch = photo.astype(np.float32) + np.array([12.5, -7.25, 3], np.float32)
-    out = harmonized(patch, photo, hole, STEPS[step])
+    out = harmonize(patch, photo, hole, STEPS[step])
     assert np.abs(out - photo).max() < 1e-3
 
 
@@ -198,7 +198,7 @@ def test_multiband_is_burt_and_adelson_s_blend() -> None:
         for _ in range(2)
     )
     filled = np.where(hole[..., None], seams.poisson(patch, photo, hole), photo)
-    weights = seams.transitions(hole)
+    weights = seams.transition_weights(hole)
     assert len(weights) > 2
     for weight in weights:
         size = (hole.shape[1], hole.shape[0])
@@ -212,7 +212,7 @@ def test_multiband_keeps_the_patch_s_own_colors_far_in_and_poisson_does_not() ->
     patch = np.full((400, 400, 3), 130, np.float32)
     there = (200, 200)
     for step, wanted in (("multiband", 130), ("poisson", 100)):
-        out = harmonized(patch, photo, hole, STEPS[step])
+        out = harmonize(patch, photo, hole, STEPS[step])
         assert np.abs(out[there] - wanted).max() < 0.5
         edge = hole & ~disc(400, 178)
         assert np.abs(out[edge] - 100).max() < 1.5
@@ -224,7 +224,7 @@ def test_what_is_off_broadly_does_not_stay_in_the_middle_of_a_stroke() -> None:
     rows = np.arange(200)[:, None]
     hole = np.broadcast_to(np.abs(rows - 100) < 6, (200, 200))
     patch = photo.astype(np.float32) + 25
-    out = harmonized(patch, photo, hole, STEPS["multiband"])
+    out = harmonize(patch, photo, hole, STEPS["multiband"])
     off = (out - photo)[hole].reshape(11, 200, 3).mean(axis=(1, 2))
     assert np.abs(off).max() < 3
 
@@ -234,7 +234,7 @@ def test_a_seam_goes(step: str) -> None:
     photo, hole = scene(200, 200, 6), disc(200, 70)
     patch = photo.astype(np.float32) + 25
     before, after = (
-        scores(np.rint(harmonized(patch, photo, hole, h)).astype(np.uint8), hole.astype(np.float32))
+        scores(np.rint(harmonize(patch, photo, hole, h)).astype(np.uint8), hole.astype(np.float32))
         for h in (OFF, STEPS[step])
     )
     assert before["seam"] is not None
@@ -261,7 +261,7 @@ def test_a_smooth_cast_is_found() -> None:
     photo, hole = scene(200, 240, 8), np.zeros((200, 240), np.bool_)
     hole[40:160, 50:190] = True
     noise = np.random.default_rng(1).normal(scale=4, size=photo.shape)
-    found = color_field((photo - cast + noise).astype(np.float32), photo.astype(np.float32), hole)
+    found = color_offset((photo - cast + noise).astype(np.float32), photo.astype(np.float32), hole)
     assert np.abs(found - cast)[hole].max() < 2.5
     assert np.sqrt(((found - cast)[hole] ** 2).mean()) < 0.6
 
@@ -270,7 +270,7 @@ def test_content_that_differs_is_no_cast() -> None:
     photo, hole = scene(160, 160, 9).astype(np.float32), disc(160, 40)
     patch = photo - 10
     patch[20:40, 70:90] += 120  # something of the edit that the mask missed
-    off = recolored(patch, photo, hole) - photo
+    off = match_color(patch, photo, hole) - photo
     assert np.abs(off[hole]).max() < 4
 
 
@@ -289,10 +289,10 @@ def test_what_was_softened_is_brought_back_and_no_further() -> None:
         band = image - softened(image, 2)
         return float(band[disc(240, 55)].std())
 
-    out = sharpened(soft, photo, hole, ring)
+    out = match_sharpness(soft, photo, hole, ring)
     assert energy(soft) < 0.75 * energy(photo)
     assert energy(soft) * 1.2 < energy(out) < 1.05 * energy(photo)
-    assert np.array_equal(sharpened(photo, photo, hole, ring), photo)
+    assert np.array_equal(match_sharpness(photo, photo, hole, ring), photo)
 
 
 def test_sharpening_makes_no_halo() -> None:
@@ -301,7 +301,7 @@ def test_sharpening_makes_no_halo() -> None:
     photo += np.random.default_rng(0).normal(size=photo.shape).astype(np.float32)
     soft = softened(photo, 2.5)
     hole = disc(200, 40)
-    out = sharpened(soft, photo, hole, ~hole)
+    out = match_sharpness(soft, photo, hole, ~hole)
     steeper = np.abs(np.diff(out, axis=1)).max(axis=1) / np.abs(np.diff(soft, axis=1)).max(axis=1)
     assert steeper[80:120].mean() > 1.2
     assert out.min() > soft.min() - 4.1
@@ -312,7 +312,7 @@ def test_nothing_is_sharpened_by_a_photo_that_shows_something_else() -> None:
     rng, hole = np.random.default_rng(1), disc(160, 40)
     photo = rng.uniform(0, 255, (160, 160, 3)).astype(np.float32)
     patch = scene(160, 160, 3).astype(np.float32)
-    assert np.array_equal(sharpened(patch, photo, hole, ~hole), patch)
+    assert np.array_equal(match_sharpness(patch, photo, hole, ~hole), patch)
 
 
 # What is refused.
@@ -324,12 +324,12 @@ def test_nothing_is_sharpened_by_a_photo_that_shows_something_else() -> None:
 )
 def test_what_cannot_be_done_is_named(given: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(given))):
-        Harmony(**given)
+        Harmonization(**given)
 
 
 def test_shapes_that_do_not_fit() -> None:
     photo, patch = np.zeros((9, 8, 3), np.uint8), np.zeros((9, 8, 3), np.float32)
     with pytest.raises(InputError, match=r"9, 7"):
-        harmonized(patch, photo, np.ones((9, 7), np.bool_), OFF)
+        harmonize(patch, photo, np.ones((9, 7), np.bool_), OFF)
     with pytest.raises(InputError, match=r"8, 8"):
-        harmonized(patch[:8], photo, np.ones((9, 8), np.bool_), OFF)
+        harmonize(patch[:8], photo, np.ones((9, 8), np.bool_), OFF)

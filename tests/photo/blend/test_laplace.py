@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from editkit.photo.blend.laplace import membrane
+from editkit.photo.blend.laplace import solve_laplace
 
 RNG = np.random.default_rng(0)
 
@@ -44,14 +44,14 @@ def test_a_membrane_solves_laplace_s_equation() -> None:
     values = np.cumsum(RNG.normal(size=(48, 48, 1)), axis=0).astype(np.float32)
     known = ~disc(48, 14)
     spread = float(np.ptp(values))
-    assert np.abs(membrane(values, known)[..., 0] - exact(values, known)).max() < 1e-3 * spread
+    assert np.abs(solve_laplace(values, known)[..., 0] - exact(values, known)).max() < 1e-3 * spread
 
 
 def test_a_membrane_keeps_what_is_known_and_a_plane_is_one() -> None:
     rows, columns = np.mgrid[:64, :64].astype(np.float32)
     plane = (3 * rows - 2 * columns + 5)[..., None]
     known = ~disc(64, 20)
-    out = membrane(np.where(known[..., None], plane, 1e6), known)
+    out = solve_laplace(np.where(known[..., None], plane, 1e6), known)
     assert np.array_equal(out[known], plane[known])
     assert np.abs(out - plane).max() < 2e-4 * float(np.ptp(plane))
 
@@ -60,7 +60,7 @@ def test_a_membrane_keeps_what_is_known_and_a_plane_is_one() -> None:
 def test_a_membrane_stays_within_what_is_known(height: int, width: int, share: float) -> None:
     known = np.random.default_rng(1).random((height, width)) < share
     values = np.random.default_rng(2).random((height, width, 3)).astype(np.float32)
-    out = membrane(values, known)
+    out = solve_laplace(values, known)
     assert out.shape == values.shape
     if not known.any():
         assert not out.any()
@@ -90,14 +90,14 @@ def test_parts_and_the_border_of_the_picture() -> None:
                 right[k] += values[r, c]
     solved: Any = spsolve(matrix.tocsc(), right)
     spread = float(np.ptp(values[~hole]))
-    out = membrane(np.where(hole[..., None], np.float32(1e6), values), ~hole)
+    out = solve_laplace(np.where(hole[..., None], np.float32(1e6), values), ~hole)
     assert np.array_equal(out[~hole], values[~hole])
     assert np.abs(out[hole] - solved).max() < 1e-3 * spread
 
 
 def test_what_is_constant_comes_back_exactly() -> None:
     values = np.full((70, 90, 3), 0.1, np.float32)
-    assert np.abs(membrane(values, RNG.random((70, 90)) < 0.01) - np.float32(0.1)).max() < 1e-7
+    assert np.abs(solve_laplace(values, RNG.random((70, 90)) < 0.01) - np.float32(0.1)).max() < 1e-7
 
 
 @pytest.mark.parametrize("side", [129, 600])
@@ -107,5 +107,5 @@ def test_large_holes_are_solved_as_well_as_small_ones(side: int) -> None:
     truth = (100 * (rows**2 - columns**2))[..., None].astype(np.float32)
     known = ~disc(side, 0.45 * side)
     known[side // 2, side // 2] = True
-    out = membrane(np.where(known[..., None], truth, np.float32(0)), known)
+    out = solve_laplace(np.where(known[..., None], truth, np.float32(0)), known)
     assert np.abs(out - truth).max() < 0.02

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from editkit.errors import InputError
-from editkit.photo.blend.composite import changed_outside, composite
-from editkit.photo.blend.seams import feathered
+from editkit.photo.blend.composite import composite, count_changed_outside
+from editkit.photo.blend.seams import feather_alpha
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Size
 
@@ -42,7 +42,7 @@ def blank(*shape: int) -> np.ndarray:
 
 @given(MASKS, st.floats(0, 40))
 def test_a_feather_never_leaks_and_reaches_1(mask: np.ndarray, width: float) -> None:
-    alpha = feathered(mask.astype(np.float32), width)
+    alpha = feather_alpha(mask.astype(np.float32), width)
     assert alpha.dtype == np.float32
     assert alpha.shape == mask.shape
     assert (alpha[~mask] == 0).all()
@@ -55,7 +55,7 @@ def test_thin_scratches_are_replaced(thickness: int, width: float) -> None:
     coverage = blank(40, 60)
     coverage[10 : 10 + thickness, 5:50] = 1
     coverage[25:39, 20:50] = 1
-    alpha = feathered(coverage, width)
+    alpha = feather_alpha(coverage, width)
     middle = alpha[10 + thickness // 2, 20:40]
     assert (middle == 1).all()
     assert alpha[10 : 10 + thickness, 10:45].min() > 0.85
@@ -64,7 +64,7 @@ def test_thin_scratches_are_replaced(thickness: int, width: float) -> None:
 def test_the_ramp_is_the_distance() -> None:
     coverage = blank(200, 200)
     coverage[50:150, 50:150] = 1
-    alpha = feathered(coverage, 4.0)
+    alpha = feather_alpha(coverage, 4.0)
     assert alpha[100, 49:56].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1])
     assert np.array_equal(alpha, alpha.T)
 
@@ -73,7 +73,7 @@ def test_each_part_has_its_own_width() -> None:
     coverage = blank(120, 200)
     coverage[10:110, 10:110] = 1
     coverage[50, 150:180] = 1
-    alpha = feathered(coverage, 4.0)
+    alpha = feather_alpha(coverage, 4.0)
     assert alpha[50, 10] == pytest.approx(0.2)
     assert (alpha[50, 150:180] == 1).all()
 
@@ -81,27 +81,27 @@ def test_each_part_has_its_own_width() -> None:
 def test_the_photos_border_is_no_edge() -> None:
     coverage = blank(60, 60)
     coverage[:40] = 1
-    alpha = feathered(coverage, 4.0)
+    alpha = feather_alpha(coverage, 4.0)
     assert (alpha[:30] == 1).all()
     assert (alpha[39] < 1).all()
-    assert (feathered(np.ones((5, 5), np.float32)) == 1).all()
+    assert (feather_alpha(np.ones((5, 5), np.float32)) == 1).all()
 
 
 def test_soft_values_are_scaled_not_lost() -> None:
     coverage = blank(100, 100)
     coverage[20:80, 20:80] = 0.5
-    alpha = feathered(coverage, 2.0)
+    alpha = feather_alpha(coverage, 2.0)
     assert alpha[50, 50] == 0.5
     assert 0 < alpha[20, 50] < 0.5
 
 
 def test_no_width_and_no_mask_change_nothing() -> None:
     coverage = np.random.default_rng(0).random((9, 9), np.float32)
-    assert np.array_equal(feathered(coverage, 0.0), coverage)
-    assert not feathered(blank(4, 4), 3.0).any()
+    assert np.array_equal(feather_alpha(coverage, 0.0), coverage)
+    assert not feather_alpha(blank(4, 4), 3.0).any()
     for width in (-1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="feather"):
-            feathered(coverage, width)
+            feather_alpha(coverage, width)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -117,7 +117,7 @@ def test_kept_samples_are_kept_and_edited_ones_are_the_patch(mode: str, seed: in
     before = photo.samples.copy()
     after = composite(photo, patch, box, alpha)
     assert np.array_equal(photo.samples, before)
-    assert changed_outside(photo, after, alpha) == 0
+    assert count_changed_outside(photo, after, alpha) == 0
     outside = np.ones(photo.size, np.bool_)
     outside[box.slices] = False
     assert np.array_equal(after.samples[outside], before[outside])
@@ -178,9 +178,9 @@ def test_the_count_is_of_differing_samples_where_alpha_is_0() -> None:
     other[2, 2] += 1
     other[10, 10] += 1
     other[11, 11, 0] += 1
-    assert changed_outside(photo, photo.with_samples(other), alpha) == 4
+    assert count_changed_outside(photo, photo.with_samples(other), alpha) == 4
     with pytest.raises(InputError, match="compared"):
-        changed_outside(photo, photo_of("L"), alpha)
+        count_changed_outside(photo, photo_of("L"), alpha)
 
 
 def test_wrong_sizes_are_refused() -> None:
@@ -194,8 +194,8 @@ def test_wrong_sizes_are_refused() -> None:
 def test_extreme_shapes_are_feathered(size: Size) -> None:
     coverage = np.zeros(size, np.float32)
     coverage[size.height // 2, size.width // 2] = 1
-    assert feathered(coverage).sum() == 1
-    assert (feathered(np.ones(size, np.float32)) == 1).all()
+    assert feather_alpha(coverage).sum() == 1
+    assert (feather_alpha(np.ones(size, np.float32)) == 1).all()
 
 
 def test_50_megapixels() -> None:
@@ -203,7 +203,7 @@ def test_50_megapixels() -> None:
     coverage = blank(5000, 10000)
     coverage[4000:4300, 9000:9300] = 1
     box = Box(3900, 8900, 4412, 9412)
-    alpha = feathered(coverage)
+    alpha = feather_alpha(coverage)
     after = composite(photo, np.full((512, 512, 3), 9, np.uint8), box, alpha)
-    assert changed_outside(photo, after, alpha) == 0
+    assert count_changed_outside(photo, after, alpha) == 0
     assert after.samples[4150, 9150].tolist() == [9, 9, 9]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from editkit.errors import InputError
 from editkit.photo.geometry.crops import (
     Region,
-    cut,
-    cut_mask,
-    cut_photo,
+    crop,
+    crop_mask,
+    crop_photo,
     finer_regions,
     paste,
     plan_region,
@@ -151,7 +151,7 @@ def test_cut_and_paste_fit_and_are_exact_at_scale_1(
     shape = size if channels is None else (*size, channels)
     photo = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     region = plan_region(size, mask, native=64, multiple=8)
-    patch = cut(photo, region)
+    patch = crop(photo, region)
     assert patch.shape == (*region.working, *shape[2:])
     assert patch.dtype == np.uint8
     back = paste(patch, region)
@@ -171,7 +171,7 @@ def test_no_masked_pixel_is_lost(case: tuple[Size, Box], seed: int, many: int) -
     columns = rng.integers(mask.left, mask.right, many)
     coverage[rows, columns] = rng.uniform(0.001, 1, many)
     region = plan_region(size, mask, native=64, multiple=8)
-    cut_ = cut_mask(coverage, region)
+    cut_ = crop_mask(coverage, region)
     assert cut_.shape == region.working
     assert cut_.dtype == np.float32
     assert not cut_[region.scaled.height :].any()
@@ -192,13 +192,13 @@ def test_cutting_a_photo_is_cutting_its_rgb(side: int) -> None:
     samples = np.random.default_rng(0).integers(0, 256, (300, 250, 2), dtype=np.uint8)
     photo = Photo(samples, "LA")
     region = plan_region(photo.size, Box(60, 70, 200, 210), native=side, multiple=64)
-    assert np.array_equal(cut_photo(photo, region), cut(photo.rgb(), region))
+    assert np.array_equal(crop_photo(photo, region), crop(photo.rgb(), region))
 
 
 def test_masks_are_cut_exactly_at_scale_1() -> None:
     coverage = np.random.default_rng(1).random((90, 80), np.float32)
     region = Region(Box(3, 4, 53, 44), Size(50, 40), Size(56, 40))
-    assert np.array_equal(cut_mask(coverage, region)[:50], coverage[3:53, 4:44])
+    assert np.array_equal(crop_mask(coverage, region)[:50], coverage[3:53, 4:44])
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
@@ -209,7 +209,7 @@ def test_smooth_photos_come_back_nearly(kind: type, side: int) -> None:
     photo = (smooth * 255).astype(kind)
     region = plan_region(Size(side, side), Box(0, 0, side, side), native=512, multiple=64)
     assert region.scaled != region.box.size
-    back = paste(cut(photo, region), region)
+    back = paste(crop(photo, region), region)
     difference = np.abs(back.astype(np.float32) - photo.astype(np.float32))
     assert difference.max() <= 3
     assert difference.mean() <= 0.6
@@ -218,16 +218,16 @@ def test_smooth_photos_come_back_nearly(kind: type, side: int) -> None:
 def test_padding_mirrors_the_crop_and_repeats_where_it_is_too_small() -> None:
     photo = np.arange(5 * 7, dtype=np.uint8).reshape(5, 7)
     region = Region(Box(0, 0, 5, 7), Size(5, 7), Size(8, 8))
-    assert np.array_equal(cut(photo, region), np.pad(photo, ((0, 3), (0, 1)), mode="reflect"))
+    assert np.array_equal(crop(photo, region), np.pad(photo, ((0, 3), (0, 1)), mode="reflect"))
     far = Region(Box(0, 0, 5, 7), Size(5, 7), Size(16, 16))
-    assert np.array_equal(cut(photo, far), np.pad(photo, ((0, 11), (0, 9)), mode="edge"))
+    assert np.array_equal(crop(photo, far), np.pad(photo, ((0, 11), (0, 9)), mode="edge"))
 
 
 def test_floats_stay_in_their_range() -> None:
     photo = np.zeros((40, 40), np.float32)
     photo[20:] = 1
     region = plan_region(Size(40, 40), Box(0, 0, 40, 40), native=128, multiple=8)
-    patch = cut(photo, region)
+    patch = crop(photo, region)
     assert patch.min() == 0
     assert patch.max() == 1
 
@@ -237,10 +237,10 @@ def test_extreme_shapes(size: Size) -> None:
     for mask in (Box(0, 0, 1, 1), Box(0, 0, *size)):
         region = plan_region(size, mask, native=512, multiple=64)
         photo = np.full((*size, 3), 77, np.uint8)
-        assert (cut(photo, region) == 77).all()
-        assert (paste(cut(photo, region), region) == 77).all()
-        assert paste(cut(photo, region), region).shape == (*region.box.size, 3)
-        assert cut_mask(np.ones(size, np.float32), region).max() == 1
+        assert (crop(photo, region) == 77).all()
+        assert (paste(crop(photo, region), region) == 77).all()
+        assert paste(crop(photo, region), region).shape == (*region.box.size, 3)
+        assert crop_mask(np.ones(size, np.float32), region).max() == 1
 
 
 def test_50_megapixels() -> None:
@@ -248,7 +248,7 @@ def test_50_megapixels() -> None:
     photo, coverage = np.zeros((*size, 3), np.uint8), np.zeros(size, np.float32)
     coverage[4000, 9000] = 1
     near = plan_region(size, Box(4000, 9000, 4001, 9001), native=512, multiple=64)
-    paste(cut(photo, near), near)
+    paste(crop(photo, near), near)
     whole = plan_region(size, Box(0, 0, *size), native=512, multiple=64)
-    cut(photo, whole)
-    assert cut_mask(coverage, whole).sum() == 1
+    crop(photo, whole)
+    assert crop_mask(coverage, whole).sum() == 1

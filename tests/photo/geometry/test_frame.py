@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from editkit.errors import InputError
 from editkit.names import ANCHORS
-from editkit.photo.geometry.frame import border_of, framed, plan_frame
+from editkit.photo.geometry.frame import border_coverage, extend_photo, plan_frame
 from editkit.photo.io.files import read_photo
 from editkit.types import Box, Size
 
@@ -129,11 +129,11 @@ def test_what_cannot_be_is_told(options: dict[str, Any], told: str) -> None:
 def test_a_photo_in_its_frame_is_itself(mode: str, size: tuple[int, int]) -> None:
     photo = read_photo(shell.noise(*size, mode))
     frame = plan_frame(photo.size, sides=(7, 40, 0, 3))
-    made = framed(photo, frame)
+    made = extend_photo(photo, frame)
     assert made.size == frame.size
     assert made.mode == photo.mode
     assert np.array_equal(made.samples[frame.box.slices], photo.samples)
-    border = border_of(frame)
+    border = border_coverage(frame)
     assert border.sum() == frame.size.area - photo.size.area
     assert not border[frame.box.slices].any()
     if mode in ("LA", "RGBA"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from editkit.photo.geometry.warp import framed, sampled
+from editkit.photo.geometry.warp import fit_matrix, sample_box
 from editkit.photo.io.files import Photo, read_photo
 from editkit.types import Box, Size
 
@@ -30,7 +30,9 @@ def whole(grid: tuple[int, int]) -> Box:
 @pytest.mark.parametrize("grid", GRIDS)
 def test_smaller_is_the_mean_of_what_lies_in_a_pixel(grid: tuple[int, int]) -> None:
     samples = noise()
-    shown, covered = sampled(read_photo(samples), framed(Size(*grid), Size(240, 320)), whole(grid))
+    shown, covered = sample_box(
+        read_photo(samples), fit_matrix(Size(*grid), Size(240, 320)), whole(grid)
+    )
     reference: Any = cv2.resize(
         samples.astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA
     )
@@ -41,10 +43,10 @@ def test_smaller_is_the_mean_of_what_lies_in_a_pixel(grid: tuple[int, int]) -> N
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("box", [Box(7, 11, 30, 40), Box(0, 13, 37, 50), Box(19, 0, 20, 53)])
 def test_a_box_is_that_part_of_the_whole(grid: tuple[int, int], box: Box) -> None:
-    photo, matrix = read_photo(noise()), framed(Size(*grid), Size(240, 320))
-    part, covered = sampled(photo, matrix, box)
+    photo, matrix = read_photo(noise()), fit_matrix(Size(*grid), Size(240, 320))
+    part, covered = sample_box(photo, matrix, box)
     assert covered.all()
-    assert np.abs(part - sampled(photo, matrix, whole(grid))[0][box.slices]).max() < 1e-3
+    assert np.abs(part - sample_box(photo, matrix, whole(grid))[0][box.slices]).max() < 1e-3
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.2])
@@ -59,7 +61,7 @@ def test_a_slope_is_told_at_the_middle_of_each_pixel(
     matrix[:2, :2] = turn
     matrix[:2, 2] = (70 + shift, 40 + shift)
     box = Box(3, 2, 25, 30)
-    shown, covered = sampled(photo, matrix, box)
+    shown, covered = sample_box(photo, matrix, box)
     rows, columns = np.mgrid[box.top : box.bottom, box.left : box.right]
     places = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ matrix.T
     assert covered.all()
@@ -71,9 +73,9 @@ def test_what_the_photo_does_not_cover_is_told(scale: float) -> None:
     photo = read_photo(np.full((50, 60, 3), 77, np.uint8))
     matrix = np.array([[scale, 0, -10], [0, scale, -10], [0, 0, 1.0]])
     box = Box(0, 0, 60, 60)
-    shown, covered = sampled(photo, matrix, box)
+    shown, covered = sample_box(photo, matrix, box)
     rows, columns = (scale * np.arange(60) - 10 for _ in range(2))
     inside = ((rows >= -0.5) & (rows < 49.5))[:, None] & ((columns >= -0.5) & (columns < 59.5))
     assert np.array_equal(covered, inside)
     assert np.abs(shown[covered] - 77).max() < 1e-3
-    assert not sampled(photo, matrix, Box(500, 500, 510, 510))[1].any()
+    assert not sample_box(photo, matrix, Box(500, 500, 510, 510))[1].any()
