@@ -24,7 +24,7 @@ from .silence import hush_drivers
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from editkit.batch.engines.processes import Engine, Spare
+    from editkit.batch.engines.processes import Engine, PrewarmedWorker
     from editkit.batch.inputs import Found
     from editkit.batch.recipes.recipe import Recipe
     from editkit.batch.run import Batch, Summary
@@ -233,12 +233,12 @@ class Wanted:
         return whole.with_name(f"{whole.name}-edited")
 
     @contextmanager
-    def worker(self, *, offline: bool) -> "Generator[Spare | None]":
+    def worker(self, *, offline: bool) -> "Generator[PrewarmedWorker | None]":
         """A worker that is started before the edits are known, where there will be work for it.
 
         That is so in a folder that was never written to. Elsewhere there may be nothing to do.
         """
-        from editkit.batch.engines.processes import Spare
+        from editkit.batch.engines.processes import PrewarmedWorker
         from editkit.batch.inputs import OWN
         from editkit.storage.url import is_folder, is_url
 
@@ -246,8 +246,8 @@ class Wanted:
         if not local or is_url(self.output or self.source) or is_folder(self.out / OWN):
             yield None
             return
-        with closing(Spare(offline=offline)) as spare:
-            yield spare
+        with closing(PrewarmedWorker(offline=offline)) as prewarmed:
+            yield prewarmed
 
     @property
     def masks_out(self) -> Path | None:
@@ -295,8 +295,8 @@ def _batched(single: click.Command) -> click.Command:
     # Not by pass_context: some edits have an option of that name.
     def run(**options: Any) -> None:  # noqa: ANN401
         wanted = Wanted.take(options)
-        with wanted.worker(offline=bool(options.get("offline"))) as spare:
-            code = _ran(_recipe_of(str(single.name), options), wanted, spare)
+        with wanted.worker(offline=bool(options.get("offline"))) as prewarmed:
+            code = _ran(_recipe_of(str(single.name), options), wanted, prewarmed)
         click.get_current_context().exit(code)
 
     summary = (single.help or "").split("\n\n")[0]
@@ -352,8 +352,8 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
     made = dataclasses.replace(read, **_settings(changed, read))
     if made.offline:
         go_offline()
-    with wanted.worker(offline=made.offline) as spare:
-        code = _ran(made, wanted, spare)
+    with wanted.worker(offline=made.offline) as prewarmed:
+        code = _ran(made, wanted, prewarmed)
     context.exit(code)
 
 
@@ -414,7 +414,7 @@ def _number(name: str, text: str) -> float:
     return number
 
 
-def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
+def _ran(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None") -> int:
     """The exit code of a batch."""
     from editkit.batch.plan import Choice, check_offline
     from editkit.batch.run import Batch, check_out
@@ -431,7 +431,7 @@ def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
         go_offline()
     choice = Choice(wanted.force, wanted.retry is not None, wanted.limit, wanted.shard)
     with batch_display(as_json=wanted.as_json, quiet=wanted.quiet) as display:
-        engine = _engine(recipe, wanted, spare)
+        engine = _engine(recipe, wanted, prewarmed)
         made = Batch(recipe, out, engine, choice, display.event, wanted.masks_out)
         if wanted.dry_run:
             return _told_only(made, _found(recipe, wanted), display)
@@ -443,19 +443,19 @@ def _ran(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> int:
         return made.run(photos).code
 
 
-def _engine(recipe: "Recipe", wanted: Wanted, spare: "Spare | None") -> "Engine":
+def _engine(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None") -> "Engine":
     from editkit.batch.engines.processes import Local, here
     from editkit.batch.run import asks_model
 
-    if spare is not None and not asks_model(recipe):
-        spare.close()
+    if prewarmed is not None and not asks_model(recipe):
+        prewarmed.close()
     if wanted.engine == "ray":
         from editkit.batch.engines.ray import OnRay
 
         return OnRay(wanted.ray_address, wanted.workers, wanted.gpus)
     if wanted.workers == 0:
         return here
-    return Local(recipe.device, wanted.workers, spare)
+    return Local(recipe.device, wanted.workers, prewarmed)
 
 
 def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":

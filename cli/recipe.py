@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from editkit.batch.recipes.recipe import Recipe
-    from editkit.batch.staging import Near
+    from editkit.batch.staging import Staging
     from editkit.batch.tasks import Task
     from editkit.photo.io.files import Photo
 
@@ -135,7 +135,7 @@ def apply(
     from editkit.batch.plan import check_offline
     from editkit.batch.recipes.steps import outcome_of
     from editkit.batch.run import check_scored
-    from editkit.batch.staging import Near
+    from editkit.batch.staging import Staging
 
     found = _read(recipe, variables, table)
     check_scored(found)
@@ -146,33 +146,33 @@ def apply(
     if found.offline:
         go_offline()
     hush_drivers()
-    near = Near()
-    with near.telling():
-        photo = read_source(near.task(_task(found, image, 0, image)).source, found.frame)
+    staging = Staging()
+    with staging.telling():
+        photo = read_source(staging.task(_task(found, image, 0, image)).source, found.frame)
         size, whole = outcome_of(_task(found, image, 0, image).steps, photo.size)
         targets = job.targets(image, photo, job.saving(), size, whole=whole)
-        _apply(found, job, image, photo, list(targets.values()), near)
+        _apply(found, job, image, photo, list(targets.values()), staging)
 
 
 def _apply(
-    found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str], near: "Near"
+    found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str], staging: "Staging"
 ) -> None:
     from editkit.batch.tasks import Setup
-    from editkit.batch.work import Bench, Prepared, over_limit
+    from editkit.batch.work import Prepared, Worker, over_limit
     from editkit.masks.value import resolve_mask
     from editkit.storage.url import place_of
 
     saving = job.saving()
-    bench = Bench(Setup.of(found))
+    worker = Worker(Setup.of(found))
     for variant, target in enumerate(targets):
         given = _task(found, image, variant, target)
-        task = near.task(given)
+        task = staging.task(given)
         coverage = None if task.masks[0] is None else resolve_mask(task.masks[0], photo)
-        result = bench.edit(task, Prepared(photo, coverage, 0.0))
+        result = worker.edit(task, Prepared(photo, coverage, 0.0))
         fault = over_limit(result.report.get("scores") or {}, found.gates)
         if fault is not None:
             raise InputError(f"{image}: {fault}; nothing was written")
-        folder = None if target == STDIO else near.folder(given, place_of(target))
+        folder = None if target == STDIO else staging.folder(given, place_of(target))
         job.deliver(result, target, saving, seen_from=folder or Path("/"))
 
 

@@ -28,7 +28,7 @@ _SEEN = "copies.json"
 
 
 @dataclass
-class Home:
+class ManifestStore:
     """The manifest of a batch, and its copy beside results in a store.
 
     A copy is put when photos are handed out for the first time, so that whatever machine goes on
@@ -131,11 +131,11 @@ def manifests_of(out: Place) -> Path:
     Raises:
         BatchError: there are none.
     """
-    home = Home(out)
-    home.pull()
-    if not any(home.folder.glob("*.sqlite")):
+    store = ManifestStore(out)
+    store.pull()
+    if not any(store.folder.glob("*.sqlite")):
         raise BatchError(f"{out} is the result of no batch: it has no manifest")
-    return home.folder
+    return store.folder
 
 
 def _is_copy(url: Url, own: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from editkit.batch.engines.processes import Engine, here
 from editkit.batch.inputs import OWN, Found, Photos
 from editkit.batch.manifest import Manifest, Row
-from editkit.batch.manifest_sync import Home
+from editkit.batch.manifest_sync import ManifestStore
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipes.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.tasks import Outcome, Setup, Task, printable
@@ -84,10 +84,10 @@ class Batch:
     @property
     def manifest_path(self) -> Path:
         """The manifest's file; each shard has its own, so that no two machines write one."""
-        return self._home().manifest
+        return self._store().manifest
 
-    def _home(self) -> Home:
-        return Home(self.out, self.choice.shard)
+    def _store(self) -> ManifestStore:
+        return ManifestStore(self.out, self.choice.shard)
 
     def plan(self, photos: Sequence[Found]) -> Plan:
         """What a run would do; writes nothing.
@@ -96,12 +96,12 @@ class Batch:
             InputError: the recipe does not fit the photos, or files are in the way.
         """
         self._check(photos)
-        home = self._home()
-        home.pull()
+        store = self._store()
+        store.pull()
         with ExitStack() as stack:
             manifest = None
-            if is_folder(home.folder):
-                manifest = stack.enter_context(Manifest(home.manifest, self.out))
+            if is_folder(store.folder):
+                manifest = stack.enter_context(Manifest(store.manifest, self.out))
             return self._planned(photos, manifest)[0]
 
     def _check(self, photos: Sequence[Found]) -> None:
@@ -132,13 +132,13 @@ class Batch:
         """
         started = time.monotonic()  # clocks may be set back
         self._check(photos)
-        home = self._home()
-        if not is_folder(home.folder):
+        store = self._store()
+        if not is_folder(store.folder):
             self.plan(photos)  # what is wrong is said before a folder is made
-        _make_folder(home.folder)
+        _make_folder(store.folder)
         _mark(self.masks_out, photos)
-        home.pull()
-        with Manifest(home.manifest, self.out) as manifest:
+        store.pull()
+        with Manifest(store.manifest, self.out) as manifest:
             plan, digests = self._planned(photos, manifest)
             _remember(manifest, plan, digests)
             tasks = plan.tasks if sample is None else _spread(plan.tasks, sample)
@@ -152,14 +152,14 @@ class Batch:
                 summary.failed[event["photo"]] = event["error"]
                 self.listen(event)
             if tasks:
-                self._work(home, manifest, tasks, plan, summary, keep=sample is not None)
+                self._work(store, manifest, tasks, plan, summary, keep=sample is not None)
         summary.seconds = time.monotonic() - started
         self.listen(_end_event(summary))
         return summary
 
     def _work(
         self,
-        home: Home,
+        store: ManifestStore,
         manifest: Manifest,
         tasks: Sequence[Task],
         plan: Plan,
@@ -170,23 +170,23 @@ class Batch:
         from editkit.ops.report import versions
 
         number = manifest.begin_run(time.time(), described(self.recipe), versions())
-        ledger = _Ledger(manifest, self.out)
+        log = RunLog(manifest, self.out)
         possible = [task for task in tasks if task.problem is None]
         if isinstance(self.out, Url):
-            ledger.claim(task for task in possible if plan.reasons[task.key] == "new")
-            home.push(manifest)
+            log.claim(task for task in possible if plan.reasons[task.key] == "new")
+            store.push(manifest)
         for outcome in _joined(
-            ledger.refused(task for task in tasks if task.problem is not None),
-            self.engine(Setup.of(self.recipe), ledger.handed_out(possible)) if possible else (),
+            log.refused(task for task in tasks if task.problem is not None),
+            self.engine(Setup.of(self.recipe), log.handed_out(possible)) if possible else (),
         ):
-            task = ledger.settled(outcome)
+            task = log.settled(outcome)
             summary.count(outcome, keep=keep)
             self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
             _check_there(manifest, self.out)
-            home.push(manifest, due=False)
-        ledger.check()
+            store.push(manifest, due=False)
+        log.check()
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
-        home.push(manifest)
+        store.push(manifest)
 
     def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
         """What doing a plan would take, from a few of its photos done and thrown away.
@@ -212,7 +212,7 @@ class Batch:
         return out
 
 
-class _Ledger:
+class RunLog:
     """Tasks that are out, and the manifest that says so."""
 
     def __init__(self, manifest: Manifest, out: Place) -> None:

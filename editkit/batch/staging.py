@@ -43,7 +43,7 @@ class _Stage:
         return str(file)
 
 
-class Near:
+class Staging:
     """What was fetched for the tasks that are in work, in a private folder for each.
 
     A task's files are deleted when it is done, and with this object at the latest. A process that

@@ -22,7 +22,7 @@ import numpy as np
 from editkit.batch.recipes.recipe import Bound
 from editkit.batch.recipes.steps import is_by_model, operations, outcome_of
 from editkit.batch.report.thumbnails import previews
-from editkit.batch.staging import Near
+from editkit.batch.staging import Staging
 from editkit.batch.tasks import AHEAD, Outcome, Setup, Task, storable
 from editkit.errors import (
     BatchError,
@@ -62,14 +62,14 @@ class Prepared:
     task: Task | None = None
 
 
-class Bench:
+class Worker:
     """Where photos are edited: the model is loaded once, and its embeddings of text are kept."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         # The filters of warnings, which reading a file sets, belong to the whole process.
         self._files = Lock()
-        self._near = Near()
+        self._staging = Staging()
         self._loading = Lock()
         self._batcher: FixedBatcher | None = None
 
@@ -117,15 +117,15 @@ class Bench:
         started = time.perf_counter()
         if task.problem is not None:
             raise InputError(task.problem)
-        near = self._near.task(task)
-        for file in _files_of(near):
+        staged = self._staging.task(task)
+        for file in _files_of(staged):
             check_answers(file)
         with self._files:
-            photo = read_photo(near.source, frame=self.setup.frame)
+            photo = read_photo(staged.source, frame=self.setup.frame)
             self._check_saving(task, photo)
-            first = near.masks[0] if near.masks else near.steps[0].mask
+            first = staged.masks[0] if staged.masks else staged.steps[0].mask
             coverage = None if first is None else self._coverage(first, photo)
-        return Prepared(photo, coverage, time.perf_counter() - started, near)
+        return Prepared(photo, coverage, time.perf_counter() - started, staged)
 
     def edit(self, task: Task, prepared: Prepared, model: "Model | None" = None) -> "Result":
         """The best of a task's candidates; of most tasks there is but one.
@@ -208,7 +208,7 @@ class Bench:
         target = place_of(task.output if fault is None else task.rejected)
         with self._files:
             try:
-                kind, folder = format_of(Path(target.name)), self._near.folder(task, target)
+                kind, folder = format_of(Path(target.name)), self._staging.folder(task, target)
                 encoded = result.encoded(kind, self._saving, folder)
             except PreservationError as error:
                 return _failed(task, error, result=result, photo=result.original)
@@ -232,7 +232,7 @@ class Bench:
 
     def done(self, outcome: Outcome) -> Outcome:
         """What came of a task of which nothing is needed any more."""
-        return self._near.done(outcome)
+        return self._staging.done(outcome)
 
     def _check_saving(self, task: Task, photo: Photo) -> None:
         from editkit.ops.output import check_saving
@@ -261,29 +261,29 @@ def _write_mask(task: Task, result: "Result") -> None:
     write_photo(mask_photo(result.mask), target, force=task.replaces)
 
 
-def pipeline(bench: Bench, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
+def pipeline(worker: Worker, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
     """Edits photos, as many at a time as share a call, while others are read and written.
 
     Args:
-        bench: where they are edited.
+        worker: where they are edited.
         take: gives the next task; None when there is none (or, if told not to wait, none yet).
     """
     with ExitStack() as stack:
         reading, editing, writing = (
             stack.enter_context(ThreadPoolExecutor(count))
-            for count in (1, bench.setup.edits_at_once, 1)
+            for count in (1, worker.setup.edits_at_once, 1)
         )
-        line = _Line(bench, take, reading, editing, writing)
+        line = Pipeline(worker, take, reading, editing, writing)
         # Edits that are under way when nobody wants them any more are not waited for to the end.
-        stack.callback(bench.close)
+        stack.callback(worker.close)
         yield from line.outcomes()
 
 
 @dataclass
-class _Line:
+class Pipeline:
     """Photos on their way: read ahead, under way, and waiting to be written."""
 
-    bench: Bench
+    worker: Worker
     take: Callable[[bool], Task | None]
     reading: ThreadPoolExecutor
     editing: ThreadPoolExecutor
@@ -319,13 +319,13 @@ class _Line:
             task = self.take(self.idle)
             if task is None:
                 return False
-            self.ready.append((task, self.reading.submit(self.bench.prepare, task)))
+            self.ready.append((task, self.reading.submit(self.worker.prepare, task)))
 
     def _begin(self) -> None:
         # Pictures that wait to be written are held in memory.
-        at_once = self.bench.setup.edits_at_once
+        at_once = self.worker.setup.edits_at_once
         while self.ready and len(self.ended) <= AHEAD and len(self.under_way) < at_once:
-            edit = self.editing.submit(_edited, self.bench, *self.ready.popleft(), self.writing)
+            edit = self.editing.submit(_edited, self.worker, *self.ready.popleft(), self.writing)
             self.under_way.append(edit)
 
     def _wait(self, seconds: float | None) -> None:
@@ -340,30 +340,30 @@ class _Line:
         done = [outcome for outcome in self.ended if outcome.done()]
         self.ended = [outcome for outcome in self.ended if outcome not in done]
         for outcome in done:
-            yield self.bench.done(outcome.result())
+            yield self.worker.done(outcome.result())
 
 
 def _edited(
-    bench: Bench, task: Task, reading: "Future[Prepared]", writing: ThreadPoolExecutor
+    worker: Worker, task: Task, reading: "Future[Prepared]", writing: ThreadPoolExecutor
 ) -> "Future[Outcome]":
     photo = None
     try:
         prepared = reading.result()
         photo = prepared.photo
         started = time.perf_counter()
-        with bench.batched_model(task) as model:
-            result = bench.edit(task, prepared, model)
+        with worker.batched_model(task) as model:
+            result = worker.edit(task, prepared, model)
         times = {"read": prepared.seconds, "edit": time.perf_counter() - started}
-        return writing.submit(_finished, bench, task, result, times)
+        return writing.submit(_finished, worker, task, result, times)
     except Exception as error:  # noqa: BLE001 - a photo that fails, by whatever, stops no other
         failed: Future[Outcome] = Future()
         failed.set_result(_failed(task, error, photo=photo))
         return failed
 
 
-def _finished(bench: Bench, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
+def _finished(worker: Worker, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
     try:
-        return bench.finish(task, result, times)
+        return worker.finish(task, result, times)
     except Exception as error:  # noqa: BLE001 - as in `_edited`
         return _failed(task, error, photo=result.original)
 
@@ -400,7 +400,7 @@ def said(error: BaseException) -> str:
 
 
 def _digest(path: Place) -> str | None:
-    if isinstance(path, Url):  # if it could be fetched, `Bench.done` knows
+    if isinstance(path, Url):  # if it could be fetched, `Worker.done` knows
         return None
     return sha256_of(path)
 
@@ -516,18 +516,18 @@ def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     Raises:
         ModelError, DeviceError: the model cannot be loaded.
     """
-    bench, first = Bench(setup), next(tasks, None)
+    worker, first = Worker(setup), next(tasks, None)
     if first is None:
         return
-    loaded(bench, first.steps)
+    loaded(worker, first.steps)
     waiting = chain([first], tasks)
-    yield from pipeline(bench, lambda _: next(waiting, None))
+    yield from pipeline(worker, lambda _: next(waiting, None))
 
 
-def loaded(bench: Bench, steps: Sequence[Bound]) -> None:
+def loaded(worker: Worker, steps: Sequence[Bound]) -> None:
     """Loads what the steps need, so that what is missing is found before a photo is read."""
-    if asks_model(bench.setup, steps):
-        bench.batcher()
+    if asks_model(worker.setup, steps):
+        worker.batcher()
 
 
 def asks_model(setup: Setup, steps: Sequence[Bound]) -> bool:

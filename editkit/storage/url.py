@@ -137,7 +137,7 @@ class Url:
     def mkdir(self, *, parents: bool = True, exist_ok: bool = True) -> None:
         """Nothing: stores make folders by themselves."""
 
-    def stat(self) -> "_Looks":
+    def stat(self) -> "_FileStat":
         """Size and mark.
 
         Raises:
@@ -145,12 +145,12 @@ class Url:
             BatchError: the store cannot be asked.
         """
         if self.known is not None:
-            return _Looks(self.known.size, self.known.mtime)
+            return _FileStat(self.known.size, self.known.mtime)
         info = self._info()
         if info["type"] == "directory":
             raise FileNotFoundError(str(self))
         found = _stat_of(info)
-        return _Looks(found.size, found.mtime)
+        return _FileStat(found.size, found.mtime)
 
     def exists(self) -> bool:
         """Whether there is such an object or folder."""
@@ -385,7 +385,7 @@ Place = Path | Url
 
 
 @dataclass(frozen=True)
-class _Looks:
+class _FileStat:
     """The fields of `os.stat_result` that are asked for."""
 
     st_size: int

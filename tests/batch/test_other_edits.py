@@ -20,7 +20,7 @@ from editkit.batch.recipes.recipe import Recipe, Step, made_step
 from editkit.batch.recipes.schema import schema
 from editkit.batch.recipes.steps import Operation, converted
 from editkit.batch.run import Batch, Summary, weights_of
-from editkit.batch.work import Bench
+from editkit.batch.work import Worker
 from editkit.errors import InputError, RecipeError
 
 MakeBatch = Callable[..., Batch]
@@ -49,10 +49,10 @@ def samples(file: str | Path) -> np.ndarray:
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for the model, fails."""
 
-    def refuse(_: Bench) -> None:
+    def refuse(_: Worker) -> None:
         raise AssertionError("a model was asked for")
 
-    monkeypatch.setattr(Bench, "model", property(refuse))
+    monkeypatch.setattr(Worker, "model", property(refuse))
 
 
 def test_a_parameter_may_be_of_several_types() -> None:

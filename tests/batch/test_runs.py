@@ -21,7 +21,7 @@ from editkit.batch.plan import Choice
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
-from editkit.batch.work import Bench, Prepared, best_of, over_limit
+from editkit.batch.work import Prepared, Worker, best_of, over_limit
 from editkit.errors import BatchError, InputError
 
 NAMES = ("a.png", "b.jpg", "sub/a.tif")
@@ -433,13 +433,13 @@ def test_what_cannot_be_saved_fails_before_it_is_edited(
     Image.fromarray(np.zeros((2, 8192, 3), np.uint8)).save(photos / "thin.png")
     (photos / "thin.png").rename(photos / "thin.heic")
     edited = list[Path | None]()
-    edit = Bench.edit
+    edit = Worker.edit
 
-    def watched(bench: Bench, task: Any, prepared: Prepared, *rest: Any) -> Any:
+    def watched(worker: Worker, task: Any, prepared: Prepared, *rest: Any) -> Any:
         edited.append(prepared.photo.path)
-        return edit(bench, task, prepared, *rest)
+        return edit(worker, task, prepared, *rest)
 
-    monkeypatch.setattr(Bench, "edit", watched)
+    monkeypatch.setattr(Worker, "edit", watched)
     summary = run(batch())
     assert summary.done == 3
     assert "cannot be written as HEIF" in summary.failed["thin.heic"]

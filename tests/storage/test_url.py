@@ -26,12 +26,12 @@ from store import Bucket
 from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos, listed_photos
 from editkit.batch.manifest import read_rows
-from editkit.batch.manifest_sync import Home, manifests_of
+from editkit.batch.manifest_sync import ManifestStore, manifests_of
 from editkit.batch.plan import Choice, found_photos
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
-from editkit.batch.staging import Near
+from editkit.batch.staging import Staging
 from editkit.batch.tasks import Outcome
 from editkit.errors import BatchError, ImageError, InputError
 from editkit.storage.url import Url, place_of
@@ -427,18 +427,18 @@ def test_offline_no_store_is_asked(photos: Path, batch: MakeBatch, recipe: Recip
 
 def test_what_was_fetched_is_deleted_with_its_task(stored: Bucket, batch: MakeBatch) -> None:
     plan = to_store(batch, stored).plan(find_photos(f"{stored.url}/photos"))
-    near: Any = Near()
-    first, second = (near.task(task) for task in plan.tasks[:2])
+    staging: Any = Staging()
+    first, second = (staging.task(task) for task in plan.tasks[:2])
     assert Path(first.source).read_bytes() == stored.get("photos/a.png")
-    folders = [near._stages[task.key].folder for task in plan.tasks[:2]]
+    folders = [staging._stages[task.key].folder for task in plan.tasks[:2]]
     assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in folders)
     fault = f"{first.source} is broken"
-    told = near.done(Outcome(*plan.tasks[0].key, "failed", fault))
+    told = staging.done(Outcome(*plan.tasks[0].key, "failed", fault))
     assert told.error == f"{stored.url}/photos/a.png is broken"
     assert told.row["sha256"] == shell.sha256(stored.get("photos/a.png"))
     assert [folder.exists() for folder in folders] == [False, True]
     assert Path(second.source).exists()
-    del near
+    del staging
     assert not folders[1].exists()
 
 
@@ -457,11 +457,11 @@ def test_a_copy_of_the_manifest_is_put_before_the_first_result(
 
     run(to_store(batch, stored, engine=looks), stored)
     assert sorted(rows[0]) == [(name, "running") for name in sorted(NAMES)]
-    home = Home(url(f"{stored.url}/out"))
-    assert home.manifest.is_file()
-    assert not list(home.folder.glob("*.copy"))
-    shutil.rmtree(home.folder)
-    assert {row["state"] for row in read_rows(manifests_of(home.out))} == {"done"}
+    store = ManifestStore(url(f"{stored.url}/out"))
+    assert store.manifest.is_file()
+    assert not list(store.folder.glob("*.copy"))
+    shutil.rmtree(store.folder)
+    assert {row["state"] for row in read_rows(manifests_of(store.out))} == {"done"}
     with pytest.raises(BatchError, match="the result of no batch"):
         manifests_of(url(f"{stored.url}/photos"))
 

@@ -39,7 +39,7 @@ def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     return worked_through(setup, tasks)
 
 
-class Spare:
+class PrewarmedWorker:
     """A worker process that is started before it is known what for, and imports meanwhile.
 
     What planning and a worker import takes seconds each; so they take them at the same time.
@@ -49,12 +49,12 @@ class Spare:
     """
 
     def __init__(self, *, offline: bool = False) -> None:
-        self._born: tuple[Any, Connection] | None = _born(None, offline=offline)
+        self._spawned: tuple[Any, Connection] | None = _spawn(None, offline=offline)
 
     def take(self) -> tuple[Any, Connection] | None:
         """The process and the pipe to it; None where they were taken before, or it has ended."""
-        born, self._born = self._born, None
-        return born if born is not None and born[0].is_alive() else None
+        spawned, self._spawned = self._spawned, None
+        return spawned if spawned is not None and spawned[0].is_alive() else None
 
     def close(self) -> None:
         """Ends it, unless it was taken."""
@@ -66,7 +66,7 @@ class Spare:
 
 
 @dataclass
-class _Worker:
+class _Process:
     """A process with the model, and the tasks that it holds."""
 
     process: Any
@@ -86,12 +86,12 @@ class Local:
     Attributes:
         device: what was asked for; of `auto` and `cuda` every GPU has a worker.
         workers: how many; one for each GPU, or one, where None.
-        spare: the first of them, if it was started already.
+        prewarmed: the first of them, if it was started already.
     """
 
     device: str = "auto"
     workers: int | None = None
-    spare: Spare | None = field(default=None, repr=False)
+    prewarmed: PrewarmedWorker | None = field(default=None, repr=False)
 
     def __call__(self, setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
         """Edits in worker processes.
@@ -99,7 +99,7 @@ class Local:
         Raises:
             BatchError: no worker can be started, or the model cannot be loaded.
         """
-        crew = _Crew(setup, tasks, local_devices(self.device, self.workers), self.spare)
+        crew = _Crew(setup, tasks, local_devices(self.device, self.workers), self.prewarmed)
         try:
             yield from crew.run()
         finally:
@@ -110,7 +110,11 @@ class _Crew:
     """The workers of one run."""
 
     def __init__(
-        self, setup: Setup, tasks: Iterator[Task], devices: tuple[str, ...], spare: Spare | None
+        self,
+        setup: Setup,
+        tasks: Iterator[Task],
+        devices: tuple[str, ...],
+        prewarmed: PrewarmedWorker | None,
     ) -> None:
         self._tasks = tasks
         self._suspects = deque[Task]()
@@ -118,7 +122,7 @@ class _Crew:
         self._last = False
         shared = dataclasses.replace(setup, threads=threads_of(len(devices)))
         first, *others = (dataclasses.replace(shared, device=device) for device in devices)
-        self._workers = [_engaged(first, spare), *map(_started, others)]
+        self._workers = [_adopt(first, prewarmed), *map(_started, others)]
 
     def run(self) -> Iterator[Outcome]:
         while True:
@@ -145,7 +149,7 @@ class _Crew:
                 worker.process.kill()
                 worker.process.join()
 
-    def _hand_out(self, worker: _Worker) -> None:
+    def _hand_out(self, worker: _Process) -> None:
         while len(worker.held) < self._window(worker):
             task = self._next(worker)
             if task is None:
@@ -155,14 +159,14 @@ class _Crew:
             with suppress(OSError):
                 worker.pipe.send(task)
 
-    def _window(self, worker: _Worker) -> int:
+    def _window(self, worker: _Process) -> int:
         """Suspects are handed out one at a time, so that it is known which one kills."""
         if not worker.ready:
             return 1
         is_suspect = self._suspects or any(key in self._tried for key in worker.held)
         return 1 if is_suspect else worker.setup.window
 
-    def _next(self, worker: _Worker) -> Task | None:
+    def _next(self, worker: _Process) -> Task | None:
         if self._suspects:
             return None if worker.held else self._suspects.popleft()
         if self._last:
@@ -171,7 +175,7 @@ class _Crew:
         self._last = task is None
         return task
 
-    def _listen(self, number: int, worker: _Worker) -> Iterator[Outcome]:
+    def _listen(self, number: int, worker: _Process) -> Iterator[Outcome]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
@@ -185,7 +189,7 @@ class _Crew:
         else:
             raise message
 
-    def _died(self, number: int, worker: _Worker) -> Iterator[Outcome]:
+    def _died(self, number: int, worker: _Process) -> Iterator[Outcome]:
         worker.process.join()
         how = _ended(worker.process.exitcode)
         if not worker.ready:
@@ -208,25 +212,25 @@ def _ended(code: int | None) -> str:
     return f"ended with code {code}"
 
 
-def _started(setup: Setup) -> _Worker:
-    return _Worker(*_born(setup, offline=setup.offline), setup)
+def _started(setup: Setup) -> _Process:
+    return _Process(*_spawn(setup, offline=setup.offline), setup)
 
 
-def _engaged(setup: Setup, spare: Spare | None) -> _Worker:
+def _adopt(setup: Setup, prewarmed: PrewarmedWorker | None) -> _Process:
     """The worker that was started already, if there is one; else one that is started now.
 
-    A spare sees every GPU, so it can only be the worker of the first: see `alone`.
+    A prewarmed worker sees every GPU, so it can only be the worker of the first: see `alone`.
     """
     first = setup.device.partition(":")[2] in ("", "0")
-    born = spare.take() if spare is not None and first else None
+    born = prewarmed.take() if prewarmed is not None and first else None
     if born is None:
         return _started(setup)
     with suppress(OSError):  # one that died is found when it is listened to
         born[1].send(setup)
-    return _Worker(*born, setup)
+    return _Process(*born, setup)
 
 
-def _born(setup: Setup | None, *, offline: bool) -> tuple[Any, Connection]:
+def _spawn(setup: Setup | None, *, offline: bool) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(setup, theirs, offline), daemon=True)
@@ -274,13 +278,13 @@ def _work(known: Setup | None, pipe: Connection, offline: bool) -> None:  # noqa
 
 
 def _serve(setup: Setup, pipe: Connection) -> None:
-    from editkit.batch.work import Bench, fatal, loaded, pipeline
+    from editkit.batch.work import Worker, fatal, loaded, pipeline
 
     if setup.threads is not None:
         import torch
 
         torch.set_num_threads(setup.threads)
-    bench, ended = Bench(setup), False
+    worker, ended = Worker(setup), False
 
     def take(block: bool) -> Task | None:  # noqa: FBT001 - as `pipeline` calls it
         nonlocal ended
@@ -297,13 +301,13 @@ def _serve(setup: Setup, pipe: Connection) -> None:
         first = take(True)  # noqa: FBT003
         if first is None:
             return
-        loaded(bench, first.steps)
+        loaded(worker, first.steps)
         pipe.send(None)
     except Exception as error:  # noqa: BLE001 - the other process raises it
         pipe.send(fatal(error))
         return
     waiting = deque([first])
-    for outcome in pipeline(bench, lambda b: waiting.popleft() if waiting else take(b)):
+    for outcome in pipeline(worker, lambda b: waiting.popleft() if waiting else take(b)):
         pipe.send(outcome)
 
 

@@ -32,8 +32,8 @@ _STORE = 2**28
 """Bytes of shared memory of a cluster that is started here: only previews go through it."""
 
 
-class Worker:
-    """An actor: a bench whose model is loaded once.
+class RayWorker:
+    """An actor: a worker whose model is loaded once.
 
     It is given several tasks at a time, so that it reads and writes some while it edits another:
     as a worker process of the local engine.
@@ -42,9 +42,9 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         if setup.offline:
             forbid_network()
-        from editkit.batch.work import Bench
+        from editkit.batch.work import Worker
 
-        self._bench = Bench(setup)
+        self._worker = Worker(setup)
         self._waiting = SimpleQueue[Task]()
         self._promised = dict[tuple[str, int], Future[Outcome]]()
 
@@ -52,7 +52,7 @@ class Worker:
         """Loads what a task needs, and begins to work."""
         from editkit.batch.work import loaded
 
-        loaded(self._bench, task.steps)
+        loaded(self._worker, task.steps)
         Thread(target=self._work, daemon=True).start()
 
     def edit(self, task: Task) -> Outcome:
@@ -65,7 +65,7 @@ class Worker:
         from editkit.batch.work import pipeline
 
         try:
-            for outcome in pipeline(self._bench, self._take):
+            for outcome in pipeline(self._worker, self._take):
                 self._promised.pop(outcome.key).set_result(outcome)
         except BaseException as error:  # nobody else would hear of it
             for promised in self._promised.values():
@@ -129,7 +129,7 @@ class OnRay:
     ) -> Iterator[Outcome]:
         gpus = self.gpus_of(ray, setup)
         # One call more than it may hold: the one that loads the model.
-        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=setup.window + 1)(Worker)
+        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=setup.window + 1)(RayWorker)
         actors = _Actors(ray, kind, setup, tasks)
         try:
             yield from actors.run(self._count(ray, gpus), _anywhere(first))

@@ -14,7 +14,7 @@ import shell
 from deadly import Deadly
 from witness import Witnessed
 
-from editkit.batch.engines.processes import Local, Spare, alone, here, local_devices
+from editkit.batch.engines.processes import Local, PrewarmedWorker, alone, here, local_devices
 from editkit.batch.inputs import find_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.recipes.recipe import Recipe
@@ -92,9 +92,9 @@ def test_a_worker_may_be_started_before_it_is_known_what_for(
 ) -> None:
     """It is one of the workers, of the first run alone; a later one starts its own."""
     del photos
-    with closing(Spare()) as spare:
+    with closing(PrewarmedWorker()) as prewarmed:
         (early,) = multiprocessing.active_children()
-        seen = Witnessed(Local("cpu", 2, spare), tmp_path / "seen", meet=2)
+        seen = Witnessed(Local("cpu", 2, prewarmed), tmp_path / "seen", meet=2)
         assert batch(engine=seen).run(find_photos("photos")).done == 3
         assert len(seen.processes) == 2
         assert str(early.pid) in seen.processes
@@ -110,18 +110,18 @@ def test_a_spare_worker_that_has_died_is_replaced(
     photos: Path, batch: MakeBatch, tmp_path: Path
 ) -> None:
     del photos
-    with closing(Spare()) as spare:
+    with closing(PrewarmedWorker()) as prewarmed:
         (early,) = multiprocessing.active_children()
         early.kill()
         early.join()
-        seen = Witnessed(Local("cpu", 1, spare), tmp_path / "seen")
+        seen = Witnessed(Local("cpu", 1, prewarmed), tmp_path / "seen")
         assert batch(engine=seen).run(find_photos("photos")).done == 3
     assert len(seen.processes) == 1
     assert str(early.pid) not in seen.processes
 
 
 def test_a_spare_worker_that_is_not_wanted_ends() -> None:
-    with closing(Spare()):
+    with closing(PrewarmedWorker()):
         assert len(multiprocessing.active_children()) == 1
     assert not multiprocessing.active_children()
 
