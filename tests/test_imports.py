@@ -27,6 +27,9 @@ MAY_IMPORT = {
 """Each room, and those it may import beside itself. `base` are the small modules on top of the
 package: types, errors, names, options and such; `editkit` is the package's own face."""
 
+PHOTO = ("metadata", "formats", "io", "geometry", "blend", "fill", "quality")
+"""The rooms of `photo/`, each of which may import those before it."""
+
 LET_BE = {
     ("editkit.batch.recipes.steps", "editkit"): "until its edits come from the catalog",
     ("editkit.ops.record", "editkit"): "the same",
@@ -99,6 +102,24 @@ def test_rooms_have_an_order() -> None:
     graph = {room: set(others) for room, others in MAY_IMPORT.items()}
     assert source_tree.cycles(graph) == []
     assert set(MAY_IMPORT) >= {room_of(name) for name in source_tree.modules(ROOT)}
+
+
+def test_rooms_of_photos_import_one_way(found: list[Import]) -> None:
+    places = {f"editkit.photo.{name}": place for place, name in enumerate(PHOTO)}
+    back = [
+        str(one)
+        for one in found
+        if -1 < place_in(places, one.source) < place_in(places, one.target)
+    ]
+    assert back == []
+    assert {file.name for file in (ROOT / "editkit" / "photo").iterdir() if file.is_dir()} - {
+        "__pycache__"
+    } == set(PHOTO)
+
+
+def place_in(places: dict[str, int], module: str) -> int:
+    """The place of a room of `photo/`; before all, of any other module."""
+    return places.get(".".join(module.split(".")[:3]), -1)
 
 
 def test_networks_are_imported_in_one_place(found: list[Import]) -> None:

@@ -125,7 +125,11 @@ def encode(result: Edited, format_: str, saving: Saving, folder: Path | None = N
     if saving.strict:
         _check_strict(evidence, result.report, saving)
     if saving.signer is not None:
-        data = saving.signer.signed(data, result.source_type, result.original)
+        original = result.original
+        path = None if original is None else original.path
+        data = saving.signer.signed(
+            data, result.source_type, edited=original is not None, original=path
+        )
         evidence |= {"signed": True, **saving.signer.checked(data)}
     evidence |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     return Encoded(data, evidence)

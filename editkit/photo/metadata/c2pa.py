@@ -8,7 +8,6 @@ from typing import Any
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError
-from editkit.photo.io.files import Photo
 
 _TYPES = {
     "JPEG": "image/jpeg",
@@ -49,24 +48,27 @@ class Signer:
         """
         _type_named(name)
 
-    def signed(self, data: bytes, source_type: str, original: Photo | None = None) -> bytes:
+    def signed(
+        self, data: bytes, source_type: str, *, edited: bool, original: Path | None = None
+    ) -> bytes:
         """The file with a manifest: what was done, by what, and the original it was done to.
 
         Args:
             data: the file.
             source_type: the IPTC DigitalSourceType, by its short name.
-            original: the photo that was edited; None where the picture was made from nothing.
+            edited: whether there was a photo; else the picture was made from nothing.
+            original: the file of that photo, to be named as an ingredient where it is there.
 
         Raises:
             InputError: the certificates or the key cannot be used, or the format is not signed.
         """
         c2pa, kind = _c2pa(), _type_of(data)
-        manifest = _manifest(source_type, edited=original is not None)
+        manifest = _manifest(source_type, edited=edited)
         out = BytesIO()
         try:
             with c2pa.Builder(manifest) as builder:
-                if original is not None and original.path is not None and original.path.exists():
-                    _add_original(builder, original.path)
+                if original is not None and original.exists():
+                    _add_original(builder, original)
                 with c2pa.Signer.from_info(self._info()) as signer:
                     builder.sign(signer, kind, BytesIO(data), out)
         except c2pa.C2paError as error:

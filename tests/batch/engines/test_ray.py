@@ -47,7 +47,7 @@ def _what_nodes_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
 
     A machine that is short of memory for other reasons is no reason to end workers.
     """
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "support"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "support"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
