@@ -1,4 +1,4 @@
-"""The README's examples run, its reference is the help text, its commands are what CI runs."""
+"""The examples of the README and of the guides run; README's commands are what CI runs."""
 
 import re
 import shutil
@@ -12,12 +12,28 @@ from click.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
+GUIDES = sorted((ROOT / "samples" / "guides").glob("*.md"))
+TASKS = [
+    "remove",
+    "replace",
+    "extend",
+    "masks",
+    "batch",
+    "bring-home",
+    "proof",
+    "models",
+    "python",
 ]
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def blocks(kind: str) -> list[str]:
+    """Code of one kind in the README and the guides."""
+    texts = [README, *(guide.read_text(encoding="utf-8") for guide in GUIDES)]
+    return [b for text in texts for b in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
+
+
+SHELL = [line for block in blocks("sh") for line in block.splitlines()]
+PYTHON = blocks("python")
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +57,8 @@ def help_text() -> str:
 
 def test_the_reference_is_the_help_text() -> None:
     """To renew it: paste the output of `editkit inpaint --help`, 100 columns wide."""
-    found = re.search(r"<!-- help: editkit inpaint -->\n```text\n(.*?)```", README, re.DOTALL)
+    page = (ROOT / "samples" / "guides" / "reference.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- help: editkit inpaint -->\n```text\n(.*?)```", page, re.DOTALL)
     assert found is not None
     assert found.group(1) == help_text()
 
@@ -67,9 +84,25 @@ def test_the_first_command_is_the_one_of_the_picture() -> None:
     assert Path("samples/rocket.edit.jpg").exists()
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda p: p.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_each_task_has_a_page_with_a_picture_and_commands() -> None:
+    pages = {guide.stem: guide.read_text(encoding="utf-8") for guide in GUIDES}
+    for task in TASKS:
+        assert re.search(r"!\[.+\]\(.+\.jpg\)", pages[task]), task
+        assert re.search(r"```(sh|python)\n", pages[task]), task
+        assert f"guides/{task}.md" in README
+
+
+def test_the_readme_is_short_and_tells_its_limits_early() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    assert lines.index("## Limits first") < lines.index("## Install, and try it")
 
 
 def test_ci_runs_the_test_command() -> None:

@@ -20,6 +20,7 @@ from editkit.types import Rgb
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "samples"
+GUIDES = SAMPLES / "guides"
 WHITE = 255
 MARKS = ((40, 60), (300, 290), (60, 330))
 """Where the marks of `regions` are: left and top."""
@@ -117,6 +118,103 @@ def home() -> Rgb:
     return beside([np.asarray(one) for one in small], 5)
 
 
+def mended() -> tuple[Rgb, Rgb]:
+    """A photo with scratches painted on it, and mended by PatchMatch."""
+    photo = sample("chelsea")
+    mask = np.asarray(Image.open(SAMPLES / "chelsea.mask.png").convert("L")) > 0
+    scratched = np.where(mask[..., None], np.uint8(235), photo)
+    return scratched, np.asarray(editkit.erase(scratched, mask, method="patchmatch").image)
+
+
+def replaced() -> tuple[Rgb, Rgb]:
+    """A badge on a suit, replaced by cloth."""
+    files = (SAMPLES / "astronaut.jpg", SAMPLES / "astronaut.mask.png")
+    return sample("astronaut"), np.asarray(editkit.inpaint(*files, "orange cloth").image)
+
+
+def replace() -> Rgb:
+    """The badge, and the suit without it, enlarged."""
+    return beside([enlarged(one, 10, 190, 300, 260, 1) for one in replaced()], 8)
+
+
+def gallery() -> Rgb:
+    """Six edits, each before and after."""
+    files = (SAMPLES / "rocket.jpg", SAMPLES / "rocket.mask.png")
+    sky = np.asarray(editkit.inpaint(*files, "dark blue sky").image)
+    wide = np.asarray(editkit.outpaint(SAMPLES / "chelsea.jpg", aspect="2:1").image.convert("RGB"))
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, SAMPLES / "edited_elsewhere.py", folder]
+        subprocess.run(command, check=True, capture_output=True)
+        plate = editkit.composite(SAMPLES / "coffee.jpg", Path(folder) / "elsewhere.jpg").image
+    again = editkit.img2img(SAMPLES / "coffee.jpg", "red plate, wood", strength=0.3, steps=10)
+    pairs = [
+        (sample("rocket"), sky),
+        replaced(),
+        mended(),
+        (sample("chelsea"), wide),
+        (sample("coffee"), np.asarray(plate)),
+        (sample("coffee"), np.asarray(again.image)),
+    ]
+    tiles = [beside([high(one, 150) for one in pair], 3) for pair in pairs]
+    rows = [beside([widened(one, 532) for one in tiles[k : k + 2]], 14) for k in (0, 2, 4)]
+    return beside(rows, 10, axis=0)
+
+
+def high(picture: Rgb, height: int) -> Rgb:
+    """A picture of that height."""
+    image = Image.fromarray(picture)
+    size = (round(height * image.width / image.height), height)
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def widened(picture: Rgb, width: int) -> Rgb:
+    """A picture in the middle of white of that width."""
+    free = max(0, width - picture.shape[1])
+    sides = ((0, 0), (free // 2, free - free // 2), (0, 0))
+    return np.pad(picture, sides, constant_values=WHITE)
+
+
+def masks() -> Rgb:
+    """A cup, and the same with what an expression selects."""
+    photo = sample("coffee")
+    where = editkit.Mask.parse("ellipse:52%,52%,28%,20% ~feather:4").on(photo)
+    veil = photo + 0.6 * where[..., None] * (np.array([238, 51, 187]) - photo)
+    pair = (photo, np.rint(veil).astype(np.uint8), np.uint8(255 * where)[..., None].repeat(3, 2))
+    return beside([high(one, 220) for one in pair], 8)
+
+
+def batch() -> Rgb:
+    """The contact sheet of a batch."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = [sys.executable, "-m", "editkit_cli"]
+        edit = ["batch", "inpaint", f"{SAMPLES}/c*.jpg", "--mask", SAMPLES, "--steps", "4"]
+        for command in (
+            [*edit, "-o", f"{folder}/mended", "-q"],
+            ["report", f"{folder}/mended", "--sheet", f"{folder}/sheet.png"],
+        ):
+            subprocess.run([*run, *command], check=True, capture_output=True)
+        return high(np.asarray(Image.open(f"{folder}/sheet.png").convert("RGB")), 480)
+
+
+def proof() -> Rgb:
+    """An edited photo, and the pixels that changed."""
+    before = sample("rocket")
+    files = (SAMPLES / "rocket.jpg", SAMPLES / "rocket.mask.png")
+    after = np.asarray(editkit.inpaint(*files, "dark blue sky").image)
+    changed = (before != after).any(axis=-1)
+    shown = np.where(changed[..., None], after, np.uint8(128))
+    return beside([high(one, 260) for one in (after, shown)], 8)
+
+
+def python() -> Rgb:
+    """What `samples/variants.py` paints."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, SAMPLES / "variants.py", folder]
+        subprocess.run(command, check=True, capture_output=True)
+        made = [np.asarray(Image.open(file)) for file in sorted(Path(folder).glob("*.png"))]
+    return beside([enlarged(one, 10, 190, 300, 260, 1) for one in made], 8)
+
+
 def apart(one: Rgb, other: object) -> Rgb:
     off = np.abs(one.astype(np.int16) - np.asarray(other, np.int16))
     return np.clip(4 * off, 0, 255).astype(np.uint8)
@@ -128,6 +226,12 @@ PICTURES: dict[str, tuple[Callable[[], Rgb], Path]] = {
     "first": (first, SAMPLES / "before-mask-after.jpg"),
     "frame": (frame, SAMPLES / "before-after-outpaint.jpg"),
     "home": (home, SAMPLES / "brought-home.jpg"),
+    "gallery": (gallery, SAMPLES / "gallery.jpg"),
+    "replace": (replace, GUIDES / "replace.jpg"),
+    "masks": (masks, GUIDES / "masks.jpg"),
+    "batch": (batch, GUIDES / "batch.jpg"),
+    "proof": (proof, GUIDES / "proof.jpg"),
+    "python": (python, GUIDES / "python.jpg"),
 }
 
 
