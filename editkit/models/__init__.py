@@ -1,1 +1,1 @@
-"""Models: find, load and run them. The only room that imports diffusers or transformers."""
+"""Models: find, load and run them. The only room with diffusers; transformers also in `masks`."""

@@ -99,8 +99,8 @@ def test_libjpeg_writes_nothing_on_the_terminal(
 
 def test_what_others_write_meanwhile_appears() -> None:
     code = (
-        "import os\nfrom editkit.photo.silence import libraries_silenced\n"
-        "with libraries_silenced():\n"
+        "import os\nfrom editkit.photo.silence import silence_libraries\n"
+        "with silence_libraries():\n"
         "    os.write(2, b'mine\\nCorrupt JPEG data: 3 bytes\\nours\\n')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
