@@ -240,8 +240,11 @@ class Wanted:
         """
         from editkit.batch.engines.processes import PrewarmedWorker
         from editkit.batch.inputs import OWN
-        from editkit.storage.url import is_folder, is_url
+        from editkit.storage.timeouts import await_places
+        from editkit.storage.url import is_folder, is_url, place_of
 
+        places = [place_of(text) for text in (self.source, self.output, self.mask_out) if text]
+        await_places(place for place in places if isinstance(place, Path))
         local = self.engine == "local" and self.workers != 0 and not self.watch
         if not local or is_url(self.output or self.source) or is_folder(self.out / OWN):
             yield None
@@ -482,7 +485,7 @@ def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> in
     from editkit.batch.run import closed_events
 
     plan = made.plan(photos)
-    for event in closed_events(photos):
+    for event in closed_events(photos, plan):
         display.event(event)
     for task in plan.tasks:
         event = {"photo": task.photo, "why": plan.reasons[task.key], "output": task.output}

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -11,11 +11,17 @@ from editkit.batch.tasks import printable
 from editkit.errors import InputError
 from editkit.photo.io.files import FORMATS
 from editkit.storage.case import names_on
-from editkit.storage.timeouts import check_file
+from editkit.storage.timeouts import (
+    SUFFIXES,
+    Listing,
+    NoAnswerError,
+    await_places,
+    check_file,
+    glob_paths,
+    list_folder,
+    silent_among,
+)
 from editkit.storage.url import Place, Url, has_magic, is_folder, place_of
-
-SUFFIXES = (*FORMATS, ".gif")
-"""What counts as a photo in a folder."""
 
 OWN = ".editkit"
 """The folder in OUT that is ours."""
@@ -80,8 +86,11 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         InputError: there is no such folder or file, or nothing in it.
         BatchError: a store cannot be read.
     """
-    path, left_out = place_of(source), {_real(p) for p in without if isinstance(p, Path)}
-    closed = dict[str, str]()
+    path, others_here = place_of(source), [p for p in without if isinstance(p, Path)]
+    if not has_magic(source):
+        await_places(p for p in (path,) if isinstance(p, Path))
+    await_places(others_here)
+    left_out, closed = {_real(p) for p in others_here}, dict[str, str]()
     if isinstance(path, Url):
         found, others = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
     elif is_folder(path):
@@ -126,7 +135,10 @@ def listed_photos(lines: Iterable[str]) -> Photos:
         return _listed_in_store(urls, names)
     paths = {_straight(name): place for name in names if isinstance(place := _listed(name), Path)}
     base = Path(os.path.commonpath([path.parent for path in paths]))
-    return Photos(Found(p, PurePosixPath(whole.relative_to(base))) for whole, p in paths.items())
+    silent = silent_among(paths.values())
+    found = [(p, PurePosixPath(whole.relative_to(base))) for whole, p in paths.items()]
+    closed = {printable(below): silent[p] for p, below in found if p in silent}
+    return Photos((Found(p, below) for p, below in found if p not in silent), closed=closed)
 
 
 def _listed(name: str) -> Place:
@@ -214,29 +226,38 @@ def _walk(
     Folders with others' results are told in `others`, if given, and those that cannot be searched
     in `closed`.
     """
-    failed = None if closed is None else _telling(folder, closed)
-    for here, folders, files in os.walk(folder, onerror=failed):
-        base = Path(here)
-        if others is not None and base != folder and OWN in folders:
+    waiting = [folder]
+    while waiting:
+        base = waiting.pop()
+        found = _entries(base, folder, closed)
+        if others is not None and base != folder and OWN in found.folders:
             others.append(base)
-            folders.clear()
             continue
-        folders[:] = [
-            name
-            for name in folders
-            if recursive and not name.startswith(".") and _real(base / name) not in without
-        ]
-        yield from (p for name in files if _is_photo(p := base / name) and _real(p) not in without)
+        inner = [base / n for n in found.folders if recursive and not n.startswith(".")]
+        waiting += reversed([path for path in inner if _real(path) not in without])
+        files = [base / name for name in found.files]
+        yield from (p for p in files if _is_photo(p) and _real(p) not in without)
 
 
-def _telling(base: Path, closed: dict[str, str]) -> Callable[[OSError], None]:
-    """Puts a folder that cannot be searched into `closed`, by its path below another."""
+def _entries(base: Path, top: Path, closed: dict[str, str] | None) -> Listing:
+    """What is in a folder; what may not be searched, or does not answer, is told in `closed`."""
+    found = Listing()
+    try:
+        found = list_folder(base)
+        told = {base / name: said for name, said in found.closed.items()}
+    except NoAnswerError as error:
+        told = {base: str(error)}
+    except OSError as error:
+        told = {base: _unsearched(error)}
+    if closed is not None:
+        closed.update({printable(os.path.relpath(path, top)): told[path] for path in told})
+    return found
 
-    def failed(error: OSError) -> None:
-        name = printable(os.path.relpath(str(error.filename), base))
-        closed[name] = f"the folder cannot be searched: {error.strerror}"
 
-    return failed
+def _unsearched(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"the folder cannot be searched: {error.strerror}"
+    return str(error)
 
 
 def _is_photo(path: Path) -> bool:
@@ -246,39 +267,24 @@ def _is_photo(path: Path) -> bool:
 def _globbed(
     pattern: str, without: set[Path], closed: dict[str, str]
 ) -> tuple[list[Found], list[Place]]:
-    import glob
-
     fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
     if ".." in fixed[first:]:
         raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()
-    _look_into(base, fixed[first:-1], _telling(base, closed))
-    names = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-    paths = [p for p in names if _is_photo(p) and not is_folder(p) and not _within(p, without)]
+    names, unseen = glob_paths(Path(pattern))
+    silent = silent_among(p for p in names if _is_photo(p))
+    for path, error in {**unseen, **silent}.items():
+        said = error if isinstance(error, str) else _unsearched(error)
+        closed[printable(os.path.relpath(path, base))] = said
+    paths = [p for p in names if _is_photo(p) and p not in silent]
+    paths = [p for p in paths if not is_folder(p) and not _within(p, without)]
     above = {folder for p in paths for folder in p.parents if base in folder.parents}
     others = {folder for folder in above if is_folder(folder / OWN)}
     found = [
         Found(p, PurePosixPath(p.relative_to(base))) for p in paths if not others & set(p.parents)
     ]
     return found, list[Place](others)
-
-
-def _look_into(base: Path, parts: Sequence[str], failed: Callable[[OSError], None]) -> None:
-    """Tells of folders that a pattern leads into and that cannot be searched: `glob` does not."""
-    import glob
-
-    walk = os.walk(base, onerror=failed)
-    if parts and parts[0] == "**":
-        for _, folders, _ in walk:
-            folders[:] = [name for name in folders if not name.startswith(".")]
-        return
-    next(walk, None)
-    if parts:
-        inner = Path(glob.escape(str(base))) / parts[0]
-        for folder in map(Path, glob.glob(str(inner))):  # noqa: PTH207
-            if is_folder(folder):
-                _look_into(folder, parts[1:], failed)
 
 
 def _within(path: Path, folders: set[Path]) -> bool:

@@ -18,12 +18,14 @@ from typing import Any
 from editkit.batch.inputs import OWN
 from editkit.batch.manifest import Manifest
 from editkit.errors import BatchError
+from editkit.storage.timeouts import await_text, list_folder
 from editkit.storage.url import Place, Url
 
 STATE = "EDITKIT_STATE"
 """Variable of the environment: another folder for state than the system's."""
 
 _PAUSE, _SHARE = 60.0, 20.0
+_HEAD = 4096
 _SEEN = "copies.json"
 
 
@@ -69,6 +71,16 @@ class ManifestStore:
         with suppress(FileExistsError), file.open("x", encoding="utf-8") as stream:
             stream.write(name)
         return file.read_text(encoding="utf-8") or name
+
+    def await_manifests(self) -> None:
+        """Waits until manifests on this machine, or its disks, have answered.
+
+        Raises:
+            BatchError: one of them does not.
+        """
+        with suppress(OSError):
+            for name in list_folder(self.folder).files:
+                await_text(self.folder / name, _HEAD)
 
     def pull(self) -> None:
         """Fetches what other machines have written of results in a store.
@@ -132,6 +144,7 @@ def manifests_of(out: Place) -> Path:
         BatchError: there are none.
     """
     store = ManifestStore(out)
+    store.await_manifests()
     store.pull()
     if not any(store.folder.glob("*.sqlite")):
         raise BatchError(f"{out} is the result of no batch: it has no manifest")

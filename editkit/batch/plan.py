@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -37,7 +38,12 @@ from editkit.masks.language import files_in, parse
 from editkit.names import PERCEPTUAL
 from editkit.storage.case import names_on
 from editkit.storage.stat import Stat
-from editkit.storage.timeouts import sha256_of
+from editkit.storage.timeouts import (
+    NoAnswerError,
+    await_places,
+    list_folder,
+    sha256_of,
+)
 from editkit.storage.url import (
     Place,
     Url,
@@ -97,6 +103,7 @@ class Plan:
         notes: what to tell.
         known_again: results that no manifest knew, with what it is to know of them.
         touched: files that were touched, and are the same: what they are like now.
+        silent: photos of which a file does not answer, by name, with the reason.
     """
 
     tasks: list[Task] = field(default_factory=list[Task])
@@ -113,6 +120,7 @@ class Plan:
     touched: list[tuple[Row, Stat, Stat | None]] = field(
         default_factory=list[tuple[Row, Stat, Stat | None]]
     )
+    silent: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Digests:
@@ -215,7 +223,19 @@ def _in(base: Place, folder: Place) -> bool:
     return str(folder).startswith(f"{base}/")
 
 
+def _await_texts(recipe: Recipe, texts: Iterable[str | None]) -> None:
+    """Waits until what texts of a recipe may name has answered, wherever it lies.
+
+    Raises:
+        BatchError: it does not.
+    """
+    here = [text for text in texts if text is not None and not is_url(text)]
+    beside = [recipe.folder / text for text in here if recipe.folder is not None]
+    await_places([*map(Path, here), *beside])
+
+
 def _folders(recipe: Recipe, texts: Sequence[str]) -> list[Place]:
+    _await_texts(recipe, texts)
     return [place for text in texts if is_folder(place := place_of(recipe.path(text)))]
 
 
@@ -287,6 +307,7 @@ class Planner:
         masks_out: the folder for the areas that were edited; None to write none.
         folders: of files of steps, by their paths, as they were read.
         segmenters: digests of the models that a mask's text asks.
+        answered: texts of steps which may name files, that have answered.
     """
 
     recipe: Recipe
@@ -298,6 +319,7 @@ class Planner:
     masks_out: Path | None = None
     folders: dict[str, MaskFolder] = field(default_factory=dict[str, MaskFolder])
     segmenters: dict[str, list[str | None]] = field(default_factory=dict[str, list[str | None]])
+    answered: set[str] = field(default_factory=set[str])
 
     def plan(self, photos: Sequence[Found]) -> Plan:
         """What is to be done for these photos.
@@ -313,6 +335,7 @@ class Planner:
         recipe = self.recipe
         numbers = [recipe.seed + k for k in range(recipe.num)] if recipe.num > 1 else [None]
         targets = outputs_of(photos, self.out, numbers)
+        silent = _silent_in({path.parent for paths in targets for path in paths})
         whole = [path for paths in targets for path in paths]
         check_within(whole, self.out)
         areas = [Path(text) for path in whole if (text := self._mask_output(path)) is not None]
@@ -323,8 +346,12 @@ class Planner:
         for photo, paths in zip(photos, targets, strict=True):
             if not self.choice.takes(printable(photo.relative)):
                 continue
-            for task in self._tasks(photo, paths, folders):
-                self._decide(task, plan)
+            try:
+                _check_among(paths, silent)
+                for task in self._tasks(photo, paths, folders):
+                    self._decide(task, plan)
+            except NoAnswerError as error:
+                plan.silent[printable(photo.relative)] = str(error)
         if plan.known_again:
             count = len(plan.known_again)
             plan.notes.append(f"{count} results that no manifest knew are known by their records")
@@ -360,6 +387,7 @@ class Planner:
             steps = recipe.bound(variables)
         except InputError as error:
             raise type(error)(f"{error} (for {name}{self._row_place(photo)})") from error
+        self._await(steps)
         masks, problem = list[str | None](), None
         for step, folder in zip(steps, folders, strict=True):
             mask, fault = mask_of(self.recipe, step, photo, folder)
@@ -387,6 +415,16 @@ class Planner:
                 mask_output=self._mask_output(path),
                 problem=problem or _too_long(path),
             )
+
+    def _await(self, steps: Iterable[Bound]) -> None:
+        """Waits until files that steps name have answered; those that did are not asked again.
+
+        Raises:
+            BatchError: one of them does not.
+        """
+        texts = {text for step in steps for text in (step.mask, *step.files.values()) if text}
+        _await_texts(self.recipe, sorted(texts - self.answered))
+        self.answered.update(texts)
 
     def _mask_output(self, path: Place) -> str | None:
         """Where the area goes that was edited in a picture."""
@@ -602,6 +640,29 @@ class Planner:
             # What failed left nothing; what was interrupted may have left what we wrote.
             return row.state == "failed"
         return self.digests.of(target) != row.output_sha256
+
+
+def _silent_in(folders: Iterable[Place]) -> dict[Path, str]:
+    """What does not answer in folders for results, with what to say of it."""
+    silent = dict[Path, str]()
+    for folder in folders:
+        with suppress(OSError):
+            if isinstance(folder, Path):
+                found = list_folder(folder).closed
+                silent |= {folder / name: said for name, said in found.items()}
+    return silent
+
+
+def _check_among(paths: Iterable[Place], silent: Mapping[Path, str]) -> None:
+    """Refuses results that cannot be looked at.
+
+    Raises:
+        BatchError: what is there does not answer.
+    """
+    for path in paths if silent else ():
+        for place in (path, path.parent):
+            if place in silent:
+                raise NoAnswerError(silent[place])
 
 
 def _too_long(path: Place) -> str | None:

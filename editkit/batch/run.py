@@ -19,6 +19,7 @@ from editkit.batch.tasks import Outcome, Setup, Task, printable
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 from editkit.names import PERCEPTUAL
 from editkit.storage.stat import Stat
+from editkit.storage.timeouts import NoAnswerError, await_places
 from editkit.storage.url import Place, Url, is_folder, is_plain, is_there, place_of
 
 Listen = Callable[[Mapping[str, Any]], None]
@@ -110,6 +111,8 @@ class Batch:
         of_memory = any(isinstance(p, Url) and p.protocol == "memory" for p in places)
         if of_memory and self.engine is not here:
             raise InputError("memory:// is of this process alone; edit in it (--workers 0)")
+        await_places(place for place in (self.out, self.masks_out) if isinstance(place, Path))
+        self._home().await_manifests()
 
     def _planned(self, photos: Sequence[Found], manifest: Manifest | None) -> tuple[Plan, Digests]:
         check_scored(self.recipe)
@@ -148,7 +151,7 @@ class Batch:
                 left=len(plan.tasks) - len(tasks),
             )
             self.listen(_plan_event(plan, len(tasks)))
-            for event in closed_events(photos):
+            for event in closed_events(photos, plan):
                 summary.failed[event["photo"]] = event["error"]
                 self.listen(event)
             if tasks:
@@ -267,7 +270,10 @@ def _joined(*parts: Iterable[Outcome]) -> Iterator[Outcome]:
 
 
 def _digest(task: Task) -> str | None:
-    return Digests({}).of(place_of(task.source))
+    try:
+        return Digests({}).of(place_of(task.source))
+    except NoAnswerError:
+        return None
 
 
 def check_scored(recipe: Recipe) -> None:
@@ -446,9 +452,9 @@ def _outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
     }
 
 
-def closed_events(photos: Sequence[Found]) -> list[dict[str, Any]]:
+def closed_events(photos: Sequence[Found], plan: Plan) -> list[dict[str, Any]]:
     """An event for each folder that could not be searched for photos."""
-    closed = photos.closed if isinstance(photos, Photos) else {}
+    closed = {**(photos.closed if isinstance(photos, Photos) else {}), **plan.silent}
     return [
         {"event": "failed", "photo": name, "why": "closed", "error": error}
         for name, error in closed.items()

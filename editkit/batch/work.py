@@ -40,7 +40,7 @@ from editkit.photo.geometry.frame import PhotoFrame
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import Photo, format_of, read_photo, write_photo
 from editkit.storage.stat import Stat
-from editkit.storage.timeouts import check_answers, sha256_of
+from editkit.storage.timeouts import NoAnswerError, check_answers, sha256_of
 from editkit.storage.url import Place, Url, place_of, write_place
 
 if TYPE_CHECKING:
@@ -402,7 +402,10 @@ def said(error: BaseException) -> str:
 def _digest(path: Place) -> str | None:
     if isinstance(path, Url):  # if it could be fetched, `Worker.done` knows
         return None
-    return sha256_of(path)
+    try:
+        return sha256_of(path)
+    except NoAnswerError:
+        return None
 
 
 def _files_of(task: Task) -> Iterator[Path]:

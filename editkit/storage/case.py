@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from editkit.storage.timeouts import silent_among
 from editkit.storage.url import Place, is_folder
 
-_ENOUGH = 200
-"""Names that are looked at."""
+_ENOUGH, _FEW = 200, 6
+"""Names that are looked at, and that are asked for."""
 
 
 def names_on(folder: Place) -> Callable[[Place], str]:
@@ -35,8 +36,15 @@ def tells_case(folder: Place) -> bool:
     lettered = [name for name in names if name.swapcase() != name]
     if not lettered:
         return here.parent != here and tells_case(here.parent) if _same_disk(here) else False
+    lettered = _answering(here, lettered[:_FEW])[:3]
     # Where one name has a double, both are there, or it is one file under two names.
-    return all(not _same(here / name, here / name.swapcase()) for name in lettered[:3])
+    return all(not _same(here / name, here / name.swapcase()) for name in lettered)
+
+
+def _answering(folder: Path, names: list[str]) -> list[str]:
+    """The names, of those given, of files that answer, by other letters, too."""
+    silent = silent_among(folder / n for name in names for n in (name, name.swapcase()))
+    return [n for n in names if not silent.keys() & {folder / n, folder / n.swapcase()}]
 
 
 def _same_disk(folder: Path) -> bool:

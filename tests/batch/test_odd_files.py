@@ -121,7 +121,7 @@ def test_a_file_that_does_not_answer(
         fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     signal.signal(signal.SIGIO, before)
     assert summary.done == 2
-    assert summary.failed["a.png"].startswith("photos/a.png gave nothing for 0.3 s")
+    assert summary.failed["a.png"].startswith("photos/a.png did not answer in 0.3 s")
     assert made.run(found_photos("photos", made.out, telea)).done == 1
 
 

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -222,9 +223,12 @@ def check_mask(text: str) -> None:
         MaskError: it is no expression, and names no file.
     """
     from editkit.masks.language import parse
+    from editkit.storage.timeouts import await_places
     from editkit.storage.url import is_url
 
     if not text.strip():
         raise MaskError("the mask is empty; give a file, a folder or an expression")
+    if not is_url(text):
+        await_places([Path(text)])
     if not is_url(text) and not os.path.exists(text):  # noqa: PTH110 - see `Recipe.path`
         parse(text)

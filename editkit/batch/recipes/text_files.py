@@ -8,6 +8,7 @@ from pathlib import Path
 
 from editkit.errors import InputError
 from editkit.redact import without_secrets
+from editkit.storage.timeouts import await_text
 from editkit.storage.url import is_url
 
 _MARKS = (
@@ -57,6 +58,7 @@ def read_text(path: Path, what: str, most: int) -> str:
 
 def _bytes(path: Path, what: str, most: int) -> bytes:
     """All bytes of a file, which nothing but a regular one is asked for: others may never end."""
+    await_text(path, most)
     # Opening a pipe that nobody writes to would wait for ever.
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:  # noqa: PTH123
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
