@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from editkit.batch.scouts import ENOUGH, Crew
+from editkit.storage.scouts import ENOUGH, Crew
 from editkit.errors import BatchError, ImageError
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import FORMATS

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from editkit.batch import scout
+from editkit.storage import scout
 
 ENOUGH = 3
 """Files of a folder that do not answer, after which no other of it is asked."""
