@@ -642,9 +642,9 @@ class Planner:
         return self.digests.of(target) != row.output_sha256
 
 
-def _silent_in(folders: Iterable[Place]) -> dict[Path, str]:
+def _silent_in(folders: Iterable[Place]) -> dict[Place, str]:
     """What does not answer in folders for results, with what to say of it."""
-    silent = dict[Path, str]()
+    silent = dict[Place, str]()
     for folder in folders:
         with suppress(OSError):
             if isinstance(folder, Path):
@@ -653,7 +653,7 @@ def _silent_in(folders: Iterable[Place]) -> dict[Path, str]:
     return silent
 
 
-def _check_among(paths: Iterable[Place], silent: Mapping[Path, str]) -> None:
+def _check_among(paths: Iterable[Place], silent: Mapping[Place, str]) -> None:
     """Refuses results that cannot be looked at.
 
     Raises:

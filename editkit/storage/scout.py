@@ -74,7 +74,7 @@ class Scout:
 
         said, scandir = list[bytes](), os.scandir
 
-        def told(path: str) -> "os._ScandirIterator[str]":
+        def told(path: str) -> object:
             _write(_NOTE + os.fsencode(path))
             if str(path) in self.left_out:
                 raise OSError(110, "left out")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from editkit.storage.scouts import ENOUGH, Crew
 from editkit.errors import BatchError, ImageError
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import FORMATS
+from editkit.storage.scouts import ENOUGH, Crew
 
 LONGEST = 60.0
 """Seconds without an answer after which a disk, or a share, is not waited for any more."""
@@ -165,9 +165,10 @@ def glob_paths(pattern: Path) -> tuple[list[Path], dict[Path, OSError | BatchErr
     """
     here = None if pattern.is_absolute() else Path.cwd()
     whole = pattern if here is None else Path(glob.escape(str(here))) / pattern
-    closed, again = dict[Path, OSError | BatchError](), True
+    found, closed, again = list[Path](), dict[Path, OSError | BatchError](), True
     while again:
-        found, looked, again = list[Path](), here or Path(), False
+        looked, again = here or Path(), False
+        found.clear()
         try:
             for said in _asked(whole, "g", left_out=closed):
                 name = Path(os.fsdecode(said.lstrip(b"=>!0123456789:")))
@@ -182,13 +183,15 @@ def glob_paths(pattern: Path) -> tuple[list[Path], dict[Path, OSError | BatchErr
             if looked in closed or looked == here:
                 raise
             closed[looked], again = NoAnswerError(no_answer(looked)), True
-    seen = (lambda path: path) if here is None else (lambda path: path.relative_to(here))
-    return [seen(path) for path in found], {seen(path): closed[path] for path in closed}
+    if here is None:
+        return found, closed
+    told = {path.relative_to(here): error for path, error in closed.items()}
+    return [path.relative_to(here) for path in found], told
 
 
 def silent_among(paths: Iterable[Path]) -> dict[Path, str]:
     """Those of many files that do not answer, with what to say of each."""
-    left, silent, crew = deque(paths), dict[Path, str](), _crew()
+    left, silent, crew = deque(paths), dict[Path, str](), scouts()
     while left:
         if crew.is_given_up(left[0].parent, LONGEST):
             path = left.popleft()
@@ -236,7 +239,7 @@ def _asked(
         OSError: the system refuses.
         BatchError: nothing comes for too long, or nothing came of others beside it.
     """
-    crew = _crew()
+    crew = scouts()
     if crew.is_given_up(path.parent, LONGEST):
         raise NoAnswerError(_not_tried(path))
     left = [_request("x", place) for place in left_out]
@@ -258,6 +261,6 @@ def _asked(
 
 
 @cache
-def _crew() -> Crew:
+def scouts() -> Crew:
     """The scouts of this process."""
     return Crew(SUFFIXES)

@@ -54,7 +54,7 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "LONGEST", SOON)
-    timeouts._crew.cache_clear()
+    timeouts.scouts.cache_clear()
 
 
 def recipe(mask: str = "box:8,8,24,24", **files: str) -> Recipe:
@@ -107,19 +107,18 @@ def test_silent_masks_and_results_fail_their_photo_alone(share: Path, tmp_path: 
     assert [task.photo for task in plan.tasks] == ["c.png"]
 
 
-@pytest.mark.parametrize(
-    ("name", "read"),
-    [
-        ("recipe silent.yaml", lambda path: read_recipe(path, {}, None)),
-        ("table mute.csv", read_table),
-        ("sub silent", lambda path: find_photos(str(path))),
-        ("sub silent", lambda path: Batch(recipe(), path, here).plan([])),
-        ("e silent.png", lambda path: found_photos(".", Path("out"), recipe(str(path)))),
-        ("x silent", lambda path: found_photos(".", Path("out"), recipe(edited=str(path)))),
-        ("out", lambda path: Batch(recipe(), path, here).plan([])),
-    ],
-    ids=["recipe", "table", "IN", "OUT", "mask", "files", "manifest"],
-)
+NEEDED: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "recipe": ("recipe silent.yaml", lambda path: read_recipe(path, {}, None)),
+    "table": ("table mute.csv", read_table),
+    "IN": ("sub silent", lambda path: find_photos(str(path))),
+    "OUT": ("sub silent", lambda path: Batch(recipe(), path, here).plan([])),
+    "mask": ("e silent.png", lambda path: found_photos(".", Path("out"), recipe(str(path)))),
+    "file": ("x silent", lambda path: found_photos(".", Path("out"), recipe(edited=str(path)))),
+    "manifest": ("out", lambda path: Batch(recipe(), path, here).plan([])),
+}
+
+
+@pytest.mark.parametrize(("name", "read"), NEEDED.values(), ids=NEEDED)
 def test_what_all_photos_need_ends_the_batch(
     share: Path, name: str, read: Callable[[Path], object]
 ) -> None:
