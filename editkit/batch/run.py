@@ -112,7 +112,7 @@ class Batch:
         if of_memory and self.engine is not here:
             raise InputError("memory:// is of this process alone; edit in it (--workers 0)")
         await_places(place for place in (self.out, self.masks_out) if isinstance(place, Path))
-        self._home().await_manifests()
+        self._store().await_manifests()
 
     def _planned(self, photos: Sequence[Found], manifest: Manifest | None) -> tuple[Plan, Digests]:
         check_scored(self.recipe)
