@@ -99,26 +99,32 @@ _ROW = (
 class Manifest:
     """An open manifest; only one process writes it at a time."""
 
-    def __init__(self, path: Path, out: object = None) -> None:
+    def __init__(self, path: Path, out: object = None, *, reading: bool = False) -> None:
         """Opens the file, and makes it where there is none.
 
         Args:
             path: the file.
             out: what it is of, for messages; the folder above its own where None.
+            reading: only read it, as it is; it must be there.
 
         Raises:
             BatchError: it cannot be opened, is of another version, or another batch is writing it.
         """
         self.path = path
-        self._lock = _locked(path.with_suffix(".lock"), out or path.parent.parent)
+        self._lock = None if reading else _locked(path.with_suffix(".lock"), _of(path, out))
         try:
-            self._db = _opened(path, new=True)
+            self._db = _opened(path, new=not reading)
         except BaseException:
-            self._lock.close()
+            self._unlock()
             raise
         self._file = path.stat()
+        if not reading:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes the tables that are not there yet."""
         try:
-            with _reading(path):
+            with _reading(self.path):
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = normal")
                 self._db.executescript(_SCHEMA)
@@ -137,7 +143,11 @@ class Manifest:
     def close(self) -> None:
         """Closes the file; nothing is lost without it."""
         self._db.close()
-        self._lock.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> "Manifest":
         return self
@@ -315,9 +325,18 @@ def _opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         return db
 
 
+def _of(path: Path, out: object) -> object:
+    return out or path.parent.parent
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def _readable(path: Path) -> str:
     """How SQLite is to open a file to read it: where nothing can be written, without a journal."""
-    if os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+    if can_write(path.parent):
         return str(path.absolute())
     journal = path.with_name(f"{path.name}-wal")
     whole = not journal.exists() or not journal.stat().st_size

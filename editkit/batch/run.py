@@ -11,7 +11,7 @@ from typing import Any
 
 from editkit.batch.engines.processes import Engine, here
 from editkit.batch.inputs import OWN, Found, Photos
-from editkit.batch.manifest import Manifest, Row
+from editkit.batch.manifest import Manifest, Row, can_write
 from editkit.batch.manifest_sync import ManifestStore
 from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
 from editkit.batch.recipes.recipe import Recipe, Step, asked_scores, described
@@ -99,11 +99,16 @@ class Batch:
         self._check(photos)
         store = self._store()
         store.pull()
+        barred = _barred(self.out)
         with ExitStack() as stack:
             manifest = None
-            if is_folder(store.folder):
-                manifest = stack.enter_context(Manifest(store.manifest, self.out))
-            return self._planned(photos, manifest)[0]
+            if store.manifest.exists() if barred else is_folder(store.folder):
+                known = Manifest(store.manifest, self.out, reading=barred is not None)
+                manifest = stack.enter_context(known)
+            plan = self._planned(photos, manifest)[0]
+        if barred:
+            plan.notes.append(f"{barred} cannot be written in; nothing can be done there")
+        return plan
 
     def _check(self, photos: Sequence[Found]) -> None:
         places = [self.out, *(photo.path for photo in photos)]
@@ -470,6 +475,16 @@ def _end_event(summary: Summary) -> dict[str, Any]:
         "left": summary.left,
         "seconds": round(summary.seconds, 1),
     }
+
+
+def _barred(out: Place) -> Path | None:
+    """The folder that keeps results and their manifest from being written; None where none does."""
+    if not isinstance(out, Path):
+        return None
+    folders = (folder for folder in (out / OWN, *(out / OWN).parents) if folder.is_dir())
+    nearest = next(folders, None)
+    places = [place for place in (nearest, out) if place is not None and place.is_dir()]
+    return next((place for place in places if not can_write(place)), None)
 
 
 def check_out(out: Place) -> None:

@@ -292,7 +292,9 @@ def lost_tags(outcomes: Sequence[Outcome]) -> Iterator[tuple[Path, str, str]]:
 
 def _is_noted(key: str, notes: Iterable[str]) -> bool:
     text = " ".join(notes)
+    unknown = re.search(r"_0x([0-9a-f]{4})$", key)  # so exiftool calls what it does not know
     named = f"({key.split(':')[-1]})" in text
+    named = named or (unknown is not None and f"maker note tag {int(unknown[1], 16)} of" in text)
     return named or any(re.search(note, text) and re.search(tags, key) for note, tags in _NOTED)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Generator
 from html.parser import HTMLParser
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -96,6 +97,60 @@ def test_events_are_json(photos: Path, here: tuple[str, ...]) -> None:
     assert [e["event"] for e in events] == ["plan", "done", "done", "done", "end"]
     assert {e["photo"] for e in events[1:4]} == {"a.png", NASTY, "sub/b.jpg"}
     assert all(e["scores"]["seam"] > 0 and e["seconds"] > 0 for e in events[1:4])
+
+
+@pytest.fixture
+def shut(tmp_path: Path) -> Generator[tuple[Path, Callable[[], None]]]:
+    """A folder, and what keeps anybody from writing in it; of root a file system does."""
+    place = tmp_path / "shut"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    mounted = not os.geteuid()
+    if mounted and subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+
+    def shuts() -> None:
+        if mounted:
+            subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        else:
+            _allow(place, 0o555)
+
+    yield place, shuts
+    if mounted:
+        subprocess.run(["umount", str(place)], check=True)
+    else:
+        _allow(place, 0o755)
+
+
+def _allow(place: Path, mode: int) -> None:
+    """Sets what may be done in a folder, and in those of a batch's results within it."""
+    place.chmod(0o755)
+    for folder in filter(Path.exists, (place / "out" / ".editkit", place / "out", place)):
+        folder.chmod(mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users here")
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_dry_run_plans_where_nothing_can_be_written(
+    photos: Path, shut: tuple[Path, Callable[[], None]], *, begun: bool
+) -> None:
+    del photos
+    place, shuts = shut
+    command = ("batch", "erase", "photos", "--mask", BOX, "--method", "telea")
+    out = ("-o", str(place / "out"))
+    if begun:
+        assert shell.call(*command, *out, "--limit", "1", "--workers", "0").code in (0, 3)
+    shuts()
+    before = shell.listing(place)
+    done = shell.call(*command, *out, "--dry-run", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert [e["event"] for e in events] == ["would"] * (2 if begun else 3) + ["estimate"]
+    assert events[-1]["kept"] == begun
+    assert any("cannot be written in" in note for note in events[-1]["notes"])
+    assert shell.listing(place) == before
+    assert "cannot be written in" in shell.call(*command, *out, "--dry-run").err
+    assert shell.call(*command, *out).code in (1, 2)
 
 
 class Page(HTMLParser):
