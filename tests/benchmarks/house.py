@@ -8,7 +8,8 @@ a process that does `editkit inpaint` on a sample; the rest is read from the tex
   classes, lambdas and comprehensions.
 - frames: those of ours on the stack above the UNet, from `main` on, the same left out.
 - function lines: from the first statement after the docstring to the last.
-- import times: the least of several processes, over the least of a bare interpreter's.
+- import times: the least of several processes, over the least of a bare interpreter's, and what is
+  more.
 """
 
 import argparse
@@ -167,7 +168,7 @@ def ran_in(tree: Path, folder: Path) -> dict[str, Any]:
     return json.loads(told.read_text(encoding="utf-8"))
 
 
-def import_times(tree: Path, folder: Path, runs: int) -> Iterator[tuple[str, float]]:
+def import_times(tree: Path, folder: Path, runs: int) -> Iterator[tuple[str, str]]:
     """Times of starting, as ratios to a bare interpreter's; in turns, so that all meet the same."""
     commands = {
         "bare": ["-c", "pass"],
@@ -181,7 +182,8 @@ def import_times(tree: Path, folder: Path, runs: int) -> Iterator[tuple[str, flo
             least[name] = min(least[name], python(tree, folder, *command))
     for name, seconds in least.items():
         if name != "bare":
-            yield f"{name}, over a bare interpreter", seconds / least["bare"]
+            ratio, more = seconds / least["bare"], 1000 * (seconds - least["bare"])
+            yield f"{name}, over a bare interpreter", f"{ratio:.1f} (+{more:.0f} ms)"
 
 
 def column(tree: Path, runs: int, *, chain: bool) -> dict[str, str]:
@@ -210,7 +212,7 @@ def column(tree: Path, runs: int, *, chain: bool) -> dict[str, str]:
         "names in `editkit.__all__`": str(len(_exported(tree))),
         "public classes and functions of all modules": str(text.public),
         "class names used twice or more": f"{len(twice)}: {', '.join(twice)}",
-        **{name: f"{ratio:.1f}" for name, ratio in times.items()},
+        **times,
     }
 
 
