@@ -212,10 +212,11 @@ def from_hub(name: str, layout: Layout, *, offline: bool) -> Path:
         UnknownModelError: it is not there.
         ModelLoadError: it cannot be downloaded.
     """
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
+    with hub_errors(name):
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     try:
-        folder = _snapshot(name, layout.wanted, local=True)
+        with hub_errors(name, HFValidationError, LocalEntryNotFoundError):
+            folder = _snapshot(name, layout.wanted, local=True)
         # A snapshot is incomplete after an interrupted download.
         if offline or layout.whole(folder):
             return folder
@@ -264,27 +265,31 @@ def _no_bars_in_files() -> Generator[None]:
 
 
 @contextmanager
-def hub_errors(name: str) -> Generator[None]:
-    """A context that turns errors of the hub's client into one line.
+def hub_errors(name: str, *passed: type[Exception]) -> Generator[None]:
+    """Turns what the hub's client raises into one line, whichever library it speaks through.
 
-    Raises:
-        UnknownModelError: the hub refuses.
-        ModelLoadError: the download fails.
+    Its variables of the environment (an address that is none, a token with a line break, a time
+    that is no number) show in errors of any kind, also while it is imported.
+
+    Args:
+        name: the model's.
+        passed: errors that are left as they are.
     """
-    from huggingface_hub.errors import HfHubHTTPError
-
     try:
         yield
-    except EditkitError:
+    except (EditkitError, *passed):
         raise
-    except HfHubHTTPError as error:
-        raise UnknownModelError(f"{name} cannot be downloaded: {first_line(error)}") from error
-    except OSError as error:
+    except ImportError as error:
         raise ModelLoadError(f"{name} cannot be downloaded: {first_line(error)}") from error
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
+        if is_out_of_memory(error):
             raise
-        raise ModelLoadError(f"{name} cannot be downloaded: {first_line(error)}") from error
+        if "HfHubHTTPError" in (kind.__name__ for kind in type(error).__mro__):
+            raise UnknownModelError(f"{name} cannot be downloaded: {first_line(error)}") from error
+        said = first_line(error)
+        if isinstance(error, ValueError | TypeError) and not isinstance(error, OSError):
+            said = f"{said}; see to HF_* and *_PROXY in the environment"
+        raise ModelLoadError(f"{name} cannot be downloaded: {said}") from error
 
 
 def cached_models() -> Iterator[Found]:

@@ -312,3 +312,30 @@ def test_an_id_that_the_hub_does_not_know(tmp_path: Path, hub: Hub) -> None:
 def test_a_hub_that_does_not_answer(tmp_path: Path) -> None:
     done = shell.process("models", "info", ID, env=environment(tmp_path))
     assert f"{ID} cannot be downloaded" in done.refused(1)
+
+
+WRONG = {
+    "an address that is none": {"HF_ENDPOINT": "garbage"},
+    "half an address": {"HF_ENDPOINT": "http://[::1"},
+    "a home that is a file": {"HF_HOME": "/dev/null"},
+    "a token with a line break": {"HF_TOKEN": "a\nb\u00e9"},
+    "a proxy that is none": {"HTTPS_PROXY": "ftp://[garbage", "HF_ENDPOINT": "https://localhost:9"},
+    "certificates that are not there": {"SSL_CERT_FILE": "/nowhere"},
+    "a time that is no number": {"HF_HUB_DOWNLOAD_TIMEOUT": "abc"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_environment_of_the_client_ends_in_a_line(tmp_path: Path, wrong: str) -> None:
+    code = f"""
+from editkit.errors import EditkitError
+from editkit.models.registry import find_model
+try:
+    find_model({ID!r})
+except EditkitError as error:
+    print(error)
+"""
+    done = shell.python(code, env={**environment(tmp_path), **WRONG[wrong]})
+    said = done.out.decode().splitlines()[-1]  # the client may print what it makes of it before
+    assert said.startswith(f"{ID} cannot be downloaded: "), done.err
+    assert "Traceback" not in done.err
