@@ -169,6 +169,8 @@ def planted(folder: Path, **changed: str) -> list[Import]:
             "async def f():\n    if True:\n        from editkit.ops.inpaint import run\n",
             source_tree.LATE,
         ),
+        ("if not TYPE_CHECKING:\n    import editkit.ops.inpaint\n", source_tree.TOP),
+        ("if TYPE_CHECKING:\n    x = 1\nelse:\n    import editkit.ops.inpaint\n", source_tree.TOP),
         ("if TYPE_CHECKING:\n    from editkit.ops.inpaint import run\n", source_tree.TYPED),
         (
             "import typing\nif typing.TYPE_CHECKING:\n    import editkit.ops.inpaint\n",

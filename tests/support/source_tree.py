@@ -81,7 +81,9 @@ def _statements(node: ast.AST, when: str, function: str) -> Iterator[Statement]:
             yield child, when, function
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _statements(child, LATE if when == TOP else when, child.name)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        elif (
+            isinstance(child, ast.If) and ast.unparse(child.test).split(".")[-1] == "TYPE_CHECKING"
+        ):
             yield from _statements(ast.Module(child.body, []), TYPED, function)
             yield from _statements(ast.Module(child.orelse, []), when, function)
         else:
