@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from editkit.compare.borders import Inner, inner_of, strange
 from editkit.compare.color_drift import Drift, fit_drift, no_drift
 from editkit.compare.color_grade import Grade, Inverse, fit_grade, shades_alike, weighted_quantile
 from editkit.compare.expected import Foreseen
@@ -40,6 +41,8 @@ _LEAST = 8
 _ACROSS = 10
 _UNEVEN = 1.2
 _UNTOUCHED = 0.35
+_TELLS = 2.0
+_SEEN = 512
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -57,6 +60,9 @@ class Overlay:
         tone: the same from the photo's colors to the copy's.
         exact: whether the copy's samples are the photo's wherever nothing was edited.
         uneven: whether colors are off in most of the picture all the same, as by a vignette.
+        inner: the part of the copy within bars of one color, which show nothing of the photo;
+            None without bars.
+        graded: the photo graded as the copy, where that was done before the copy was made smaller.
     """
 
     photo: Photo
@@ -66,6 +72,8 @@ class Overlay:
     tone: Drift | Grade
     exact: bool = False
     uneven: bool = False
+    inner: Inner | None = None
+    graded: Photo | None = None
 
     @property
     def grade(self) -> Grade | None:
@@ -83,19 +91,34 @@ class Overlay:
         grid = fit_matrix(self.grid, self.photo.size)
         photo, _ = sample_box(self.photo, grid, box)
         copy, covered = sample_box(self.copy, self.matrix @ grid, box)
+        if self.inner is not None:
+            covered &= self.inner.shows(self.matrix @ grid, box)
         # Of a photo without colors none can be edited.
         return photo, color.to_gray(copy) if color.is_gray(self.photo.mode) else copy, covered
 
-    def compared(self, photo: Values, copy: Values) -> tuple[Values, Values]:
-        """A part of the photo and of the copy, so that they differ by the edit alone.
+    def compared(
+        self, box: Box, photo: Values, copy: Values, *, blurred: bool = False
+    ) -> tuple[Values, Values]:
+        """A box of the grid of the photo and of the copy, so that they differ by the edit alone.
 
         A graded copy is held against the photo graded alike, where that cuts off the same lights;
         else the copy without its drift against the photo.
+
+        Args:
+            box: the box.
+            photo: it, of the photo.
+            copy: it, of the copy.
+            blurred: whether both were made `soft`.
         """
-        if self.grade is not None:
-            graded = np.clip(self.grade.undone(photo), 0, 255)
-            return graded, _sparing_cut_off(graded, copy)
-        return photo, corrected(self.drift, copy, photo)
+        if self.grade is None:
+            return photo, corrected(self.drift, copy, photo)
+        if self.graded is None:
+            graded = self.grade.undone(photo)
+        else:
+            graded, _ = sample_box(self.graded, fit_matrix(self.grid, self.photo.size), box)
+            graded = soft(graded) if blurred else graded
+        graded = np.clip(graded, 0, 255)
+        return graded, _sparing_cut_off(graded, copy)
 
     def same_cut_off(self, photo: Values, copy: Values) -> Bits:
         """Where the copy is cut off and shows what it would show of the photo without an edit."""
@@ -104,9 +127,21 @@ class Overlay:
         return cut & (apart < _SPARED)
 
     @property
+    def hidden(self) -> float:
+        """The share of the photo that lies under bars of the copy."""
+        if self.inner is None:
+            return 0.0
+        size = Size(*(min(side, _SEEN) for side in self.photo.size))
+        grid = self.matrix @ fit_matrix(size, self.photo.size)
+        return float(np.mean(self.inner.hides(grid, Box(0, 0, *size))))
+
+    @property
     def foreseen(self) -> Foreseen:
         """The copy without an edit."""
-        return Foreseen(self.photo, self.copy, self.matrix, self.tone)
+        photo, tone = self.photo, self.tone
+        if self.graded is not None:
+            photo, tone = self.graded, no_drift()
+        return Foreseen(photo, self.copy, self.matrix, tone, self.inner)
 
     def parts(self) -> list[Box]:
         """The grid in strips that are of bearable size in all three."""
@@ -127,7 +162,18 @@ def lay(
         changed: what is known to have changed.
         drift: whether to look for a drift; without it there is none.
     """
+    inner = inner_of(copy)
     over = Overlay(photo, copy, matrix, no_drift(), no_drift())
+    if inner.whole:
+        return _toned(over, changed, drift=drift)
+    # Colors are told from what lies within the bars, and then which of them are the photo's own.
+    over = _toned(replace(over, inner=inner), changed, drift=drift)
+    left = strange(inner, photo, copy, matrix, over.tone.undone)
+    return replace(over, inner=None if left.whole else left)
+
+
+def _toned(over: Overlay, changed: Coverage | None, *, drift: bool) -> Overlay:
+    """With the drift or grade of its colors."""
     probes = [_probe(over, box, changed) for box in spread(over.parts())]
     if _is_exact(probes):
         return replace(over, exact=True)
@@ -140,8 +186,37 @@ def lay(
         over = drifted
     else:
         graded = replace(over, drift=grade.inverse, tone=grade)
-        over = graded if _is_better(graded, drifted, (one, other, usable)) else drifted
+        better = _is_better(graded, drifted, (one, other, usable))
+        over = _graded_first(graded, probes) if better else drifted
     return replace(over, uneven=_is_uneven(over, probes))
+
+
+def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> Overlay:
+    """With the photo graded at its own size, if the copy was, before it was made smaller.
+
+    The two are told apart by what is cut off: a mean of lights that are cut off is no light that
+    is.
+    """
+    if over.grid == over.photo.size or over.grade is None or color.is_gray(over.photo.mode):
+        return over
+    first = replace(over, graded=_graded(over.photo, over.grade))
+    nearer = list[Values]()
+    for box, (one, other, usable) in zip(spread(over.parts()), probes, strict=True):
+        before, after = (kind.compared(box, one, other)[0] for kind in (first, over))
+        tells = usable & (np.abs(before - after).max(axis=2) > _TELLS)
+        off = [np.abs(seen - other).max(axis=2)[tells] for seen in (before, after)]
+        nearer.append(off[1] - off[0])
+    steps = np.concatenate(nearer)
+    return over if steps.size and float(np.median(steps)) < 0 else first
+
+
+def _graded(photo: Photo, grade: Grade) -> Photo:
+    """A photo graded, in 8 bits of sRGB."""
+    out = np.empty((*photo.size, 3), np.uint8)
+    for box in grid_strips(np.eye(3), photo.size, _STRIP):
+        values = grade.undone(photo.rgb(box).astype(np.float32))
+        out[box.slices] = np.rint(np.clip(values, 0, 255))
+    return Photo(out, "RGB")
 
 
 def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
@@ -151,8 +226,9 @@ def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> 
     """
     off = list[float]()
     side = max(_LEAST, min(_SQUARE, min(over.grid) // _ACROSS))
-    for one, other, usable in probes:
-        ours, theirs = over.compared(one, other)
+    boxes = spread(over.parts())
+    for box, (one, other, usable) in zip(boxes, probes, strict=True):
+        ours, theirs = over.compared(box, one, other)
         cut = [length // side * side for length in usable.shape]
         step = np.where(usable[..., None], ours - theirs, 0)[: cut[0], : cut[1]]
         means = _squares(step, side).mean(axis=(1, 3))
@@ -175,10 +251,11 @@ def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Val
 
 
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
-    """Whether a grade explains a copy clearly better than a drift, there or back.
+    """Whether a grade explains a copy better than a drift.
 
-    Of a copy without noise no more than better is asked; of one whose colors are lost, which no
-    drift brings back, no more than as good.
+    Where there is a drift, as well is enough: a cubic is off in rare colors, which medians do not
+    show, and that is taken for edits. Where there is none, a grade has to be clearly better, there
+    or back.
     """
     one, other, usable = seen
     alike = shades_alike(one)
@@ -189,9 +266,9 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
         ]
         for over in (graded, drifted)
     )
-    if drift_there < _NOISELESS:
-        return not drifted.tone.nothing and grade_there < drift_there
-    if grade_there > _ALIKE * drift_there:
+    if not drifted.tone.nothing:
+        return grade_there <= drift_there
+    if drift_there < _NOISELESS or grade_there > _ALIKE * drift_there:
         return False
     lost = graded.grade is not None and graded.grade.lost
     return (

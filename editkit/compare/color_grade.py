@@ -37,7 +37,9 @@ _SHADE = 16
 _WIDE = 80 / 255
 _NARROW = 1.5 / 255
 _CUT = 4.685
-_GAINS, _MIXES, _CURVES = 6, 8, 16
+_GAINS, _MIXES, _CURVES = 6, 8, 24
+_AGAIN, _NARROWED = 64 / 255, 0.75
+_AS_GOOD = 1.06
 _SMOOTH = 1e-5
 _RIDGE = 1e-5
 _MIXED = 1e-5
@@ -178,25 +180,47 @@ def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade |
         mix = fit.mixed(weights, gains=number < _GAINS)
         off = fit.apart(ours @ mix[:, :3].T + mix[:, 3])
         weights = fit.weights(off, _WIDE * 0.6 ** (number + 1))
-    return _bent(fit, mix, weights)
-
-
-def _bent(fit: "_Fit", mix: Numbers, weights: Numbers) -> Grade:
-    """What fits better than a matrix: with curves before it and after it."""
     first = np.tile(_PLAIN, (3, 1))
-    state, damped = (first, mix[:, :3], first + mix[:, 3:]), _DAMPED
+    narrow = _bent(fit, (first, mix[:, :3], first + mix[:, 3:]), 0.0)
+    wide = _bent(fit, narrow, _AGAIN)
+    state = wide if _is_as_good(fit, wide, narrow) else narrow
+    shown, sure = _curved(state[0], ours), fit.weights(fit.off(state), 0.0).max(axis=1)
+    sure = np.maximum(sure, 1e-9)
+    return Grade(*state, np.cov(shown.T, aweights=sure), np.average(shown, axis=0, weights=sure))
+
+
+def _bent(fit: "_Fit", state: "State", wide: float) -> "State":
+    """What fits better than a state: with curves before the matrix and after it.
+
+    Args:
+        fit: the colors.
+        state: where to begin.
+        wide: how far off may be what counts at first; nothing for what is usual.
+    """
+    damped = _DAMPED
+    weights = fit.weights(fit.off(state), wide)
     for _ in range(_CURVES):
         tried = fit.improved(state, weights, damped)
         gained = 1 - fit.cost(tried, weights) / max(fit.cost(state, weights), 1e-12)
         damped *= 10 if gained < 0 else 0.3
+        wide *= _NARROWED
         if gained >= 0:
             state = tried
-            weights = fit.weights(fit.off(state), _NARROW)
-        if 0 <= gained < _SETTLED:
+            weights = fit.weights(fit.off(state), wide)
+        if 0 <= gained < _SETTLED and wide < _CUT * _NARROW:
             break
-    shown = _curved(state[0], fit.photo)
-    sure = np.maximum(weights.max(axis=1), 1e-9)
-    return Grade(*state, np.cov(shown.T, aweights=sure), np.average(shown, axis=0, weights=sure))
+    return state
+
+
+def _is_as_good(fit: "_Fit", wide: "State", narrow: "State") -> bool:
+    """Whether one that was drawn to rare colors explains as well what another explains.
+
+    So it does where a program that cuts off lights between two steps bends rare colors by more than
+    an edit may differ; not where they were edited, and are not where they are as well.
+    """
+    weights = fit.weights(fit.off(narrow), 0.0)
+    off = [float((weights * np.abs(fit.off(state))).sum()) for state in (wide, narrow)]
+    return off[0] <= _AS_GOOD * off[1]
 
 
 def shades_alike(photo: Values) -> Numbers:

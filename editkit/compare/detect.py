@@ -62,9 +62,10 @@ def find_changes(over: Overlay, *, threshold: float = THRESHOLD, grow: int | Non
     """
     usual, found = first_found(over, threshold=threshold)
     if not found.any():
+        border = " but an even border" if over.hidden else ""
         raise MaskError(
-            "the edited picture shows nothing else than the original; is it the right file? "
-            "A lower threshold finds more, a mask names the place"
+            f"the edited picture shows nothing else than the original{border}; is it the right "
+            "file? A lower threshold finds more, a mask names the place"
         )
     if over.exact or usual[0].redrawn:
         return _grown(whole(found), over, grow)

@@ -9,20 +9,27 @@ difference is the edit's, and that of the blocks that it touched.
 from dataclasses import dataclass
 from io import BytesIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from editkit.compare.borders import Inner
 from editkit.compare.color_drift import Drift
 from editkit.compare.color_grade import Grade
+from editkit.photo import color
 from editkit.photo.geometry.warp import Matrix, sample_box, sample_values, source_box
 from editkit.photo.io.files import Photo
 from editkit.types import Box, Size
 
 Values = NDArray[np.float32]
+Bits = NDArray[np.bool_]
 
 _BLOCKS = 16
 """Pixels that the encoder may take together: 8x8, or twice that where color is coarser."""
+
+_MIXED = 5
+"""Across the photo's frame, a copy's pixels are mixed of what is on both sides; so are blocks."""
 
 _CHANNELS = ("L", "RGB")
 
@@ -36,12 +43,16 @@ class Foreseen:
         copy: its copy, of which only size and encoding are asked for.
         matrix: places in the photo to places in the copy.
         tone: from the photo's colors to the copy's.
+        inner: the part of the copy within bars of one color, if it has any.
+
+    What the copy shows beyond the photo's frame, or in such bars, is its own.
     """
 
     photo: Photo
     copy: Photo
     matrix: Matrix
     tone: Drift | Grade
+    inner: Inner | None = None
 
     @property
     def encoded(self) -> bool:
@@ -68,9 +79,31 @@ class Foreseen:
 
     def _of(self, box: Box) -> Values:
         """A box of the copy, which begins at a block."""
-        values, _ = sample_box(self.photo, np.asarray(np.linalg.inv(self.matrix), np.float64), box)
+        back = np.asarray(np.linalg.inv(self.matrix), np.float64)
+        values, shown = sample_box(self.photo, back, box)
         rgb = np.rint(np.clip(self.tone.undone(values), 0, 255)).astype(np.uint8)
+        if self.inner is not None:
+            shown &= self.inner.shows(np.eye(3), box)
+        if not shown.all():
+            rgb = np.where(self._mixed(~shown)[..., None], self._own(box), rgb)
         return (self._through_jpeg(rgb) if self.encoded else rgb).astype(np.float32)
+
+    def _mixed(self, beyond: Bits) -> Bits:
+        """Pixels that show something of what is beyond, where all begins at a block."""
+        near = np.asarray(cv2.dilate(beyond.astype(np.uint8), np.ones((_MIXED,) * 2, np.uint8)))
+        if not self.encoded:
+            return near > 0
+        height, width = near.shape
+        rows, columns = (-(-side // _BLOCKS) for side in near.shape)
+        held = np.zeros((rows * _BLOCKS, columns * _BLOCKS), np.uint8)
+        held[:height, :width] = near
+        touched = held.reshape(rows, _BLOCKS, columns, _BLOCKS).any(axis=(1, 3))
+        return touched.repeat(_BLOCKS, axis=0).repeat(_BLOCKS, axis=1)[:height, :width]
+
+    def _own(self, box: Box) -> NDArray[np.uint8]:
+        own = self.copy.rgb(box).astype(np.float32)
+        own = color.to_gray(own) if color.is_gray(self.photo.mode) else own
+        return np.rint(own).astype(np.uint8)
 
     def _through_jpeg(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         held, mode = BytesIO(), self.copy.mode

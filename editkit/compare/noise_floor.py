@@ -124,7 +124,7 @@ def looks_at(over: Overlay, box: Box) -> list[Looks]:
     """A box of the grid at each scale."""
     one, other, covered = over.pair(box)
     grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
-    ours, theirs = over.compared(soft(one), soft(other))
+    ours, theirs = over.compared(box, soft(one), soft(other), blurred=True)
     colors = lab(ours)
     detail = detail_of(colors)
     off = colors - lab(theirs)

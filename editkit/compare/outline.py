@@ -49,7 +49,7 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
     outer, inner = with_margin(box, over.grid)
     one, other, covered = over.pair(outer)
     grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
-    seen, left = over.compared(one, other)
+    seen, left = over.compared(outer, one, other)
     ours = lab(seen)
     off = ours - lab(left)
     odd = lab(over.foreseen.sampled(grid, outer)) - lab(other)

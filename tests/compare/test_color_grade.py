@@ -180,3 +180,55 @@ def test_a_thing_of_another_color_is_no_grade() -> None:
         unedited = np.asarray(GRADES[name](before), np.float32)
         seen = over.tone.undone(np.asarray(before, np.float32))
         assert np.abs(np.clip(seen, 0, 255) - unedited)[plate].mean() < 6
+
+
+@pytest.mark.parametrize("name", ["brightness, contrast, saturation", "gamma 0.8"])
+def test_a_grade_is_no_drift_under_the_noise_of_jpeg(name: str) -> None:
+    """A cubic is off by ten levels in rare light colors, and those were taken for an edit."""
+    before = picture()
+    photo, copy = read_photo(before), read_photo(Journey(quality=90).file(GRADES[name](before)))
+    over = lay(photo, copy, np.eye(3), drift=True)
+    assert over.grade is not None
+    shown = np.clip(over.tone.undone(before.astype(np.float32)), 0, 255)
+    off = np.abs(shown - GRADES[name](before)).max(axis=2)
+    assert np.quantile(off, 0.999) < 8
+
+
+@pytest.mark.parametrize("name", ["brightness, contrast, saturation", "exposure +2/3"])
+def test_what_was_cut_off_before_a_copy_was_made_smaller_is_no_edit(name: str) -> None:
+    before = picture()
+    came = Journey(scale=0.6).file(GRADES[name](pasted(before)))
+    result = editkit.composite(before, came, grow=0, motion="none")
+    assert result.mask is not None
+    assert not (result.mask > 0)[~disc(before)].mean() > 0.002
+
+
+def test_rare_colors_that_are_cut_off_between_two_steps_are_graded_as_well() -> None:
+    rng = np.random.default_rng(3)
+    usual = rng.uniform(20, 190, (9000, 3))
+    rare = rng.uniform((235, 235, 150), (252, 252, 200), (300, 3))
+
+    def graded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        cut = np.minimum(values * 1.25, 255)
+        gray = cut.mean(axis=1, keepdims=True)
+        return np.clip(gray + 1.4 * (cut - gray), 0, 255)
+
+    photo = np.concatenate([usual, rare])
+    copy = graded(photo) + rng.normal(0, 1, photo.shape)
+    ours, theirs = photo.astype(np.float32), np.clip(copy, 0, 255).astype(np.float32)
+    grade = fit_grade(ours, theirs, (theirs > 2.5) & (theirs < 252.5))
+    assert grade is not None
+    off = np.clip(grade.undone(ours), 0, 255) - graded(photo)
+    assert np.abs(off[9000:]).mean() < 4
+
+
+def test_an_edit_of_some_of_each_shade_does_not_bend_the_grade() -> None:
+    rng = np.random.default_rng(4)
+    photo = rng.uniform(10, 245, (9000, 3)).astype(np.float32)
+    after = photo.copy()
+    after[:1500] = np.clip(after[:1500] * np.array([1.25, 0.95, 0.7]), 0, 255)
+    copy = np.asarray(255 * (after / 255) ** 0.8 + rng.normal(0, 1, after.shape), np.float32)
+    grade = fit_grade(photo, copy, (copy > 2.5) & (copy < 252.5))
+    assert grade is not None
+    off = grade.undone(photo) - 255 * (photo / 255) ** 0.8
+    assert np.abs(off).mean() < 1

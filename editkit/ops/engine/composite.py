@@ -46,6 +46,7 @@ _APART = 3
 _CUT_OFF = 2.5
 _DULL = 12.0
 _DULLED = 0.02
+_HIDDEN = 0.002
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,12 +254,18 @@ def _dulled_told(dulled: int, area: int) -> list[str]:
 
 def _found_told(over: Overlay, found: Found) -> list[str]:
     """Notes of what was found."""
+    notes = list[str]()
+    if over.hidden > _HIDDEN:
+        notes.append(
+            f"an even border of the edited picture covers {over.hidden:.1%} of the original, which "
+            "was kept there; MASK brings that home, too"
+        )
     if found.share > _MOST:
-        return [
+        notes.append(
             f"{found.share:.0%} of the picture changed, as if all was drawn anew; "
             "give MASK to bring home a part"
-        ]
-    notes = list[str]()
+        )
+        return notes
     if over.uneven:
         notes.append(
             "colors differ in most of the picture, by more than curves and a mix of channels (a "

@@ -164,7 +164,7 @@ def _is_upright(matrix: Matrix, size: Size) -> bool:
     apart = transform_points(matrix, corners(size)) - transform_points(
         np.diag([*scales, 1]), corners(size)
     )
-    return min(scales) >= 1 and bool(np.ptp(apart, axis=0).max() < _UPRIGHT)
+    return bool(min(scales) >= 1 and np.ptp(apart, axis=0).max() < _UPRIGHT)
 
 
 def _average_areas(
