@@ -82,7 +82,7 @@ def test_what_is_around_a_copy_is_no_edit(around: Around, grade: str, quality: i
     came = file(around(Image.fromarray(GRADES[grade](edited(before)))), quality)
     result = editkit.composite(before, came, grow=0)
     assert result.mask is not None
-    near = np.asarray(ndimage.binary_dilation(disc(before), iterations=8))
+    near = np.asarray(ndimage.binary_dilation(disc(before), iterations=8), np.bool_)
     assert not (result.mask > 0)[~near].any()
     assert iou(result.mask > 0, disc(before)) > 0.9
 
