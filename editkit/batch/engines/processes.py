@@ -10,7 +10,6 @@ import importlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -20,16 +19,14 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from editkit.batch.engines.devices import local_devices, show_only, threads_of
+from editkit.batch.engines.scheduler import Limits, Lost, Ready, WorkerHandle, run_scheduled
 from editkit.batch.tasks import Outcome, Setup, Task
-from editkit.errors import BatchError
 from editkit.imports import uncollected
 from editkit.offline import go_offline
 
 Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 """Takes what all tasks have in common, and the tasks; gives outcomes as they come."""
-
-_SEEN = "CUDA_VISIBLE_DEVICES"
-"""Variable of the environment: the GPUs that a process sees, by number or by name."""
 
 
 def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
@@ -65,15 +62,13 @@ class PrewarmedWorker:
             born[1].close()
 
 
-@dataclass
-class _Process:
-    """A process with the model, and the tasks that it holds."""
+@dataclass(eq=False)
+class _Process(WorkerHandle):
+    """A worker process, and the pipe to it."""
 
     process: Any
     pipe: Connection
     setup: Setup
-    held: dict[tuple[str, int], Task] = field(default_factory=dict[tuple[str, int], Task])
-    ready: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,110 +94,66 @@ class Local:
         Raises:
             BatchError: no worker can be started, or the model cannot be loaded.
         """
-        crew = _Crew(setup, tasks, local_devices(self.device, self.workers), self.prewarmed)
-        try:
-            yield from crew.run()
-        finally:
-            crew.stop()
+        pool = ProcessPool(setup, local_devices(self.device, self.workers), self.prewarmed)
+        return run_scheduled(pool, tasks, Limits(setup.window, before_ready=1, losses=2))
 
 
-class _Crew:
-    """The workers of one run."""
+class ProcessPool:
+    """Worker processes, each at the other end of a pipe."""
 
     def __init__(
-        self,
-        setup: Setup,
-        tasks: Iterator[Task],
-        devices: tuple[str, ...],
-        prewarmed: PrewarmedWorker | None,
+        self, setup: Setup, devices: tuple[str, ...], prewarmed: PrewarmedWorker | None
     ) -> None:
-        self._tasks = tasks
-        self._suspects = deque[Task]()
-        self._tried = set[tuple[str, int]]()
-        self._last = False
-        shared = dataclasses.replace(setup, threads=threads_of(len(devices)))
-        first, *others = (dataclasses.replace(shared, device=device) for device in devices)
-        self._workers = [_adopt(first, prewarmed), *map(_started, others)]
+        self._setup = dataclasses.replace(setup, threads=threads_of(len(devices)))
+        self._devices, self._prewarmed = devices, prewarmed
 
-    def run(self) -> Iterator[Outcome]:
-        while True:
-            for worker in self._workers:
-                self._hand_out(worker)
-            if not any(worker.held for worker in self._workers):
-                return
-            heard = wait([worker.pipe for worker in self._workers])
-            for number, worker in enumerate(self._workers):
-                if worker.pipe in heard:
-                    yield from self._listen(number, worker)
+    def start(self) -> list[_Process]:
+        """A process for each device."""
+        first, *others = (dataclasses.replace(self._setup, device=d) for d in self._devices)
+        return [_adopt(first, self._prewarmed), *map(_started, others)]
 
-    def stop(self) -> None:
-        """Ends the workers: those with nothing to do by themselves, others by force."""
-        for worker in self._workers:
-            busy = bool(worker.held)
+    def replace(self, worker: _Process) -> _Process:
+        """A new process for the same device."""
+        return _started(worker.setup)
+
+    def send(self, worker: _Process, task: Task) -> None:
+        """Puts a task into the pipe."""
+        with suppress(OSError):
+            worker.pipe.send(task)
+
+    def wait(self, workers: list[_Process]) -> Iterator[tuple[_Process, Outcome | Ready | Lost]]:
+        """Messages from the pipes.
+
+        Raises:
+            EditkitError: a worker could not load the model.
+        """
+        heard = wait([worker.pipe for worker in workers])
+        for worker in [worker for worker in workers if worker.pipe in heard]:
+            yield worker, _received(worker)
+
+    def stop(self, workers: list[_Process]) -> None:
+        """Ends the processes: those with nothing to do by themselves, others by force."""
+        for worker in workers:
             with suppress(OSError):
                 worker.pipe.send(None)
             worker.pipe.close()
-            if busy:
+            if worker.held:
                 worker.process.terminate()
             worker.process.join(10)
             if worker.process.exitcode is None:
                 worker.process.kill()
                 worker.process.join()
 
-    def _hand_out(self, worker: _Process) -> None:
-        while len(worker.held) < self._window(worker):
-            task = self._next(worker)
-            if task is None:
-                return
-            worker.held[task.key] = task
-            # A worker that died meanwhile is found when it is listened to.
-            with suppress(OSError):
-                worker.pipe.send(task)
 
-    def _window(self, worker: _Process) -> int:
-        """Suspects are handed out one at a time, so that it is known which one kills."""
-        if not worker.ready:
-            return 1
-        is_suspect = self._suspects or any(key in self._tried for key in worker.held)
-        return 1 if is_suspect else worker.setup.window
-
-    def _next(self, worker: _Process) -> Task | None:
-        if self._suspects:
-            return None if worker.held else self._suspects.popleft()
-        if self._last:
-            return None
-        task = next(self._tasks, None)
-        self._last = task is None
-        return task
-
-    def _listen(self, number: int, worker: _Process) -> Iterator[Outcome]:
-        try:
-            message = worker.pipe.recv()
-        except (EOFError, OSError):
-            yield from self._died(number, worker)
-            return
-        if isinstance(message, Outcome):
-            worker.held.pop(message.key, None)
-            yield message
-        elif message is None:
-            worker.ready = True
-        else:
-            raise message
-
-    def _died(self, number: int, worker: _Process) -> Iterator[Outcome]:
+def _received(worker: _Process) -> Outcome | Ready | Lost:
+    try:
+        message = worker.pipe.recv()
+    except (EOFError, OSError):
         worker.process.join()
-        how = _ended(worker.process.exitcode)
-        if not worker.ready:
-            raise BatchError(f"a worker {how} while it loaded the model; see its memory")
-        held = list(worker.held.values())
-        if len(held) == 1 and held[0].key in self._tried:
-            message = f"the process that edited it {how}, twice; the file may be hostile or huge"
-            yield Outcome(*held[0].key, "failed", message, passing=True)
-        else:
-            # It may have written a result and died before it said so: such a file is ours.
-            self._suspects.extend(dataclasses.replace(task, replaces=True) for task in held)
-            self._tried.update(task.key for task in held)
-        self._workers[number] = _started(worker.setup)
+        return Lost(_ended(worker.process.exitcode))
+    if isinstance(message, Exception):
+        raise message
+    return message
 
 
 def _ended(code: int | None) -> str:
@@ -219,7 +170,7 @@ def _started(setup: Setup) -> _Process:
 def _adopt(setup: Setup, prewarmed: PrewarmedWorker | None) -> _Process:
     """The worker that was started already, if there is one; else one that is started now.
 
-    A prewarmed worker sees every GPU, so it can only be the worker of the first: see `alone`.
+    A prewarmed worker sees every GPU, so it can only be the worker of the first: see `show_only`.
     """
     first = setup.device.partition(":")[2] in ("", "0")
     born = prewarmed.take() if prewarmed is not None and first else None
@@ -302,7 +253,7 @@ def _serve(setup: Setup, pipe: Connection) -> None:
         if first is None:
             return
         loaded(worker, first.steps)
-        pipe.send(None)
+        pipe.send(Ready())
     except Exception as error:  # noqa: BLE001 - the other process raises it
         pipe.send(fatal(error))
         return
@@ -312,7 +263,7 @@ def _serve(setup: Setup, pipe: Connection) -> None:
 
 
 def _alone(setup: Setup) -> Setup:
-    return dataclasses.replace(setup, device=alone(setup.device))
+    return dataclasses.replace(setup, device=show_only(setup.device))
 
 
 def _waited(pipe: Connection) -> Setup | None:
@@ -338,42 +289,3 @@ def _hush() -> None:
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
-
-
-def alone(device: str) -> str:
-    """The name of a GPU in a process that from now on sees no other; the CPU's name as it is.
-
-    Libraries put things on the first GPU that they see, whichever was meant: every worker would
-    hold memory of it. CUDA reads the variable when it is first used, which must not have been.
-    """
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not number.isdecimal():
-        return device
-    seen = [name.strip() for name in os.environ.get(_SEEN, "").split(",") if name.strip()]
-    if seen and int(number) >= len(seen):
-        return device  # there is none: loading the model says so
-    os.environ[_SEEN] = seen[int(number)] if seen else number
-    return "cuda"
-
-
-def local_devices(device: str, workers: int | None) -> tuple[str, ...]:
-    """A device for each worker: with `auto` every GPU, else the CPU.
-
-    Args:
-        device: what was asked for.
-        workers: how many; one for each GPU where None.
-    """
-    import torch
-
-    if device not in ("auto", "cuda"):
-        return (device,) * (workers or 1)
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not count:
-        return (device,) * (workers or 1)
-    return tuple(f"cuda:{k % count}" for k in range(workers or count))
-
-
-def threads_of(workers: int) -> int | None:
-    """Threads of each of several workers on a CPU, so that none stands in another's way."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores // workers) if workers > 1 else None

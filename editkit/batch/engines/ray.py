@@ -7,15 +7,15 @@ masks and results are paths or URLs that every node sees.
 import dataclasses
 import importlib
 import os
-from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from editkit.batch.engines.scheduler import Limits, Lost, Ready, WorkerHandle, run_scheduled
 from editkit.batch.recipes.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, InputError
@@ -115,12 +115,12 @@ class OnRay:
         try:
             first = next(tasks, None)
             if first is not None:
-                yield from self._worked_through(ray, setup, chain([first], tasks), first)
+                yield from self._run(ray, setup, chain([first], tasks), first)
         finally:
             if ours:
                 ray.shutdown()
 
-    def _worked_through(
+    def _run(
         self,
         ray: Any,  # noqa: ANN401 - a module
         setup: Setup,
@@ -130,11 +130,8 @@ class OnRay:
         gpus = self.gpus_of(ray, setup)
         # One call more than it may hold: the one that loads the model.
         kind = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=setup.window + 1)(RayWorker)
-        actors = _Actors(ray, kind, setup, tasks)
-        try:
-            yield from actors.run(self._count(ray, gpus), _anywhere(first))
-        finally:
-            actors.stop()
+        pool = ActorPool(ray, kind, setup, _anywhere(first), self._count(ray, gpus))
+        return run_scheduled(pool, tasks, Limits(setup.window, 0, losses=_TRIES, loads=_TRIES))
 
     def _join(self, ray: Any) -> None:  # noqa: ANN401
         """Joins the cluster, or starts one."""
@@ -176,123 +173,69 @@ def room_for(resources: Mapping[str, float], gpus: float) -> int:
 
 
 @dataclass(eq=False)
-class _Actor:
-    """An actor and the tasks that it holds, by the references of what will come of them."""
+class _Actor(WorkerHandle):
+    """An actor, and the references of its answers; the first of them is of loading the model."""
 
     handle: Any
-    held: dict[Any, Task] = field(default_factory=dict[Any, Task])
-    lost: bool = False
+    references: set[Any]
 
 
-class _Actors:
-    """The actors of one run.
+class ActorPool:
+    """Actors of one run; each loads what the first task needs."""
 
-    An actor that is lost takes all that it held with it. Those tasks are done by others, one at a
-    time, so that one which kills its actor is found, and takes no other with it again.
-    """
-
-    def __init__(self, ray: Any, kind: Any, setup: Setup, tasks: Iterator[Task]) -> None:  # noqa: ANN401
+    def __init__(self, ray: Any, kind: Any, setup: Setup, first: Task, count: int) -> None:  # noqa: ANN401
         self._ray, self._kind, self._setup = ray, kind, setup
-        self._tasks, self._last = tasks, False
-        self._starting = dict[Any, _Actor]()
-        self._working = list[_Actor]()
-        self._again = deque[Task]()
-        self._tries = Counter[tuple[str, int]]()
-        self._failed = 0
+        self._first, self._count = first, count
 
-    def run(self, count: int, first: Task) -> Iterator[Outcome]:
-        """Starts so many actors, which load what the first task needs, and gives them the tasks."""
-        for _ in range(count):
-            self._start(first)
-        while True:
-            self._hand_out()
-            given = {ref: actor for actor in self._working for ref in actor.held}
-            if not given and not self._again and self._last:
-                return
-            # Without one that works, what is waited for is a place for one.
-            patience = None if given else _PATIENCE
-            waiting = [*given, *self._starting]
-            ready, _ = self._ray.wait(waiting, num_returns=1, timeout=patience)
-            if not ready:
-                raise BatchError(f"Ray found no place for a worker in {_PATIENCE:g} s; see its log")
-            if ready[0] in self._starting:
-                self._started(ready[0], first)
-            else:
-                yield from self._ended(given[ready[0]], ready[0], first)
+    def start(self) -> list[_Actor]:
+        """Actors that are asked for; each is there when the cluster has room for it."""
+        return [self._start() for _ in range(self._count)]
 
-    def stop(self) -> None:
-        """Ends the actors."""
-        for actor in (*self._working, *self._starting.values()):
-            self._ray.kill(actor.handle)
+    def _start(self) -> _Actor:
+        handle = self._kind.remote(self._setup)
+        return _Actor(handle, {handle.ready.remote(self._first)})
 
-    def _start(self, first: Task) -> None:
-        """Asks for an actor; it is there when there is room for it."""
-        actor = _Actor(self._kind.remote(self._setup))
-        self._starting[actor.handle.ready.remote(first)] = actor
+    def replace(self, worker: _Actor) -> _Actor:
+        """Another actor, for one of which something was lost."""
+        self._ray.kill(worker.handle)
+        return self._start()
 
-    def _started(self, reference: Any, first: Task) -> None:  # noqa: ANN401
-        actor = self._starting.pop(reference)
+    def send(self, worker: _Actor, task: Task) -> None:
+        """Calls an actor with a task."""
+        worker.references.add(worker.handle.edit.remote(_anywhere(task)))
+
+    def wait(self, workers: list[_Actor]) -> Iterator[tuple[_Actor, Outcome | Ready | Lost]]:
+        """The next answer.
+
+        Raises:
+            BatchError: the model cannot be loaded, or there is no place for any actor.
+        """
+        waiting = {ref: worker for worker in workers for ref in worker.references}
+        # Without one that works, what is waited for is a place for one.
+        patience = None if any(worker.held for worker in workers) else _PATIENCE
+        answered, _ = self._ray.wait([*waiting], num_returns=1, timeout=patience)
+        if not answered:
+            raise BatchError(f"Ray found no place for a worker in {_PATIENCE:g} s; see its log")
+        (reference,) = answered
+        yield waiting[reference], self._received(waiting[reference], reference)
+
+    def _received(self, worker: _Actor, reference: Any) -> Outcome | Ready | Lost:  # noqa: ANN401
+        worker.references.remove(reference)
         errors = self._ray.exceptions
         try:
-            self._ray.get(reference)
-        except errors.RayTaskError as error:
-            raise BatchError(f"the model cannot be loaded: {_line(error.cause)}") from error
-        except errors.RayError as error:
-            self._failed += 1
-            if self._failed == _TRIES:
-                message = f"a worker ended while it loaded the model, {_TRIES} times"
-                raise BatchError(f"{message}: {_line(error)}") from error
-            self._start(first)
-        else:
-            self._failed = 0
-            self._working.append(actor)
-
-    def _hand_out(self) -> None:
-        """Gives each actor as much as it may hold, those that hold least first."""
-        while self._working:
-            actor = max(self._working, key=self._room)
-            task = self._next() if self._room(actor) > 0 else None
-            if task is None:
-                return
-            actor.held[actor.handle.edit.remote(_anywhere(task))] = task
-
-    def _room(self, actor: _Actor) -> int:
-        """How many more tasks an actor may hold: nothing beside one that was lost before."""
-        if actor.lost or any(task.key in self._tries for task in actor.held.values()):
-            return 0
-        return (1 if self._again else self._setup.window) - len(actor.held)
-
-    def _next(self) -> Task | None:
-        if self._again:
-            return self._again.popleft()
-        task = None if self._last else next(self._tasks, None)
-        self._last = task is None
-        return task
-
-    def _ended(self, actor: _Actor, reference: Any, first: Task) -> Iterator[Outcome]:  # noqa: ANN401
-        task = actor.held.pop(reference)
-        outcome: Outcome | None = None
-        try:
             outcome = self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:
-            self._lose(actor, first)
-            self._tries[task.key] += 1
-            if self._tries[task.key] < _TRIES:
-                self._again.append(task)
-            else:
-                message = f"the process that edited it ended, {_TRIES} times: {_line(error)}"
-                outcome = Outcome(*task.key, "failed", message, passing=True)
-        if actor.lost and not actor.held:
-            self._working.remove(actor)
-        if outcome is not None:
-            yield outcome
+        except errors.RayError as error:
+            if not worker.ready and isinstance(error, errors.RayTaskError):
+                cause: Any = error
+                message = f"the model cannot be loaded: {_line(cause.cause)}"
+                raise BatchError(message) from error
+            return Lost(f"ended ({_line(error)})")
+        return outcome if worker.ready else Ready()
 
-    def _lose(self, actor: _Actor, first: Task) -> None:
-        """Asks for another actor in place of one that is gone; what that held will fail, too."""
-        if not actor.lost:
-            actor.lost = True
-            self._ray.kill(actor.handle)
-            self._start(first)
+    def stop(self, workers: list[_Actor]) -> None:
+        """Ends the actors."""
+        for worker in workers:
+            self._ray.kill(worker.handle)
 
 
 def _line(error: BaseException) -> str:

@@ -14,7 +14,8 @@ import shell
 from deadly import Deadly
 from witness import Witnessed
 
-from editkit.batch.engines.processes import Local, PrewarmedWorker, alone, here, local_devices
+from editkit.batch.engines.devices import local_devices, show_only
+from editkit.batch.engines.processes import Local, PrewarmedWorker, here
 from editkit.batch.inputs import find_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.recipes.recipe import Recipe
@@ -135,7 +136,7 @@ def test_a_worker_of_a_gpu_sees_no_other(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         else:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
-        return alone(device), os.environ.get("CUDA_VISIBLE_DEVICES")
+        return show_only(device), os.environ.get("CUDA_VISIBLE_DEVICES")
 
     assert seen("cuda:1", None) == ("cuda", "1")
     assert seen("cuda:1", "3, GPU-7f,0") == ("cuda", "GPU-7f")
