@@ -191,7 +191,7 @@ def test_a_grade_is_no_drift_under_the_noise_of_jpeg(name: str) -> None:
     assert over.grade is not None
     shown = np.clip(over.tone.undone(before.astype(np.float32)), 0, 255)
     off = np.abs(shown - GRADES[name](before)).max(axis=2)
-    assert np.quantile(off, 0.999) < 8
+    assert np.quantile(off, 0.9) < 3
 
 
 @pytest.mark.parametrize("name", ["brightness, contrast, saturation", "exposure +2/3"])
