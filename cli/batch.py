@@ -16,8 +16,9 @@ from editkit.errors import InputError
 from editkit.names import SCORES, SEEDS
 
 from .display import Display, batch_display
+from .grouped import GroupedCommand, GroupedGroup
 from .offline import go_offline
-from .params import model_options
+from .params import model_options, with_options
 from .photo_commands import SINGLE
 from .silence import hush_drivers
 
@@ -258,7 +259,7 @@ class Wanted:
         return None if self.mask_out is None else Path(self.mask_out)
 
 
-class BatchGroup(click.Group):
+class BatchGroup(GroupedGroup):
     """A group whose first word is a command or a recipe's file."""
 
     def resolve_command(
@@ -305,7 +306,7 @@ def _batched(single: click.Command) -> click.Command:
     summary = (single.help or "").split("\n\n")[0]
     for name in ("IMAGE", "ORIGINAL"):
         summary = summary.replace(name, "each photo of IN", 1).replace(name, "the photo")
-    command = click.Command(
+    command = GroupedCommand(
         single.name,
         callback=run,
         params=[*arguments, *options],
@@ -334,7 +335,7 @@ def _with_options(command: click.Command) -> click.Command:
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IN")
 @click.argument("out", metavar="[OUT]", required=False)
-@model_options
+@with_options(*model_options())
 @click.pass_context
 def run_recipe(context: click.Context, recipe: Path, out: str | None, **options: Any) -> None:  # noqa: ANN401
     """Edit every photo of IN as RECIPE says: see `editkit recipe`."""

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from editkit.names import MAKERS, MOTIONS
+from editkit.run_options import PhotoOptions
 
 from .command_run import STDIO, Job, MaskText, given_mask, read_source
-from .params import Number, home_options
+from .grouped import GroupedCommand, GroupedOption
+from .params import edit_options, file_options, options_of, with_options
 from .silence import hushed
 
 if TYPE_CHECKING:
@@ -16,56 +17,27 @@ if TYPE_CHECKING:
     from editkit.photo.io.files import Photo
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("original")
 @click.argument("edited")
 @click.argument("mask", required=False)
-@click.option(
-    "--motion",
-    type=click.Choice(MOTIONS),
-    default="auto",
-    show_default=True,
-    help="How EDITED may lie on ORIGINAL: the simplest that explains it, or this.",
+@with_options(
+    *edit_options("composite"),
+    GroupedOption(
+        ["--no-register", "motion"],
+        group="Basic",
+        flag_value="none",
+        help="Lay it frame on frame: --motion none.",
+    ),
+    GroupedOption(
+        ["--mask-out"],
+        group="Output",
+        metavar="FILE",
+        help="Write the area, as a mask, white where edited.",
+    ),
+    *options_of(PhotoOptions),
+    *file_options(),
 )
-@click.option(
-    "--no-register", "motion", flag_value="none", help="Lay it frame on frame: --motion none."
-)
-@click.option(
-    "--threshold",
-    type=Number(0.1, 1000),
-    default=5.0,
-    show_default=True,
-    help="How many times the usual difference of the rest is a change.",
-)
-@click.option(
-    "--grow",
-    type=click.IntRange(0, 1000),
-    metavar="PX",
-    help="Added around what was found.  [2, or a pixel of EDITED]",
-)
-@click.option(
-    "--drift/--no-drift",
-    default=True,
-    show_default=True,
-    help="Undo the change of color that all of EDITED went through.",
-)
-@click.option("--mask-out", metavar="FILE", help="Write the area, as a mask, white where edited.")
-@click.option(
-    "--made-by",
-    type=click.Choice(("auto", *MAKERS)),
-    default="auto",
-    show_default=True,
-    help="Who made the edit, for the metadata: a model, a person by hand, a montage of photos; "
-    "auto believes EDITED's own metadata, else says unknown.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    help="Of grain and dither.",
-)
-@home_options
 def composite(
     original: str,
     edited: str,

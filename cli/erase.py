@@ -5,25 +5,16 @@ from typing import Any
 import click
 
 from editkit.errors import InputError
-from editkit.names import ERASERS
 
 from .command_run import Job, given, given_mask, read_pair
-from .params import masked_options
+from .params import edit_command
 
-_CLASSICAL = ("composite", "regions")
+_CLASSICAL = ("composite_mask", "regions")
 
 
-@click.command()
+@edit_command("erase")
 @click.argument("image")
 @click.argument("mask")
-@click.option(
-    "--method",
-    type=click.Choice(ERASERS),
-    default="diffusion",
-    show_default=True,
-    help="All but diffusion are classical: quick, and without a model.",
-)
-@masked_options
 def erase(
     image: str,
     mask: str,

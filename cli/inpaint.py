@@ -5,15 +5,13 @@ from typing import Any
 import click
 
 from .command_run import Job, given_mask, read_pair
-from .params import Words, masked_options
+from .params import Words, edit_command
 
 
-@click.command()
+@edit_command("inpaint")
 @click.argument("image")
 @click.argument("mask")
 @click.argument("prompt", type=Words(), default="")
-@masked_options
-@click.option("--blend", is_flag=True, help="Hold an inpainting model by blending, too.")
 def inpaint(
     image: str,
     mask: str,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command_run import STDIO, given_mask, read_source
+from .grouped import GroupedCommand
 from .offline import forbid_network
 from .output import put, put_json, put_path, say
-from .params import mask_options
+from .params import mask_options, with_options
 
 if TYPE_CHECKING:
     from editkit.masks.evaluate import View
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from editkit.masks.value import Mask
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("image")
 @click.argument("expression", metavar="EXPR")
 @click.option(
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--preview", metavar="FILE", help="Write the photo with the mask drawn over it.")
 @click.option("--explain", is_flag=True, help="Print the expression as a tree, with areas.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
-@mask_options
+@with_options(*mask_options())
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def mask(

@@ -9,11 +9,12 @@ import click
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import Found, cached_models, find_model
 
+from .grouped import GroupedGroup
 from .offline import offline_option
 from .output import put, put_json
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=GroupedGroup, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
     """List the models on this machine, or tell about one."""

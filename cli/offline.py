@@ -4,10 +4,10 @@ import click
 
 from editkit.offline import forbid_network, go_offline
 
-__all__ = ["forbid_network", "go_offline", "offline_option"]
+__all__ = ["forbid_network", "go_offline", "offline_at_once", "offline_option"]
 
 
-def _at_once(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+def offline_at_once(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
     """The value; if it is set, nothing that comes after reaches the network."""
     del parameter
     if value and not context.resilient_parsing:
@@ -16,5 +16,9 @@ def _at_once(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 
 offline_option = click.option(
-    "--offline", is_flag=True, is_eager=True, callback=_at_once, help="Never open a connection."
+    "--offline",
+    is_flag=True,
+    is_eager=True,
+    callback=offline_at_once,
+    help="Never open a connection.",
 )

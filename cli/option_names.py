@@ -6,7 +6,7 @@ The library's messages name options as Python does (`force=True`, `device=cpu`).
 import re
 
 _OPTIONS = re.compile(
-    r"\b(force|blend|sharpen|offline|frame|work_size|device|jpeg|motion)=(\w+)?(?![\w=./])"
+    r"\b(force|blend_known|sharpen|offline|frame|work_size|device|jpeg|motion)=(\w+)?(?![\w=./])"
 )
 
 

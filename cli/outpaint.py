@@ -5,28 +5,14 @@ from typing import Any
 import click
 
 from editkit.errors import InputError
-from editkit.names import ANCHORS
 
 from .command_run import Job, read_source
-from .generate import SizeType
-from .params import Words, masked_options
+from .params import Words, edit_command
 
 
-@click.command()
+@edit_command("outpaint")
 @click.argument("image")
 @click.argument("prompt", type=Words(), default="")
-@click.option("--left", default="0", metavar="N", help="Add there: pixels, or N% of the width.")
-@click.option("--right", default="0", metavar="N", help="The same.")
-@click.option("--top", default="0", metavar="N", help="Pixels, or N% of the height.")
-@click.option("--bottom", default="0", metavar="N", help="The same.")
-@click.option("--size", type=SizeType(least=1, most=99_999), help="The whole picture's, in pixels.")
-@click.option("--aspect", metavar="W:H", help="The whole picture's, such as 16:9.")
-@click.option(
-    "--anchor",
-    type=click.Choice(ANCHORS),
-    help="Where in a size or an aspect the photo stays.  [center]",
-)
-@masked_options
 def outpaint(
     image: str,
     prompt: str,
@@ -47,7 +33,7 @@ def check_outpaint(size: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 -
     """The size of the frame; finds what is wrong with it before a model is loaded."""
     from editkit.photo.geometry.frame import plan_frame
 
-    if options["composite"] is not None:
+    if options["composite_mask"] is not None:
         raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")
     sides = (options["left"], options["right"], options["top"], options["bottom"])
     named = {name: options[name] for name in ("size", "aspect", "anchor")}

@@ -1,19 +1,43 @@
-"""Options that several commands share, declared once."""
+"""Options of commands, made from the facts of edits and of runs."""
 
+import inspect
 import math
 import os
-from collections.abc import Callable, Sequence
+import re
+import typing
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
 
-from editkit.names import DTYPES, JPEG_MODES, PREFILLS, REGIONS, SEAMS, SOLVERS
+from editkit.boxes import Size
+from editkit.ops.catalog import CATALOG
+from editkit.options import Fact, Option, facts_of
+from editkit.run_options import FileOptions, ModelOptions, PhotoOptions, VariantOptions
 
-from .offline import offline_option
+from .grouped import GroupedCommand, GroupedOption
+from .offline import offline_at_once
 
 Command = Callable[..., Any]
 
-DEFAULT = "the model's recommendation"
+
+_ENDLESS = 1e9
+"""Limits from here on are there for programs' sake, and not worth a word."""
+
+
+def _range_in_words(low: float | None, high: float | None) -> str:
+    """A range for help; empty where it has no limits."""
+    if low is None:
+        return ""
+    return f"{low:g} or more" if high is None or high >= _ENDLESS else f"{low:g} to {high:g}"
+
+
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    def _describe_range(self) -> str:
+        return _range_in_words(self.min, self.max)
 
 
 class Number(click.FloatRange):
@@ -30,6 +54,9 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
+
+    def _describe_range(self) -> str:
+        return _range_in_words(self.min, self.max)
 
 
 class Words(click.ParamType[str]):
@@ -69,264 +96,189 @@ def _without_cache(context: click.Context, _: click.Parameter, value: bool) -> N
     context.call_on_close(restore)
 
 
-_CACHE = click.option(
-    "--no-cache",
-    is_flag=True,
-    expose_value=False,
-    callback=_without_cache,
-    help="Neither use nor keep what selections found before.",
-)
-_EDIT = (
-    click.option("--negative", type=Words(), default="", metavar="TEXT", help="What to avoid."),
-    click.option(
-        "--steps", type=click.IntRange(1, 1000), help=f"Steps of the schedule.  [{DEFAULT}]"
-    ),
-    click.option(
-        "--guidance",
-        type=Number(0, 100),
-        help=f"How closely to follow the prompt; 1 is not at all pushed.  [{DEFAULT}]",
-    ),
-    click.option(
-        "--guidance-rescale",
-        type=Number(0, 1),
-        default=0.0,
-        help="How far to bring back the contrast that guidance adds.",
-    ),
-    click.option(
-        "--guidance-interval",
-        nargs=2,
-        type=Number(0),
-        default=(0.0, math.inf),
-        metavar="LOW HIGH",
-        help="Noise levels (sigma) that are guided; outside, half the work.  [all]",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(0, 2**63 - 1),
-        default=0,
-        show_default=True,
-        help="Of all noise: the same seed gives the same picture.",
-    ),
-    click.option("--solver", type=click.Choice(SOLVERS), help=f"How steps are made.  [{DEFAULT}]"),
-    click.option(
-        "--work-size",
-        type=click.IntRange(32, 8192),
-        metavar="PX",
-        help="Work on the area of a square of this side.  [the model's native size]",
-    ),
-)
-_DEVICE = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
-)
-_MODEL = (
-    click.option(
-        "-m",
-        "--model",
-        default="builtin",
-        show_default=True,
-        help="`builtin`, a folder in diffusers layout, or a Hugging Face id (owner/name).",
-    ),
-    _DEVICE,
-    click.option(
-        "--dtype",
-        type=click.Choice(DTYPES),
-        default="auto",
-        show_default=True,
-        help="Precision of the networks.",
-    ),
-    offline_option,
-)
-_PLACE = (
-    click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
-    ),
-)
-_NUMBER = (
-    click.option(
-        "-n",
-        "--num",
-        type=click.IntRange(1, 1000),
-        default=1,
-        show_default=True,
-        help="Variants, of seeds that follow; each file is named by its seed.",
-    ),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1, 64),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Variants that share a call of the network, for GPUs: the last bits may depend on N.",
-    ),
-)
-_FILE = (
-    click.option("--force", is_flag=True, help="Replace an output that exists."),
-    click.option(
-        "--jpeg",
-        type=click.Choice(JPEG_MODES),
-        default="auto",
-        show_default=True,
-        help="Of a JPEG, keep all blocks without an edit in them; or encode all again.",
-    ),
-    click.option(
-        "--provenance/--no-provenance",
-        default=True,
-        show_default=True,
-        help="Write into the file's metadata what a model made, and how to repeat the edit.",
-    ),
-    click.option(
-        "--keep-records",
-        is_flag=True,
-        help="Keep the records of earlier edits in the file, too, not the last alone.",
-    ),
-    click.option(
-        "--strict", is_flag=True, help="Fail if a kept sample changes, or the seam shows."
-    ),
-    click.option(
-        "--max-seam",
-        type=Number(0),
-        default=3.0,
-        show_default=True,
-        help="The seam score that --strict allows; 1 is no seam.",
-    ),
-    click.option(
-        "--sign",
-        nargs=2,
-        type=click.Path(),
-        metavar="CERTS KEY",
-        help="Sign by C2PA, with a chain of certificates and its private key, both PEM.",
-    ),
-    click.option(
-        "--json", "as_json", is_flag=True, help="Print a report, a line for each picture."
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-)
-_OUTPUT = (*_PLACE, *_NUMBER, *_FILE)
-_GRAIN = click.option(
-    "--grain",
-    type=Number(0, 4),
-    default=1.0,
-    show_default=True,
-    help="How much of the grain that the new part lacks to add; 0 is none.",
-)
-_OWN_GRAIN = click.option(
-    "--grain",
-    type=Number(0, 4),
-    default=0.0,
-    show_default=True,
-    help="How much of the grain that EDITED lacks to add; 1 is all, for what a model painted "
-    "without any.",
-)
-_HARMONY = (
-    click.option(
-        "--seam",
-        type=click.Choice(SEAMS),
-        help="How the new part passes into the photo, inside the mask.  [multiband]",
-    ),
-    click.option(
-        "--feather",
-        type=Number(0, 1000),
-        metavar="PX",
-        help="Let it pass by a feather of this width instead.  [2 with --seam feather]",
-    ),
-    _GRAIN,
-    click.option(
-        "--sharpen/--no-sharpen",
-        default=False,
-        show_default=True,
-        help="Bring the new part to the sharpness of what is around it.",
-    ),
-    click.option(
-        "--match/--no-match",
-        default=True,
-        show_default=True,
-        help="Carry the photo's colors at the mask's edge into the new part.",
-    ),
-)
-_MASKED = (
-    click.option(
-        "--strength",
-        type=Number(0.01, 1),
-        help="Share of the schedule that is walked; 1 starts from noise.  "
-        f"[{DEFAULT}; with a --prefill, 0.75 if that is 1]",
-    ),
-    click.option(
-        "--prefill",
-        type=click.Choice(PREFILLS),
-        help="Fill the hole by a classic method, and start from that; with none, from noise.  "
-        f"[{DEFAULT}]",
-    ),
-    click.option(
-        "--context",
-        type=Number(0, 10),
-        default=0.3,
-        show_default=True,
-        help="How much around the mask the model sees, as a share of the mask.",
-    ),
-    *_HARMONY,
-    click.option(
-        "--detail",
-        type=Number(0, 1),
-        help="Strength of the passes that paint what is larger than the model's native size once "
-        f"more, in tiles at the photo's resolution; 0 is none.  [{DEFAULT}]",
-    ),
-    *(
-        click.option(f"--{name}-mask", name, metavar="EXPR", help=text)
-        for name, text in (
-            ("denoise", "Where the sampler works: '~grow:8' refines MASK.  [MASK]"),
-            ("condition", "What an inpainting model is told is missing.  [MASK]"),
-            ("composite", "What reaches the photo; all else stays.  [MASK]"),
-        )
-    ),
-    click.option(
-        "--regions",
-        type=click.Choice(REGIONS),
-        default="auto",
-        show_default=True,
-        help="Work on each mark of the mask by itself, on all together, or on what fits together.",
-    ),
-    _CACHE,
+class SizeType(click.ParamType[Size]):
+    """WIDTHxHEIGHT in pixels, or one number for a square."""
+
+    name = "WxH"
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Size:
+        """The size that a text stands for."""
+        found = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT, such as 640x480", param, ctx)
+        width, height = found.groups()
+        size = Size(int(height or width), int(width))
+        if not all(self.least <= side <= self.most for side in size):
+            sides = f"sides from {self.least} to {self.most}"
+            self.fail(f"{size} is out of range; give {sides}", param, ctx)
+        return size
+
+
+def option_for(fact: Fact, *, paired: bool = False) -> GroupedOption:
+    """The option that sets a field: its flag, type, default and help, from its facts.
+
+    Args:
+        fact: of the field.
+        paired: give a switch that is off a flag to switch it off, too.
+    """
+    option, flag = fact.option, fact.name.replace("_", "-")
+    numeric = fact.kinds[0] in (int, float)
+    metavar = option.metavar or ("N" if numeric else None)
+    more: dict[str, Any] = {"type": _type_of(fact), "metavar": metavar}
+    if bool in fact.kinds:
+        on_off = paired or fact.default
+        flag, more = (f"{flag}/--no-{flag}", {}) if on_off else (flag, {"is_flag": True})
+    elif typing.get_origin(fact.kinds[0]) is tuple:
+        more["nargs"] = len(typing.get_args(fact.kinds[0]))
+    return GroupedOption(
+        [*filter(None, [option.short]), f"--{flag}", fact.name],
+        group=option.group,
+        former=[f"--{old.replace('_', '-')}" for old in option.former if not option.rule],
+        default=fact.default,
+        show_default=not option.unset
+        and fact.default not in (None, "")
+        and (paired or fact.default is not False),
+        help=fact.help,
+        **more,
+    )
+
+
+def _shows_default(fact: Fact, *, paired: bool) -> bool:
+    if fact.option.unset or fact.default in (None, ""):
+        return False
+    return paired or fact.default is not False
+
+
+def _type_of(fact: Fact) -> Any:  # noqa: ANN401 - of Click's
+    """The type of an option's value."""
+    option = fact.option
+    if option.choices:
+        return click.Choice(option.choices)
+    if len(fact.kinds) > 1 or option.rule:  # text that stands for several things
+        return click.STRING
+    kind = fact.kinds[0]
+    if typing.get_origin(kind) is tuple:
+        kind = typing.get_args(kind)[0]
+        return click.Path() if kind is str else Number(option.low, option.high)
+    return _TYPES[kind](option) if kind in _TYPES else None
+
+
+def _whole(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
+
+
+_TYPES: Mapping[type[Any], Callable[[Option], click.ParamType[Any]]] = MappingProxyType(
+    {
+        int: lambda option: Whole(_whole(option.low), _whole(option.high)),
+        float: lambda option: Number(option.low, option.high),
+        str: lambda _: Words(),
+        Size: lambda option: SizeType(int(option.low or 1), int(option.high or _ENDLESS)),
+    }
 )
 
 
-def _stacked(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def _facts(kind: type[Any]) -> list[Fact]:
+    """The options of a class, its own before those that it shares with others."""
+    facts = facts_of(kind)
+    order = [name for base in kind.__mro__ for name in inspect.get_annotations(base)]
+    return [facts[name] for name in dict.fromkeys(order) if name in facts]
+
+
+def options_of(kind: type[Any]) -> list[click.Option]:
+    """The options of a class."""
+    return [option_for(fact) for fact in _facts(kind)]
+
+
+def edit_options(name: str) -> list[click.Option]:
+    """The options of an edit of the catalog."""
+    entry = CATALOG[name]
+    return [
+        option_for(fact, paired=True)
+        for fact in _facts(entry.kind)
+        if fact.name in entry.options and fact.name != "prompt"
+    ]
+
+
+def with_options(*options: click.Option) -> Callable[[Command], Command]:
+    """Adds options to a function that becomes a command, in their order."""
+
     def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
+        before = command.__dict__.setdefault("__click_params__", [])
+        before.extend(reversed(options))
         return command
 
     return decorate
 
 
-_INPUT = (
-    click.option(
-        "--frame",
-        type=click.IntRange(0),
-        help="Which picture of an animation or of a file of several pages, from 0 on.",
-    ),
+NO_CACHE = GroupedOption(
+    ["--no-cache"],
+    group="Expert",
+    is_flag=True,
+    expose_value=False,
+    callback=_without_cache,
+    help="Neither use nor keep what selections found before.",
 )
-cache_option = _CACHE
-"""For commands that evaluate masks and have all other options of theirs."""
-
-mask_options = _stacked((_DEVICE, offline_option, _CACHE))
-"""Where the models of a mask's expression run, and whether what they found is kept."""
-
-model_options = _stacked(_MODEL)
-"""Where and how a model runs."""
-
-photo_options = _stacked((*_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
-"""Options of every edit of a whole photo."""
-
-edit_options = _stacked((*_EDIT, *_MODEL, *_OUTPUT))
-"""Options of every edit."""
-
-masked_options = _stacked((*_MASKED, *_EDIT, *_MODEL, *_INPUT, *_OUTPUT))
-"""Options of every edit inside a mask."""
-
-home_options = _stacked(
-    (*(_OWN_GRAIN if option is _GRAIN else option for option in _HARMONY), *_INPUT, *_PLACE, *_FILE)
+_OUTPUT = GroupedOption(
+    ["-o", "--output"],
+    metavar="FILE",
+    help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
 )
-"""Options of bringing home an edit made elsewhere, which no model makes."""
+_FORCE = GroupedOption(
+    ["--force"], group="Output", is_flag=True, help="Replace an output that exists."
+)
+_JSON = GroupedOption(
+    ["--json", "as_json"],
+    group="Output",
+    is_flag=True,
+    help="Print a report, a line for each picture.",
+)
+_QUIET = GroupedOption(
+    ["-q", "--quiet"], group="Output", is_flag=True, help="Say nothing but errors."
+)
+
+
+def model_options() -> list[click.Option]:
+    """Where and how a model runs."""
+    made = options_of(ModelOptions)
+    for option in made:
+        if option.name == "offline":
+            option.is_eager, option.callback = True, offline_at_once
+    return made
+
+
+def mask_options() -> list[click.Option]:
+    """Where the models of a mask's expression run, and whether what they found is kept."""
+    return [o for o in model_options() if o.name in ("device", "offline")] + [NO_CACHE]
+
+
+def file_options() -> list[click.Option]:
+    """Where and how a file is written, and what is told of it."""
+    return [_OUTPUT, *options_of(FileOptions), _FORCE, _JSON, _QUIET]
+
+
+def model_edit_options(name: str) -> list[click.Option]:
+    """All options of an edit that a model makes: its own, the model's, the input's, the file's."""
+    entry = CATALOG[name]
+    return [
+        *edit_options(name),
+        *([NO_CACHE] if entry.takes_mask else []),
+        *model_options(),
+        *(options_of(PhotoOptions) if "photo" in entry.inputs else []),
+        *options_of(VariantOptions),
+        *file_options(),
+    ]
+
+
+def edit_command(name: str) -> Callable[[Command], GroupedCommand]:
+    """Makes a function the command of an edit, with its options; its text follows the summary."""
+
+    def decorate(command: Command) -> GroupedCommand:
+        made = click.command(name, cls=GroupedCommand)
+        return made(with_options(*model_edit_options(name))(command))
+
+    return decorate

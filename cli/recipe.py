@@ -11,9 +11,9 @@ from editkit.redact import shareable
 
 from .batch import Pair
 from .command_run import STDIO, Job, read_source
+from .grouped import GroupedCommand, GroupedGroup
 from .offline import go_offline
 from .output import put, put_json, put_path, shown_json
-from .photo_commands import SINGLE
 from .silence import hush_drivers
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _table = click.option(
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
-@click.group()
+@click.group(cls=GroupedGroup)
 def recipe() -> None:
     r"""Check a recipe, show it, or print the JSON schema of recipes.
 
@@ -81,32 +81,10 @@ def schema() -> None:
     """Print the JSON schema of recipes, for editors that check as one types."""
     from editkit.batch.recipes.schema import schema as make
 
-    put_json(make(known_facts()), indent=2)
+    put_json(make(), indent=2)
 
 
-def known_facts() -> dict[str, dict[str, dict[str, Any]]]:
-    """What the options of the commands say of parameters: descriptions, ranges and choices."""
-    facts = dict[str, dict[str, dict[str, Any]]]()
-    for command in SINGLE:
-        options = [p for p in command.params if isinstance(p, click.Option)]
-        # Of several options that set the same, the first one is the whole of it.
-        own = {p.name: _facts(p) for p in reversed(options)}
-        facts[str(command.name)] = {str(name): fact for name, fact in own.items()}
-        facts.setdefault("", {}).update(facts[str(command.name)])
-    return facts
-
-
-def _facts(option: click.Option) -> dict[str, Any]:
-    facts: dict[str, Any] = {"description": option.help or ""}
-    if isinstance(option.type, click.Choice):
-        facts["enum"] = [str(choice) for choice in option.type.choices]
-    if isinstance(option.type, click.IntRange | click.FloatRange):
-        facts |= {"minimum": option.type.min} if option.type.min is not None else {}
-        facts |= {"maximum": option.type.max} if option.type.max is not None else {}
-    return facts
-
-
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("image")
 @click.option(
@@ -209,7 +187,7 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     )
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("out")
 @click.option("-o", "--output", metavar="FILE", help="[OUT/report.html]")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet, too.")

@@ -5,28 +5,13 @@ from typing import Any
 import click
 
 from .command_run import Job, given_mask, read_pair
-from .params import Words, masked_options
+from .params import Words, edit_command
 
 
-@click.command()
+@edit_command("resample")
 @click.argument("image")
 @click.argument("mask")
 @click.argument("prompt", type=Words(), default="")
-@masked_options
-@click.option(
-    "--jump",
-    type=click.IntRange(1, 1000),
-    default=1,
-    show_default=True,
-    help="Levels of noise to go back by.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1, 1000),
-    default=5,
-    show_default=True,
-    help="Times that each stretch is walked.",
-)
 def resample(
     image: str,
     mask: str,

@@ -10,13 +10,14 @@ import click
 from editkit.errors import EditkitError, InputError
 
 from .command_run import given, given_mask, read_pair, read_source
+from .grouped import GroupedCommand
 from .offline import forbid_network
 from .output import put, put_json, say, shown_json
-from .params import cache_option, mask_options, model_options
+from .params import NO_CACHE, mask_options, model_options, with_options
 from .silence import hushed
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("original")
 @click.argument("edited")
 @click.argument("mask", required=False)
@@ -28,7 +29,7 @@ from .silence import hushed
     help="The largest change of a kept sample to let pass.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
-@mask_options
+@with_options(*mask_options())
 def verify(
     original: str,
     edited: str,
@@ -64,7 +65,7 @@ def verify(
         raise EditkitError(f"{count} kept samples changed, by up to {largest}")
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("file")
 @click.option("--frame", type=click.IntRange(0), help="Which picture of several, from 0 on.")
 @click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
@@ -75,7 +76,7 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
     _tell(look(read_source(file, frame)), as_json=as_json)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--original", help="Where the photo before is.  [where FILE says]")
 @click.option("--edited", help="Where the edit made elsewhere is.  [where FILE says]")
@@ -94,8 +95,8 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
-@model_options
-@cache_option
+@with_options(*model_options())
+@with_options(NO_CACHE)
 def replay(
     file: Path,
     original: str | None,

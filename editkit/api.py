@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 from editkit.boxes import Size
 from editkit.errors import InputError
+from editkit.keywords import called_by_name
 from editkit.masks.roles import MaskLike
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import load_model
@@ -23,7 +24,6 @@ from editkit.ops.inpaint import Inpaint
 from editkit.ops.outpaint import Outpaint
 from editkit.ops.resample import Resample
 from editkit.ops.result import Result
-from editkit.options import called_by_name
 from editkit.photo.io.files import Photo, PhotoLike
 
 if TYPE_CHECKING:

@@ -30,12 +30,6 @@ package: types, errors, names, options and such; `editkit` is the package's own 
 PHOTO = ("metadata", "formats", "io", "geometry", "blend", "fill", "quality")
 """The rooms of `photo/`, each of which may import those before it."""
 
-LET_BE = {
-    ("editkit.batch.recipes.steps", "editkit"): "until its edits come from the catalog",
-    ("editkit.ops.record", "editkit"): "the same",
-}
-"""Imports that still go up, and what they wait for."""
-
 ENGINE = "editkit.ops.engine"
 """What runs edits. An edit is a value that imports no torch, and its call hands over to the
 engine, which it imports then: the one import that goes up, and from edits alone."""
@@ -71,7 +65,6 @@ def upward(found: Iterable[Import], known: Iterable[str]) -> list[Import]:
         if one.target in ours
         and room_of(one.source) != room_of(one.target)
         and room_of(one.target) not in MAY_IMPORT[room_of(one.source)]
-        and (one.source, one.target) not in LET_BE
     ]
 
 
@@ -80,7 +73,7 @@ def circles(found: Iterable[Import], known: Iterable[str]) -> list[list[str]]:
     graph = {name: set[str]() for name in known}
     for one in found:
         late = one.when == source_tree.TYPED or is_handed_over(one)
-        if one.target in graph and not late and (one.source, one.target) not in LET_BE:
+        if one.target in graph and not late:
             graph[one.source].add(one.target)
     return source_tree.cycles(graph)
 

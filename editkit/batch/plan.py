@@ -36,6 +36,7 @@ from editkit.errors import InputError, MaskError
 from editkit.masks.evaluate import models_in
 from editkit.masks.language import files_in, parse
 from editkit.names import PERCEPTUAL
+from editkit.options import facts_of, stored_options
 from editkit.storage.case import names_on
 from editkit.storage.stat import Stat
 from editkit.storage.timeouts import (
@@ -719,13 +720,13 @@ def _fingerprint(part: Any) -> str:  # noqa: ANN401
 
 
 def _options(step: Bound) -> dict[str, Any]:
-    return {f.name: getattr(step.edit, f.name) for f in dataclasses.fields(step.edit)}
+    return stored_options(step.edit)
 
 
 def _mask_texts(step: Bound, mask: str | None) -> list[str | None]:
     """The mask, and the rules by which others are made of it."""
-    options = _options(step)
-    return [mask, *(options.get(name) for name in ("denoise", "condition", "composite"))]
+    facts = facts_of(type(step.edit))
+    return [mask, *(getattr(step.edit, name) for name in facts if facts[name].option.rule)]
 
 
 def versions_of(*, model: bool, segmenters: bool, outlines: bool) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from editkit.batch.recipes.recipe import Bound, Recipe
 from editkit.batch.tasks import Task
 from editkit.errors import EditkitError
+from editkit.options import stored_options
 from editkit.storage.url import Place, place_of
 
 DigestOf = Callable[[Place], str | None]
@@ -113,7 +114,7 @@ def _same_edit(step: Mapping[str, Any], bound: Bound, seed: int) -> bool:
         return False
     if any(f.name == "seed" for f in dataclasses.fields(edit)):
         edit = dataclasses.replace(edit, seed=seed)
-    now = {f.name: plain(getattr(edit, f.name)) for f in dataclasses.fields(edit)}
+    now = plain(stored_options(edit))
     now = json.loads(json.dumps(now, default=str))
     return all(name in now and now[name] == value for name, value in options.items())
 

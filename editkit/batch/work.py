@@ -36,6 +36,7 @@ from editkit.names import PERCEPTUAL
 from editkit.ops.record import RECIPE
 from editkit.ops.result import with_note
 from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told
+from editkit.options import stored_options
 from editkit.photo.geometry.frame import PhotoFrame
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import Photo, format_of, read_photo, write_photo
@@ -491,7 +492,7 @@ def _step_row(task: Task, place: int, state: str, error: str | None) -> dict[str
     from editkit.ops.report import plain
 
     bound = task.steps[place]
-    options = {f.name: plain(getattr(bound.edit, f.name)) for f in dataclasses.fields(bound.edit)}
+    options = plain(stored_options(bound.edit))
     return {
         "step": place,
         "operation": bound.name,

@@ -20,10 +20,10 @@ from editkit.errors import (
     is_out_of_memory,
 )
 from editkit.imports import uncollected
+from editkit.keywords import called_by_name
 from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.config_checks import check_files, check_network, check_scaling, check_scheduler
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
-from editkit.options import called_by_name
 
 if TYPE_CHECKING:
     import torch

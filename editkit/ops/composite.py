@@ -1,12 +1,11 @@
 """Bringing home an edit made elsewhere: only what changed, into the untouched original."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from editkit.errors import InputError, shown
 from editkit.names import MAKERS, MOTIONS
-from editkit.ops.checks import whole, within
-from editkit.options import SEEDS, Options
+from editkit.ops.look import Feather, Match, Seam, Sharpen, check_look
+from editkit.options import SEEDS, Option, Options
 
 if TYPE_CHECKING:
     from editkit.masks.roles import MaskLike
@@ -24,56 +23,66 @@ class Composite(Options):
     Where the edited picture is the original to the sample outside of the edit, its own samples are
     taken inside, and nothing is done to them.
 
-    Attributes:
-        motion: how the edited picture may lie on the original, one of
-            `editkit.names.MOTIONS`: the simplest that explains it in `auto`, frame on
-            frame in `none`.
-        threshold: how many times the usual difference of the rest is a change.
-        grow: pixels to add around what was found; two, or one of the edited picture's, unless
-            given. A mask that was given is not grown.
-        drift: undo what the whole picture's colors changed by.
-        match: carry the photo's own colors at the area's edge into it.
-        seam: how the area passes into the photo, one of `editkit.names.SEAMS`;
-            `multiband` unless given, or `feather` where a feather is given.
-        feather: width in photo pixels over which it does so by `feather`.
-        grain: how much of the photo's noise, that the edit lacks, is added to it; none unless
-            given, for what was smoothed, or drawn smooth, is to come home so.
-        sharpen: bring the area to the sharpness of what surrounds it.
-        made_by: who made the edit, one of `editkit.names.MAKERS`, for the file's metadata; in
-            `auto` what the edited file says of itself, else `unknown`.
-        seed: of grain and dither.
+    A mask that is given is not grown.
     """
 
     _: KW_ONLY
-    motion: str = "auto"
-    threshold: float = 5.0
-    grow: int | None = None
-    drift: bool = True
-    match: bool = True
-    seam: str | None = None
-    feather: float | None = None
-    grain: float = 0.0
-    sharpen: bool = False
-    made_by: str = "auto"
-    seed: int = 0
+    motion: Annotated[
+        str,
+        Option(
+            "How EDITED may lie on ORIGINAL: the simplest that explains it, or this.",
+            choices=MOTIONS,
+        ),
+    ] = "auto"
+    threshold: Annotated[
+        float,
+        Option(
+            "How many times the noise floor of the rest counts as a change.", low=0.1, high=1000
+        ),
+    ] = 5.0
+    grow: Annotated[
+        int | None,
+        Option(
+            "Add around what was found.",
+            low=0,
+            high=1000,
+            metavar="PX",
+            unset="2, or a pixel of EDITED",
+        ),
+    ] = None
+    drift: Annotated[
+        bool, Option("Undo the change of color that all of EDITED went through.", "Look")
+    ] = True
+    match: Match = True
+    seam: Seam = None
+    feather: Feather = None
+    grain: Annotated[
+        float,
+        Option(
+            "How much of the photo's grain to add where EDITED lacks it; 1 is for what a model "
+            "painted without any.",
+            "Look",
+            low=0,
+            high=4,
+        ),
+    ] = 0.0
+    sharpen: Sharpen = False
+    made_by: Annotated[
+        str,
+        Option(
+            "Who made the edit, for the metadata: a model, a person by hand, a montage of photos; "
+            "auto believes EDITED's own metadata, else says unknown.",
+            "Output",
+            choices=("auto", *MAKERS),
+        ),
+    ] = "auto"
+    seed: Annotated[
+        int, Option("Random seed of grain and dither.", "Expert", low=0, high=SEEDS - 1)
+    ] = 0
 
     def __post_init__(self) -> None:
-        self.settle()
-        within("threshold", self.threshold, 0.1, 1000)
-        whole("grow", self.grow, 0, 1000)
-        within("feather", self.feather, 0, 1000)
-        within("grain", self.grain, 0, 4)
-        whole("seed", self.seed, 0, SEEDS - 1)
-        from editkit.photo.blend.harmonize import resolve_seam
-
-        resolve_seam(self.seam, self.feather)
-        for name, known in (
-            ("motion", MOTIONS),
-            ("made_by", ("auto", *MAKERS)),
-        ):
-            if getattr(self, name) not in known:
-                given = getattr(self, name)
-                raise InputError(f"unknown {name} {shown(given)}; choose one of {', '.join(known)}")
+        super().__post_init__()
+        check_look(self.seam, self.feather)
 
     def __call__(
         self,

@@ -1,74 +1,74 @@
-"""The parameters that all edits by a model share. Light: imports no torch.
+"""The options that all edits by a model share. Light: imports no torch.
 
-An edit is imperative and frozen: the instance is the parameters, calling it applies them. Options
-left at None are the model's recommendation. What runs an edit is in `editkit.ops.engine`, imported
-when the edit is called.
+An edit is imperative and frozen: the instance is the options, calling it applies them. Options left
+at None are the model's recommendation. What runs an edit is in `editkit.ops.engine`, imported when
+the edit is called.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Annotated
 
-from editkit.errors import InputError, shown
 from editkit.names import SOLVERS
-from editkit.ops.checks import readable, whole, within
-from editkit.options import SEEDS, Options
+from editkit.options import Option, Options
+from editkit.run_options import Seed
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)`, in steps of the walk."""
 
+BY_MODEL = "the model's recommendation"
+"""Used where an option is left to the model."""
+
 
 @dataclass(frozen=True)
 class Edit(Options):
-    """Parameters of any edit.
+    """Options of any edit by a model.
 
-    Attributes:
-        prompt: what to paint.
-        negative: what to avoid; heard where guidance is above 1.
-        steps: steps of the whole schedule, at least 1.
-        guidance: scale of classifier-free guidance, at least 0; 1 asks only the prompt.
-        guidance_rescale: in [0, 1], how far guidance's contrast is brought back.
-        guidance_interval: noise levels sigma in (low, high] that are guided.
-        seed: of all noise; the same seed gives the same picture. None draws one.
-        solver: one of `editkit.names.SOLVERS`.
-        work_size: side in pixels of the square whose area the model works on.
-        compat: do what diffusers' pipeline of the same name does, to the draw: posteriors are
-            sampled, masks are sampled at nearest pixels, blending follows each step.
+    With `compat` an edit does what diffusers' pipeline of the same name does, to the draw:
+    posteriors are sampled, masks are sampled at nearest pixels, blending follows each step.
     """
 
-    prompt: str = ""
+    prompt: Annotated[str, Option("What to paint.")] = ""
     _: KW_ONLY
-    negative: str = ""
-    steps: int | None = None
-    guidance: float | None = None
-    guidance_rescale: float = 0.0
-    guidance_interval: tuple[float, float] = (0.0, math.inf)
-    seed: int = 0
-    solver: str | None = None
-    work_size: int | None = None
-    compat: bool = False
-
-    def __post_init__(self) -> None:
-        self.settle()
-        readable("prompt", self.prompt)
-        readable("negative", self.negative)
-        whole("steps", self.steps, 1, 1000)
-        within("guidance", self.guidance, 0, 100)
-        within("guidance_rescale", self.guidance_rescale, 0, 1)
-        low, high = _pair("guidance_interval", self.guidance_interval)
-        if not 0 <= low <= high:
-            raise InputError(f"guidance_interval is {(low, high)}; give (low, high), 0 or more")
-        whole("seed", self.seed, 0, SEEDS - 1)
-        whole("work_size", self.work_size, 32, 8192)
-        if self.solver is not None and self.solver not in SOLVERS:
-            raise InputError(
-                f"unknown solver {shown(self.solver)}; choose one of {', '.join(SOLVERS)}"
-            )
-
-
-def _pair(name: str, value: object) -> tuple[float, float]:
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise InputError(f"{name} is {shown(value)}; give (low, high), 0 or more")
-    for number in value:
-        within(name, number, 0, math.inf)
-    return value
+    negative: Annotated[str, Option("What to avoid.", metavar="TEXT")] = ""
+    steps: Annotated[
+        int | None,
+        Option(
+            "Sampling steps; more are slower and finer.", "Model", low=1, high=1000, unset=BY_MODEL
+        ),
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Option("Guidance scale; 1 disables guidance.", "Model", low=0, high=100, unset=BY_MODEL),
+    ] = None
+    guidance_rescale: Annotated[
+        float,
+        Option("How far to bring back the contrast that guidance adds.", "Expert", low=0, high=1),
+    ] = 0.0
+    guidance_interval: Annotated[
+        tuple[float, float],
+        Option(
+            "Noise levels (sigma) that are guided; the others take half the work.",
+            "Expert",
+            low=0,
+            metavar="LOW HIGH",
+            unset="all",
+        ),
+    ] = (0.0, math.inf)
+    seed: Seed = 0
+    solver: Annotated[
+        str | None, Option("Sampling method.", "Model", choices=SOLVERS, unset=BY_MODEL)
+    ] = None
+    work_size: Annotated[
+        int | None,
+        Option(
+            "Work on the area of a square of this side.",
+            "Model",
+            low=32,
+            high=8192,
+            metavar="PX",
+            unset="the model's native size",
+        ),
+    ] = None
+    compat: Annotated[bool, Option("Do as diffusers' pipeline does.", hidden=True)] = False

@@ -1,12 +1,14 @@
 """Erasing by diffusion, or by a classical method."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from editkit.errors import InputError
+from editkit.names import ERASERS
 from editkit.ops.edit import Progress
-from editkit.ops.fill import Fill, check_eraser
+from editkit.ops.fill import Fill
 from editkit.ops.inpaint import Inpaint
+from editkit.options import Option
 
 if TYPE_CHECKING:
     from editkit.masks.roles import MaskLike
@@ -19,18 +21,19 @@ if TYPE_CHECKING:
 class Erase(Inpaint):
     """Replace what the mask covers by what might be behind it: `Inpaint` without a prompt.
 
-    Attributes:
-        method: one of `editkit.names.ERASERS`. All but `diffusion` are classical: they
-            need no model, and of the other parameters take `seed`, `composite` and `regions`.
+    Methods but `diffusion` are classical: they need no model, and of the other options take `seed`,
+    `composite_mask` and `regions`.
     """
 
-    method: str = "diffusion"
+    method: Annotated[
+        str,
+        Option("How to fill; all but diffusion are quick and need no model.", choices=ERASERS),
+    ] = "diffusion"
 
     takes_prompt: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_eraser(self.method)
         if self.prompt:
             raise InputError("erase takes no prompt; to paint something there, use inpaint")
 
@@ -66,7 +69,7 @@ class Erase(Inpaint):
             DeviceError: the device is out of memory.
         """
         if self.method != "diffusion":
-            edit = Fill(self.method, self.seed, self.composite, self.regions)
+            edit = Fill(self.method, self.seed, self.composite_mask, self.regions)
             return edit(photo, mask, progress=progress)
         if model is None:
             raise InputError("erasing by diffusion needs a model; give one, or another method")

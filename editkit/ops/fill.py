@@ -1,13 +1,14 @@
 """Erasing by a classical method, which needs no model. Light: imports no torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from editkit.errors import InputError, shown
-from editkit.names import ERASERS, REGIONS
-from editkit.ops.checks import whole
+from editkit.names import ERASERS
 from editkit.ops.edit import Progress
-from editkit.options import SEEDS, Options
+from editkit.ops.look import CompositeMask, Regions, check_rules
+from editkit.options import Option, Options
+from editkit.run_options import Seed
 
 if TYPE_CHECKING:
     from editkit.masks.roles import MaskLike
@@ -20,32 +21,18 @@ _DETERMINED = ("telea", "ns", "biharmonic")
 
 @dataclass(frozen=True)
 class Fill(Options):
-    """Parameters of erasing by a classical method; `Erase` hands over to it.
+    """Erasing by a classical method; `Erase` hands over to it."""
 
-    Attributes:
-        method: one of `editkit.names.ERASERS`, but `diffusion`.
-        seed: of PatchMatch's search; None draws one.
-        composite: what reaches the photo, as text: `~grow:8` refines the mask.
-        regions: which marks of the mask are worked on together: see `MaskedEdit`.
-    """
-
-    method: str = "patchmatch"
-    seed: int = 0
-    composite: str | None = None
-    regions: str = "auto"
+    method: Annotated[str, Option("How to fill.", choices=ERASERS)] = "patchmatch"
+    seed: Seed = 0
+    composite_mask: CompositeMask = None
+    regions: Regions = "auto"
 
     def __post_init__(self) -> None:
-        self.settle()
-        check_eraser(self.method)
+        super().__post_init__()
         if self.method == "diffusion":
             raise InputError("diffusion needs a model; use Erase")
-        whole("seed", self.seed, 0, SEEDS - 1)
-        from editkit.masks.roles import check_rule
-
-        check_rule("composite", self.composite)
-        if self.regions not in REGIONS:
-            known = ", ".join(REGIONS)
-            raise InputError(f"unknown regions {self.regions!r}; choose one of {known}")
+        check_rules(self)
 
     def __call__(
         self, photo: "PhotoLike | Photo", mask: "MaskLike", *, progress: Progress | None = None

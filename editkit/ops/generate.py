@@ -1,12 +1,11 @@
 """Text to image."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from editkit.boxes import Size
-from editkit.errors import InputError, shown
-from editkit.ops.checks import whole
 from editkit.ops.edit import Edit, Progress
+from editkit.options import Option
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -15,22 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Generate(Edit):
-    """Paint a picture from a prompt alone: an edit whose mask is everything.
+    """Paint a picture from a prompt alone: an edit whose mask is everything."""
 
-    Attributes:
-        size: height and width in pixels; the model's native square where None.
-    """
-
-    size: Size | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.size is None:
-            return
-        if not isinstance(self.size, Size):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"size is {shown(self.size)}; give editkit.Size(height, width)")
-        for name, value in self.size._asdict().items():
-            whole(name, value, 16, 8192)
+    size: Annotated[
+        Size | None,
+        Option("Size in pixels.", low=16, high=8192, unset="the model's native square"),
+    ] = None
 
     def __call__(self, model: "Model", *, progress: Progress | None = None) -> "Result":
         """The picture, exactly of the size asked for, with a report.

@@ -1,10 +1,10 @@
 """Image to image: a whole picture, noised in part and painted again."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from editkit.ops.checks import within
 from editkit.ops.edit import Edit, Progress
+from editkit.options import Option
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -18,16 +18,12 @@ class Img2Img(Edit):
 
     The picture is noised to the level that `strength` names, and the walk goes down from there
     (SDEdit, arXiv 2108.01073).
-
-    Attributes:
-        strength: in (0, 1]: the share of the schedule that is walked.
     """
 
-    strength: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("strength", self.strength, 0.01, 1)
+    strength: Annotated[
+        float,
+        Option("How much may change: the share of the noise schedule to run.", low=0.01, high=1),
+    ] = 0.5
 
     def __call__(
         self, model: "Model", photo: "PhotoLike | Photo", *, progress: Progress | None = None

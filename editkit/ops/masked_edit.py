@@ -1,12 +1,21 @@
-"""The parameters that edits inside a mask share. Light: imports no torch."""
+"""The options that edits inside a mask share. Light: imports no torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from editkit.errors import InputError, shown
-from editkit.names import PREFILLS, REGIONS
-from editkit.ops.checks import within
-from editkit.ops.edit import Edit, Progress
+from editkit.names import PREFILLS
+from editkit.ops.edit import BY_MODEL, Edit, Progress
+from editkit.ops.look import (
+    CompositeMask,
+    Feather,
+    Match,
+    Regions,
+    Seam,
+    Sharpen,
+    check_look,
+    check_rules,
+)
+from editkit.options import Option
 
 if TYPE_CHECKING:
     from editkit.masks.roles import MaskLike
@@ -17,71 +26,93 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskedEdit(Edit):
-    """Parameters of an edit inside a mask.
+    """Options of an edit inside a mask.
 
-    Attributes:
-        strength: in (0, 1]; below 1 the walk starts from the photo (pre-filled, if so asked),
-            noised to that share of the schedule.
-        regions: which marks of the mask are worked on together, one of
-            `editkit.names.REGIONS`: `each` by itself, all `together`, or in `auto`
-            those that the model sees no smaller for being together.
-        prefill: what fills the hole before the sampler starts, one of
-            `editkit.names.PREFILLS`. The walk starts from it at the strength that the model
-            recommends, or at 0.75 of a model that recommends none below 1; with `none` it starts
-            from noise, unless a strength is given.
-        context: how far the worked region exceeds the mask on each side, as a share of the mask's
-            longer side.
-        match: carry the photo's own colors at the hole's edge into what was painted.
-        denoise: where the sampler works, as text: `~grow:8` refines the mask, anything else is a
-            mask of its own; the mask itself unless given. Values between 0 and 1 are a strength
-            for each pixel where the walk is held to the photo.
-        condition: what an inpainting model is told is missing, in the same way.
-        composite: what reaches the photo, in the same way; the rest stays bit for bit.
-        detail: in [0, 1], strength of the passes that paint what is larger than the model's own
-            size once more, in tiles, at twice the scale each time until it is the photo's; 0 makes
-            none, and leaves it soft.
-        seam: how what was painted passes into the photo, inside the mask, one of
-            `editkit.names.SEAMS`; never into what the hole covers. `multiband` unless a
-            feather is given.
-        feather: width in photo pixels over which it does so by `feather`.
-        grain: how much of the noise around the hole, that what was painted lacks, is added to it:
-            1 is all of it, 0 nothing. Not where `compat`.
-        sharpen: bring what was painted to the sharpness of what surrounds it. Not where `compat`.
+    A seam never blends with what the mask covers. Neither grain nor sharpness is matched where
+    `compat`.
     """
 
-    strength: float | None = None
-    prefill: str | None = None
-    context: float = 0.3
-    match: bool = True
-    seam: str | None = None
-    feather: float | None = None
-    grain: float = 1.0
-    sharpen: bool = False
-    denoise: str | None = None
-    condition: str | None = None
-    composite: str | None = None
-    regions: str = "auto"
-    detail: float | None = None
+    strength: Annotated[
+        float | None,
+        Option(
+            "Share of the noise schedule to run; 1 starts from noise, less keeps more.",
+            low=0.01,
+            high=1,
+            unset=f"{BY_MODEL}; with a prefill, 0.75 if that is 1",
+        ),
+    ] = None
+    prefill: Annotated[
+        str | None,
+        Option(
+            "Fill the hole by a classic method and start from that; none starts from noise.",
+            "Look",
+            choices=PREFILLS,
+            unset=BY_MODEL,
+        ),
+    ] = None
+    context: Annotated[
+        float,
+        Option(
+            "How much around the mask the model sees, as a share of the mask's longer side.",
+            "Look",
+            low=0,
+            high=10,
+        ),
+    ] = 0.3
+    match: Match = True
+    seam: Seam = None
+    feather: Feather = None
+    grain: Annotated[
+        float,
+        Option(
+            "How much of the photo's grain to add where the edit lacks it; 0 adds none.",
+            "Look",
+            low=0,
+            high=4,
+        ),
+    ] = 1.0
+    sharpen: Sharpen = False
+    denoise_mask: Annotated[
+        str | None,
+        Option(
+            "Where the sampler works. '~grow:8' refines the mask; values between 0 and 1 are a "
+            "strength for each pixel.",
+            "Expert",
+            metavar="EXPR",
+            unset="the mask",
+            rule=True,
+            former=("denoise",),
+        ),
+    ] = None
+    condition_mask: Annotated[
+        str | None,
+        Option(
+            "The hole that an inpainting model is given. '~grow:8' refines the mask.",
+            "Expert",
+            metavar="EXPR",
+            unset="the mask",
+            rule=True,
+            former=("condition",),
+        ),
+    ] = None
+    composite_mask: CompositeMask = None
+    regions: Regions = "auto"
+    detail: Annotated[
+        float | None,
+        Option(
+            "Strength of the tiled passes that repaint what is larger than the model's native "
+            "size at the photo's resolution; 0 makes none.",
+            "Look",
+            low=0,
+            high=1,
+            unset=BY_MODEL,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within("strength", self.strength, 0.01, 1)
-        within("context", self.context, 0, 10)
-        within("feather", self.feather, 0, 1000)
-        within("detail", self.detail, 0, 1)
-        within("grain", self.grain, 0, 4)
-        from editkit.masks.roles import check_rule
-        from editkit.photo.blend.harmonize import resolve_seam
-
-        resolve_seam(self.seam, self.feather)
-        for name in ("denoise", "condition", "composite"):
-            check_rule(name, getattr(self, name))
-        if self.regions not in REGIONS:
-            known = ", ".join(REGIONS)
-            raise InputError(f"unknown regions {shown(self.regions)}; choose one of {known}")
-        if self.prefill is not None and self.prefill not in PREFILLS:
-            known = ", ".join(PREFILLS)
-            raise InputError(f"unknown prefill {shown(self.prefill)}; choose one of {known}")
+        check_look(self.seam, self.feather)
+        check_rules(self)
 
     def __call__(
         self,

@@ -1,12 +1,14 @@
 """Outpainting: a photo in a larger frame, with new content around it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from editkit.boxes import Size
 from editkit.errors import InputError
+from editkit.names import ANCHORS
 from editkit.ops.edit import Progress
 from editkit.ops.inpaint import Inpaint
+from editkit.options import Option
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
@@ -23,30 +25,27 @@ class Outpaint(Inpaint):
     rounded: `editkit.photo.geometry.frame.plan_frame`. The start is the photo mirrored into the
     frame, at the model's recommended strength. With a prefill it is that, as `Inpaint` starts from
     one; with `none` it is noise.
-
-    Attributes:
-        left: what to add there, in pixels, or as text such as `25%` of the photo's width.
-        right: the same.
-        top: the same, in pixels or percent of the photo's height.
-        bottom: the same.
-        size: of the whole picture.
-        aspect: of the whole picture, such as `16:9`: width to height.
-        anchor: where the photo stays in a size or an aspect: one of
-            `editkit.names.ANCHORS`; the center unless given.
     """
 
-    left: int | str = 0
-    right: int | str = 0
-    top: int | str = 0
-    bottom: int | str = 0
-    size: Size | None = None
-    aspect: str | None = None
-    anchor: str | None = None
+    left: Annotated[int | str, Option("Add there: pixels, or N% of the width.", metavar="N")] = 0
+    right: Annotated[int | str, Option("The same.", metavar="N")] = 0
+    top: Annotated[int | str, Option("Add there: pixels, or N% of the height.", metavar="N")] = 0
+    bottom: Annotated[int | str, Option("The same.", metavar="N")] = 0
+    size: Annotated[
+        Size | None, Option("Size of the whole picture, in pixels.", low=1, high=99_999)
+    ] = None
+    aspect: Annotated[
+        str | None, Option("Aspect of the whole picture, such as 16:9.", metavar="W:H")
+    ] = None
+    anchor: Annotated[
+        str | None,
+        Option("Where the photo stays in a size or an aspect.", choices=ANCHORS, unset="center"),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.composite is not None:
-            raise InputError("outpaint leaves all of the photo as it was; leave composite out")
+        if self.composite_mask is not None:
+            raise InputError("outpaint leaves all of the photo as it was; leave composite_mask out")
         from editkit.photo.geometry.frame import check_frame
 
         sides = (self.left, self.right, self.top, self.bottom)

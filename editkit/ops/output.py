@@ -26,6 +26,7 @@ from editkit.photo.io.files import (
     read_photo,
 )
 from editkit.photo.metadata import exif, xmp
+from editkit.run_options import MAX_SEAM
 from editkit.types import Coverage, Report, Size
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Saving:
     jpeg: str = "auto"
     provenance: bool = True
     strict: bool = False
-    max_seam: float = 3.0
+    max_seam: float = MAX_SEAM
     signer: "Signer | None" = field(default=None, repr=False)
     keep_records: bool = False
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,10 @@ import numpy as np
 from editkit.errors import InputError
 from editkit.masks.read import is_file
 from editkit.masks.value import Mask
-from editkit.ops.record_schema import RECIPE, TAKES, check_options
+from editkit.ops.catalog import BY_CLASS
+from editkit.ops.record_schema import RECIPE, check_options
 from editkit.ops.report import plain, versions
+from editkit.options import restored, stored_options
 from editkit.photo.io.files import Photo
 from editkit.types import Coverage, Size
 
@@ -43,7 +44,7 @@ def record_of(
     record: dict[str, Any] = {
         "format": FORMAT,
         "edit": type(edit).__name__,
-        "options": {f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
+        "options": plain(stored_options(edit)),
         "model": None if model is None else _name_of(model),
         "weights": None if model is None else model.weights,
         "versions": versions(),
@@ -98,13 +99,12 @@ def edit_of(record: Record) -> Any:  # noqa: ANN401 - each kind is called with i
     Raises:
         InputError: it tells of none that this version knows.
     """
-    import editkit
-
-    if record.get("format") != FORMAT or record.get("edit") not in TAKES:
+    if record.get("format") != FORMAT or record.get("edit") not in BY_CLASS:
         raise InputError(f"the record {record.get('edit')!r} is of another version of editkit")
-    kind = getattr(editkit, record["edit"])
+    kind = BY_CLASS[record["edit"]].kind
     check_options(kind, record["options"])
-    return kind(**{key: _restored(key, value) for key, value in record["options"].items()})
+    options = restored(kind, record["options"])
+    return kind(**{key: _restored(key, value) for key, value in options.items()})
 
 
 def _restored(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON held

@@ -12,25 +12,13 @@ from dataclasses import fields
 from typing import Any, Literal, NotRequired, TypedDict
 
 from editkit.errors import InputError
+from editkit.ops.catalog import BY_CLASS
+from editkit.options import former_names
 from editkit.types import Size
 
 RECIPE = "recipe"
 """What a record of several edits in a row calls itself."""
 
-TAKES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
-    {
-        "Composite": ("original", "edited"),
-        "Erase": ("original", "mask"),
-        "Generate": (),
-        "Img2Img": ("original",),
-        "Inpaint": ("original", "mask"),
-        "Outpaint": ("original",),
-        "Resample": ("original", "mask"),
-    }
-)
-"""The edits that a record may tell of, and what each is applied to."""
-
-_MAY_TAKE: Mapping[str, tuple[str, ...]] = types.MappingProxyType({"Composite": ("mask",)})
 _OF_STEPS = ("edited", "mask")
 _MOST_STEPS = 1000
 _LARGEST = 2**64
@@ -115,6 +103,7 @@ def check_options(kind: type[Any], options: Mapping[str, Any]) -> None:
     """
     hints = typing.get_type_hints(kind)
     known = {f.name: hints[f.name] for f in fields(kind)}
+    known |= {old: hints[new] for old, new in former_names(kind).items()}
     for key, value in options.items():
         if key not in known:
             shown = f"{kind.__name__} has no option {reprlib.repr(key)}"
@@ -126,18 +115,17 @@ def check_options(kind: type[Any], options: Mapping[str, Any]) -> None:
 def _check_step(record: Mapping[str, Any], step: Mapping[str, Any], name: str) -> None:
     """Refuses an edit that is none, or that lacks what it is applied to."""
     edit = step["edit"]
-    if edit not in TAKES:
-        known = ", ".join(TAKES)
+    if edit not in BY_CLASS:
+        known = ", ".join(sorted(BY_CLASS))
         shown = reprlib.repr(edit)
         raise InputError(f"the record in {name} tells of {shown}; editkit repeats {known}")
     told = {**step, **({"original": record["original"]} if "original" in record else {})}
-    lacking = [part for part in TAKES[edit] if part not in told]
+    entry = BY_CLASS[edit]
+    lacking = [part for part in entry.sources if part not in told]
     if lacking:
         raise InputError(f"the record in {name} cannot be used: {edit} without its {lacking[0]}")
-    spare = [
-        p for p in _OF_STEPS if p in told and p not in (*TAKES[edit], *_MAY_TAKE.get(edit, ()))
-    ]
-    if spare or ("original" in record and not TAKES[edit]):
+    spare = [p for p in _OF_STEPS if p in told and p not in entry.inputs]
+    if spare or ("original" in record and not entry.sources):
         what = spare[0] if spare else "original"
         raise InputError(f"the record in {name} cannot be used: {edit} takes no {what}")
     if record.get("model") is None and _wants_model(step):
@@ -147,7 +135,7 @@ def _check_step(record: Mapping[str, Any], step: Mapping[str, Any], name: str) -
 def _wants_model(step: Mapping[str, Any]) -> bool:
     if step["edit"] == "Erase":
         return step["options"].get("method", "diffusion") == "diffusion"
-    return step["edit"] != "Composite"
+    return BY_CLASS[step["edit"]].takes_model
 
 
 def _faults(value: Any, hint: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - of any type

@@ -17,8 +17,8 @@ from editkit.masks.evaluate import model_names_in
 from editkit.masks.language import Node, files_in, parse
 from editkit.masks.value import Mask
 from editkit.models.registry import is_id
+from editkit.ops.catalog import MASK_OPTIONS
 
-_RULES = ("denoise", "condition", "composite")
 _LARGEST = 4 << 30
 
 
@@ -88,8 +88,8 @@ class Trust:
         Raises:
             InputError: a file lies elsewhere, or is not there; or a model is not.
         """
-        for name in _RULES:
-            if isinstance(options.get(name), str):
+        for name in MASK_OPTIONS & options.keys():
+            if isinstance(options[name], str):
                 self._check_rule(options[name])
 
     def _check_rule(self, rule: str) -> None:

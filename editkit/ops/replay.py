@@ -10,7 +10,7 @@ from editkit.masks.value import Mask
 from editkit.models.base import Model
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import find_model, is_id
-from editkit.ops.composite import Composite
+from editkit.ops.catalog import BY_CLASS
 from editkit.ops.edit import Progress
 from editkit.ops.output import Saving
 from editkit.ops.record import RECIPE, digest_of, edit_of
@@ -127,7 +127,7 @@ class Replay:
                 which = f" of step {len(before) + 1}" if len(self.parts) > 1 else ""
                 differences.append(f"the mask{which} is another one")
             inputs.append(coverage)
-        if isinstance(edit, Composite):  # which no model makes
+        if not BY_CLASS[type(edit).__name__].takes_model:
             return edit(*inputs)
         return edit(model, *inputs, progress=progress)
 

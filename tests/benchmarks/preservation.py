@@ -315,7 +315,7 @@ def _edit(rng: np.random.Generator) -> tuple[str, dict[str, Any]]:
     if rng.random() < 0.3:
         return "Resample", {**options, "repeats": 2}
     options["solver"] = str(rng.choice(["ddim", "euler", "ddpm", "dpmpp_2m"]))
-    return "Inpaint", {**options, "blend": bool(rng.integers(2))}
+    return "Inpaint", {**options, "blend_known": bool(rng.integers(2))}
 
 
 def _run_part(folders: Sequence[Path], seed: int, numbers: Sequence[int]) -> list[Outcome]:

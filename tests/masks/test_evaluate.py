@@ -358,16 +358,21 @@ def test_three_masks_from_one() -> None:
 def test_an_edit_keeps_what_its_composite_mask_does_not_hold(tiny4: Model) -> None:
     photo = shell.noise(48, 64)
     result = editkit.inpaint(
-        photo, "box:20,10,40,30", model=tiny4, steps=2, denoise="~grow:6", composite="~shrink:2"
+        photo,
+        "box:20,10,40,30",
+        model=tiny4,
+        steps=2,
+        denoise_mask="~grow:6",
+        composite_mask="~shrink:2",
     )
     before, after = np.asarray(photo), np.asarray(result.image)
     changed = (before != after).any(axis=-1)
     assert changed[12:28, 22:38].mean() > 0.5
     changed[12:28, 22:38] = False
     assert not changed.any()
-    assert result.report["denoise"] == "~grow:6"
+    assert result.report["denoise_mask"] == "~grow:6"
     with pytest.raises(MaskError, match="column 7"):
-        editkit.Inpaint(denoise="~grow:x")
+        editkit.Inpaint(denoise_mask="~grow:x")
 
 
 def test_three_masks_in_place_of_one(tiny4: Model) -> None:
@@ -376,7 +381,7 @@ def test_three_masks_in_place_of_one(tiny4: Model) -> None:
     where = Mask.box(20, 10, 40, 30)
     masks = Masks.of(photo, where, denoise="~grow:6", composite=where.shrink(2))
     ruled = editkit.inpaint(
-        photo, where, model=tiny4, steps=2, denoise="~grow:6", composite="~shrink:2"
+        photo, where, model=tiny4, steps=2, denoise_mask="~grow:6", composite_mask="~shrink:2"
     )
     given = editkit.inpaint(photo, masks, model=tiny4, steps=2)
     assert np.array_equal(np.asarray(given.image), np.asarray(ruled.image))
@@ -408,8 +413,8 @@ def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> N
         model: Model, value: float, *, hard: bool = False, blend: bool = False
     ) -> editkit.Result:
         mask = np.full((64, 64), value, np.float32)
-        rule: dict[str, str] = {"denoise": "~threshold:0.01"} if hard else {}
-        rules: Any = {**rule, "blend": blend, "composite": "~threshold:0.01"}
+        rule: dict[str, str] = {"denoise_mask": "~threshold:0.01"} if hard else {}
+        rules: Any = {**rule, "blend_known": blend, "composite_mask": "~threshold:0.01"}
         return editkit.inpaint(photo, mask, model=model, steps=8, match=False, **rules)
 
     def distance(result: editkit.Result) -> float:
@@ -421,8 +426,8 @@ def test_soft_masks_reach_the_sampler_or_say_so(tiny4: Model, tiny9: Model) -> N
     )
     assert distance(made(tiny4, 0.1)) < distance(made(tiny4, 0.9))
     said = " ".join(made(tiny9, 0.5).report["notes"])
-    assert "blend=True" in said
-    assert "blend=True" not in " ".join(made(tiny9, 0.5, blend=True).report["notes"])
+    assert "blend_known=True" in said
+    assert "blend_known=True" not in " ".join(made(tiny9, 0.5, blend=True).report["notes"])
 
 
 @pytest.mark.parametrize("method", ["guided", "grabcut"])

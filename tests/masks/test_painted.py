@@ -170,7 +170,7 @@ def test_paint_that_covers_most_of_a_clear_layer_is_no_sheet() -> None:
 def test_masks_of_one_job_say_how_they_were_read(tmp_path: Path) -> None:
     (tmp_path / "m.png").write_bytes(encoded(painted(picture(), brush())))
     for rule in (f"{tmp_path}/m.png", f'~grow:1 | "{tmp_path}/m.png"'):
-        result = editkit.erase(picture(), brush(), method="telea", composite=rule)
+        result = editkit.erase(picture(), brush(), method="telea", composite_mask=rule)
         assert result.report["notes"][0].startswith("composite: the mask is a copy of the photo")
     made = editkit.Masks.of(picture(), brush(), denoise=f"{tmp_path}/m.png")
     assert made.notes[0].startswith("denoise: the mask is a copy of the photo")

@@ -98,7 +98,7 @@ def test_one_window_over_the_whole_is_the_plain_walk(
     rgb = smooth(128, 128)
     cover = square(128, slice(32, 96)) / np.float32(255)
     canvas = as_canvas(rgb, cover, rgb, cover)
-    plain = latents(Inpaint(steps=4, strength=0.5, blend=True), builtin, canvas)
+    plain = latents(Inpaint(steps=4, strength=0.5, blend_known=True), builtin, canvas)
     edit = Inpaint(steps=8, detail=0.5)  # half the steps do, where all is there already
     assert torch.allclose(builtin.decode(plain), refine_tiles(edit, builtin, canvas), atol=1e-4)
 

@@ -185,7 +185,7 @@ def test_what_cannot_be_is_told() -> None:
         ({"method": "telea", "steps": 3}, "telea takes no steps"),
         ({"method": "telea", "seed": -1}, "seed is -1"),
         ({"method": "telea", "regions": "some"}, "unknown regions 'some'"),
-        ({"method": "telea", "composite": "~nothing"}, "nothing"),
+        ({"method": "telea", "composite_mask": "~nothing"}, "nothing"),
     ]
     for options, told in wrong:
         with pytest.raises(InputError, match=told):

@@ -158,7 +158,7 @@ def test_what_cannot_be_is_told(tiny9: Model) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "nothing to add"),
         ({"left": 5, "aspect": "1:1"}, "contradict"),
-        ({"left": 5, "composite": "all"}, "leave composite out"),
+        ({"left": 5, "composite_mask": "all"}, "leave composite_mask out"),
         ({"left": "5 px"}, "left is '5 px'"),
         ({"size": Size(0, 3)}, "size is"),
         ({"aspect": "1:1", "anchor": "up"}, "unknown anchor"),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import editkit
 from editkit.errors import EditkitError, InputError
-from editkit.ops.record_schema import TAKES, check_record
+from editkit.ops.catalog import BY_CLASS
+from editkit.ops.record_schema import check_record
 from editkit.ops.replay import Replay, find_replay
 from editkit.photo.io.files import read_photo
 from editkit.photo.metadata import xmp
@@ -154,7 +155,7 @@ def folder_of(tmp_path: Path) -> Path:
 # What is run, and what is looked at.
 
 
-@pytest.mark.parametrize("name", [n for n in editkit.__all__ if n not in TAKES])
+@pytest.mark.parametrize("name", [n for n in editkit.__all__ if n not in BY_CLASS])
 def test_nothing_but_edits_is_called(there: Path, name: str) -> None:
     for options in ({}, {"name": "evil/repo"}, {"photo": "p.png", "mask": "m.png"}):
         with pytest.raises(InputError, match=f"tells of '{name}'; editkit repeats Composite"):
@@ -166,7 +167,7 @@ def test_all_edits_are_known() -> None:
 
     named = {"".join(part.capitalize() for part in name.split("_")) for name in operations()}
     named = {{"Img2img": "Img2Img"}.get(name, name) for name in named}
-    assert named | {"Generate"} == set(TAKES)
+    assert named | {"Generate"} == set(BY_CLASS)
 
 
 OUTSIDE = ["../secret.png", "SECRET", "x/../../secret.png", "link.png", "link/secret.png"]
@@ -192,6 +193,7 @@ def test_files_outside_are_not_looked_at(tmp_path: Path, name: str) -> None:
         base(folder, mask={"sha256": "0", "expression": f"all - 'file:{path}'"}),
         {**inpainted(folder), "options": {"denoise": path}},
         {**inpainted(folder), "options": {"composite": f"'{path}' ~grow:1"}},
+        {**inpainted(folder), "options": {"composite_mask": f"'{path}' ~grow:1"}},
     ):
         with pytest.raises(InputError, match=r"outside|no file in its folder|column"):
             found(folder, record)

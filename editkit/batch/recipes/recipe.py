@@ -10,13 +10,14 @@ edit's class, and `mask` is a file, a folder of masks, or an expression.
 """
 
 import os
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, time
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from editkit.batch.recipes.document import Document, Places, read_document
 from editkit.batch.recipes.steps import Operation, check_mask, converted, operations
@@ -24,13 +25,31 @@ from editkit.batch.recipes.table import Table, read_table
 from editkit.batch.recipes.template import filled, has_variables, names_in, unknown
 from editkit.batch.recipes.text_files import shown
 from editkit.errors import InputError, RecipeError
-from editkit.names import DTYPES, JPEG_MODES, SCORES, SEEDS
+from editkit.names import SCORES
+from editkit.options import Fact, facts_of, renamed
+from editkit.run_options import (
+    MAX_SEAM,
+    BatchSize,
+    BestOf,
+    Device,
+    DType,
+    Frame,
+    Jpeg,
+    KeepRecords,
+    MaxSeam,
+    ModelName,
+    Num,
+    Offline,
+    Provenance,
+    Seed,
+    SeedPolicy,
+    Sign,
+    Strict,
+)
 from editkit.storage.url import as_text, is_url
 
 BUILT_IN = ("stem", "name", "folder")
 """Variables that every photo has: its name without and with suffix, and the folder it is in."""
-
-Seeds = Literal["photo", "same"]
 
 
 @dataclass(frozen=True)
@@ -123,25 +142,25 @@ class Recipe:
     """
 
     steps: tuple[Step, ...]
-    model: str = "builtin"
-    device: str = "auto"
-    dtype: str = "auto"
-    offline: bool = False
-    seed: int = 0
-    seeds: Seeds = "photo"
-    num: int = 1
-    best_of: int = 1
+    model: ModelName = "builtin"
+    device: Device = "auto"
+    dtype: DType = "auto"
+    offline: Offline = False
+    seed: Seed = 0
+    seeds: SeedPolicy = "photo"
+    num: Num = 1
+    best_of: BestOf = 1
     rank: tuple[str, ...] = ("seam",)
     gates: Mapping[str, float] = field(default_factory=dict[str, float])
-    frame: int | None = None
-    batch_size: int | None = None
+    frame: Frame = None
+    batch_size: BatchSize = None
     fixed_batch: bool = False
-    jpeg: str = "auto"
-    provenance: bool = True
-    keep_records: bool = False
-    strict: bool = False
-    max_seam: float = 3.0
-    sign: tuple[str, str] | None = None
+    jpeg: Jpeg = "auto"
+    provenance: Provenance = True
+    keep_records: KeepRecords = False
+    strict: Strict = False
+    max_seam: MaxSeam = MAX_SEAM
+    sign: Sign = None
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     table: Table = field(default_factory=Table)
     folder: Path | None = None
@@ -259,7 +278,7 @@ def read_recipe(
     if not isinstance(document.data, dict):
         raise document.error((), "a recipe is a table with a key 'steps'")
     data = _names(document, (), document.data)
-    known = {**dict.fromkeys(_SETTINGS), "steps": None}
+    known = {**dict.fromkeys(SETTINGS), "steps": None}
     for name, key in data.items():
         if name not in known:
             raise document.error((key,), unknown("key", str(key), known), at_key=True)
@@ -306,11 +325,12 @@ def _step(document: Document, keys: tuple[str | int, ...], step: Mapping[Any, An
     names = _names(document, keys, step)
     known = operations()
     found = [name for name in names if name in known]
-    # `composite` is an edit, and a parameter of others.
-    named = [n for n in found if not any(n in known[other].parameters for other in found)]
+    # `composite` is an edit, and was a parameter of others.
+    named = [n for n in found if not any(n in known[other].former for other in found)]
     if len(named) != 1:
         raise document.error(keys, _not_one(named, names, known))
     operation = known[named[0]]
+    names = _renamed(document, keys, operation, names)
     allowed = {**operation.parameters, **dict.fromkeys(operation.files)}
     allowed |= {"mask": None} if "mask" in operation.inputs else {}
     allowed.pop("prompt", None)
@@ -319,8 +339,35 @@ def _step(document: Document, keys: tuple[str | int, ...], step: Mapping[Any, An
             message = unknown("key", str(key), allowed)
             raise document.error((*keys, key), message, at_key=True)
     ways = {name: (*keys, key) for name, key in names.items()}
+    _tell_former(document, ways)
     places = Places(document, {**ways, "prompt": ways[operation.name], "": keys})
     return made_step(operation, {name: step[key] for name, key in names.items()}, places)
+
+
+def _renamed(
+    document: Document,
+    keys: tuple[str | int, ...],
+    operation: Operation,
+    names: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The keys of a step by today's names of its parameters."""
+    found = dict[str, Any]()
+    for name, key in names.items():
+        new = operation.former.get(name, name)
+        if new in found or (new != name and new in names):
+            message = f"{new} is given twice, once as {name}; give one of them"
+            raise document.error((*keys, key), message, at_key=True)
+        found[new] = key
+    return found
+
+
+def _tell_former(document: Document, ways: Mapping[str, tuple[Any, ...]]) -> None:
+    """Warns of keys that have another name today."""
+    for name, way in ways.items():
+        old = str(way[-1]).replace("-", "_")
+        if old != name:
+            message = f"{document.place(way, at_key=True)}: {old} is now {name}"
+            warnings.warn(message, FutureWarning, stacklevel=2)
 
 
 def _not_one(named: list[str], names: Mapping[str, Any], known: Mapping[str, Any]) -> str:
@@ -344,7 +391,7 @@ def made_step(
     Raises:
         RecipeError: the mask or a file is missing, or a value is of the wrong type.
     """
-    places, options = places or {}, dict(given)
+    places, options = places or {}, renamed(operation.entry.kind, given)
     prompt = options.pop(operation.name, None)
     bare = Step(operation, places=places)
     if prompt == "" and "prompt" not in operation.parameters:  # TOML knows no empty value but this
@@ -400,7 +447,7 @@ def _setting(
             return _sign(value, folder)
         if name == "batch_size" and value == "auto":
             return 0
-        return _checked(name, converted(name, value, _SETTINGS[name]))
+        return _checked(name, converted(name, value, SETTINGS[name].hint))
 
 
 def _beside(folder: Path, text: str) -> Path:
@@ -460,10 +507,11 @@ def _value(key: str, value: Any) -> str:  # noqa: ANN401
 
 
 def _checked(name: str, value: Any) -> Any:  # noqa: ANN401
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise InputError(f"{name} is {shown(value)}; give one of {', '.join(_CHOICES[name])}")
-    if name in RANGES and value is not None:
-        _within(name, value, *RANGES[name])
+    option = SETTINGS[name].option
+    if option.choices and value not in option.choices:
+        raise InputError(f"{name} is {shown(value)}; give one of {', '.join(option.choices)}")
+    if option.low is not None and option.high is not None and value is not None:
+        _within(name, value, option.low, option.high)
     return value
 
 
@@ -484,28 +532,14 @@ def _within(name: str, value: float, low: float, high: float) -> float:
 
 
 _SCORES: Mapping[str, None] = MappingProxyType(dict.fromkeys(SCORES))
-_SETTINGS: Mapping[str, Any] = MappingProxyType(
-    {f.name: f.type for f in fields(Recipe) if f.name not in ("steps", "folder", "places")}
-    | {"seeds": str}
-)
-_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+SETTINGS: Mapping[str, Fact] = MappingProxyType(
     {
-        "seeds": SEEDS,
-        "jpeg": JPEG_MODES,
-        "dtype": DTYPES,
+        name: fact
+        for name, fact in facts_of(Recipe).items()
+        if name not in ("steps", "folder", "places")
     }
 )
-RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "seed": (0, 2**63 - 1),
-        "num": (1, 1000),
-        "best_of": (1, 1000),
-        "frame": (0, 1e9),
-        "batch_size": (1, 64),
-        "max_seam": (0, 1e9),
-    }
-)
-"""What numbers of a recipe may be."""
+"""What a recipe can set beside its steps."""
 
 
 def asked_scores(recipe: Recipe) -> tuple[str, ...]:
@@ -519,7 +553,7 @@ def described(recipe: Recipe) -> dict[str, Any]:
     default = {f.name: f.default for f in fields(Recipe)}
     plain = {
         name: list(value) if isinstance(value, tuple) else value
-        for name in _SETTINGS
+        for name in SETTINGS
         if name != "table" and (value := getattr(recipe, name)) != default[name]
     }
     plain = {name: value for name, value in plain.items() if value not in ({}, [])}

@@ -5,23 +5,19 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from editkit.batch.recipes.recipe import BUILT_IN, RANGES
-from editkit.batch.recipes.steps import Operation, Parameter, operations
-from editkit.names import DTYPES, JPEG_MODES, SCORES, SEEDS
+from editkit.batch.recipes.recipe import BUILT_IN, SETTINGS
+from editkit.batch.recipes.steps import Operation, operations
+from editkit.names import SCORES
+from editkit.options import Fact
 
 _SIMPLE: Mapping[Any, str] = types.MappingProxyType(
     {bool: "boolean", int: "integer", float: "number", str: "string"}
 )
 _VARIABLE = {"type": "string", "pattern": r"\{[^{}]+\}"}
 
-Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By operation and parameter, what is known beside its type: description, minimum, enum."""
 
-
-def schema(facts: Facts | None = None) -> dict[str, Any]:
-    """The schema (draft 2020-12), of the edits' own fields and what else is known of them."""
-    known = facts or {}
-    steps = [_step(operation, known.get(name, {})) for name, operation in operations().items()]
+def schema() -> dict[str, Any]:
+    """The schema (draft 2020-12), from the facts of each option."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "editkit recipe",
@@ -29,19 +25,23 @@ def schema(facts: Facts | None = None) -> dict[str, Any]:
         "required": ["steps"],
         "additionalProperties": False,
         "properties": {
-            "steps": {"type": "array", "minItems": 1, "items": {"oneOf": steps}},
-            **_settings(known.get("", {})),
+            "steps": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"oneOf": [_step(operation) for operation in operations().values()]},
+            },
+            **_settings(),
         },
     }
 
 
-def _step(operation: Operation, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    named = {
-        name: _parameter(parameter, facts.get(name, {}))
-        for name, parameter in operation.parameters.items()
-        if name != "prompt"
+def _step(operation: Operation) -> dict[str, Any]:
+    facts = operation.parameters
+    named = {name: _parameter(fact) for name, fact in facts.items() if name != "prompt"}
+    named |= {
+        old: {**_parameter(facts[new]), "deprecated": True} for old, new in operation.former.items()
     }
-    prompt = {"type": ["string", "null"]} if "prompt" in operation.parameters else {"type": "null"}
+    prompt = {"type": ["string", "null"]} if "prompt" in facts else {"type": "null"}
     needed = [operation.name, *operation.files]
     text = {"type": "string", "minLength": 1}
     if "mask" in operation.inputs:
@@ -56,60 +56,46 @@ def _step(operation: Operation, facts: Mapping[str, Mapping[str, Any]]) -> dict[
     }
 
 
-def _parameter(parameter: Parameter, facts: Mapping[str, Any]) -> dict[str, Any]:
-    hint = parameter.hint
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    either = [_kind(kind, facts) for kind in kinds]
-    if str not in kinds:
+def _parameter(fact: Fact) -> dict[str, Any]:
+    either = [_kind(kind, fact) for kind in fact.kinds]
+    if fact.may_be_none:
+        either.append({"type": "null"})
+    if str not in fact.kinds:
         either.append(_VARIABLE)
-    shown = {k: v for k, v in facts.items() if k == "description"}
-    return {**shown, "anyOf": either}
+    return {"description": fact.help, "anyOf": either}
 
 
-def _kind(kind: Any, facts: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    if kind is type(None):
-        return {"type": "null"}
-    limits = {key: value for key, value in facts.items() if key in ("minimum", "maximum")}
+def _kind(kind: Any, fact: Fact) -> dict[str, Any]:  # noqa: ANN401
     if typing.get_origin(kind) is tuple:
         parts = typing.get_args(kind)
-        items = {"type": "number", **limits}
+        items = {"type": "number", **_limits(fact)}
         return {"type": "array", "items": items, "minItems": len(parts), "maxItems": len(parts)}
     if kind not in _SIMPLE:
         return {"type": "string", "pattern": "^[0-9]+[xX][0-9]+$"}
     if kind is str:
-        if "enum" not in facts:
-            return {"type": "string"}
-        return {"anyOf": [{"enum": list(facts["enum"])}, _VARIABLE]}
-    return {"type": _SIMPLE[kind], **limits}
+        choices = fact.option.choices
+        return {"anyOf": [{"enum": list(choices)}, _VARIABLE]} if choices else {"type": "string"}
+    return {"type": _SIMPLE[kind], **_limits(fact)}
 
 
-def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    def number(name: str, kind: str = "integer") -> dict[str, Any]:
-        low, high = RANGES[name]
-        return {"type": kind, "minimum": low, "maximum": high, **_said(facts, name)}
+def _limits(fact: Fact) -> dict[str, Any]:
+    limits = {"minimum": fact.option.low, "maximum": fact.option.high}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
+
+def _settings() -> dict[str, Any]:
     score = {"enum": list(SCORES)}
+    batch_size = {"anyOf": [_setting(SETTINGS["batch_size"]), {"const": "auto"}]}
     return {
-        "model": {"type": "string", **_said(facts, "model")},
-        "device": {"type": "string", **_said(facts, "device")},
-        "dtype": {"enum": list(DTYPES), **_said(facts, "dtype")},
-        "offline": {"type": "boolean", **_said(facts, "offline")},
-        **{name: number(name) for name in ("seed", "num", "best_of")},
-        "seeds": {"enum": list(SEEDS)},
+        **{name: _setting(fact) for name, fact in SETTINGS.items() if fact.option.help},
         "rank": {"anyOf": [{"type": "array", "items": score, "minItems": 1}, {"type": "string"}]},
         "gates": {
             "type": "object",
             "properties": {name: {"type": "number", "minimum": 0} for name in SCORES},
             "additionalProperties": False,
         },
-        "frame": number("frame"),
-        "batch_size": {"anyOf": [number("batch_size"), {"const": "auto"}]},
+        "batch_size": batch_size,
         "fixed_batch": {"type": "boolean"},
-        "jpeg": {"enum": list(JPEG_MODES), **_said(facts, "jpeg")},
-        "provenance": {"type": "boolean", **_said(facts, "provenance")},
-        "keep_records": {"type": "boolean", **_said(facts, "keep_records")},
-        "strict": {"type": "boolean", **_said(facts, "strict")},
-        "max_seam": number("max_seam", "number"),
         "sign": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
         "variables": {
             "type": "object",
@@ -120,6 +106,9 @@ def _settings(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _said(facts: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
-    found = facts.get(name, {})
-    return {"description": found["description"]} if "description" in found else {}
+def _setting(fact: Fact) -> dict[str, Any]:
+    """A setting, which holds no variables."""
+    described = {"description": fact.help}
+    if fact.option.choices:
+        return {"enum": list(fact.option.choices), **described}
+    return {"type": _SIMPLE.get(fact.kinds[0], "array"), **_limits(fact), **described}

@@ -1,56 +1,27 @@
-"""What a step of a recipe can be: the edits, as their own classes tell of them.
+"""Steps of a recipe: the edits of the catalog, with the options of their classes."""
 
-A new edit is one line in `_EDITS`; its parameters, and what it is applied to, are read from its
-dataclass and its call.
-"""
-
-import inspect
 import math
 import os
 import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import editkit
 from editkit.batch.recipes.text_files import shown
+from editkit.boxes import Size
 from editkit.errors import InputError, MaskError
-from editkit.types import Size
+from editkit.ops.catalog import CATALOG, Entry
+from editkit.ops.img2img import Img2Img
+from editkit.ops.inpaint import Inpaint
+from editkit.ops.outpaint import Outpaint
+from editkit.options import Fact, former_names
 
-_EDITS: Mapping[str, str] = MappingProxyType(
-    {
-        "inpaint": "Inpaint",
-        "img2img": "Img2Img",
-        "resample": "Resample",
-        "erase": "Erase",
-        "outpaint": "Outpaint",
-        "composite": "Composite",
-    }
-)
 _INPUTS = ("model", "photo", "original", "mask")
-_HIDDEN = ("compat",)
 _BITS = 128
 _SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One field of an edit.
-
-    Attributes:
-        name: the field's.
-        hint: its type.
-        default: its default, as JSON holds it.
-    """
-
-    name: str
-    hint: Any
-    default: Any
 
 
 @dataclass(frozen=True)
@@ -59,56 +30,47 @@ class Operation:
 
     name: str
 
-    @cached_property
-    def kind(self) -> type[Any]:
-        """Its class."""
-        return getattr(editkit, _EDITS[self.name])
+    @property
+    def entry(self) -> Entry:
+        """The edit in the catalog."""
+        return CATALOG[self.name]
 
-    @cached_property
+    @property
     def inputs(self) -> tuple[str, ...]:
         """What it is called with, in order: `model`, `photo`, `mask`, and others as files.
 
         What `photo` is to others is the `original` to one that takes two pictures.
         """
-        return tuple(p.name for p in self._called_with)
+        return self.entry.inputs
 
     @property
-    def _called_with(self) -> tuple[inspect.Parameter, ...]:
-        parameters = inspect.signature(self.kind.__call__).parameters.values()
-        return tuple(p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
-
-    @cached_property
     def needs_mask(self) -> bool:
-        """Whether it cannot do without a mask."""
-        return any(p.name == "mask" and p.default is p.empty for p in self._called_with)
+        """True where it cannot do without a mask."""
+        return self.entry.needs_mask
 
     @property
     def scored(self) -> bool:
-        """Whether its seam is measured: that of all which leave a part as it was."""
-        return "mask" in self.inputs or issubclass(self.kind, editkit.Inpaint)
+        """True where its seam is measured: that of all which leave a part as it was."""
+        return self.entry.takes_mask or issubclass(self.entry.kind, Inpaint)
 
     def needs_model(self, method: str | None) -> bool:
-        """Whether a model makes it, by its parameter `method`; None where that is not known."""
-        return "model" in self.inputs and method in (None, "diffusion")
+        """True where a model makes it, by its parameter `method`; None where that is not known."""
+        return self.entry.takes_model and method in (None, "diffusion")
 
     @property
     def files(self) -> tuple[str, ...]:
         """Inputs that a step names as files: all but model, photo and mask."""
         return tuple(name for name in self.inputs if name not in _INPUTS)
 
-    @cached_property
-    def parameters(self) -> Mapping[str, Parameter]:
+    @property
+    def parameters(self) -> Mapping[str, Fact]:
         """What can be set in a step."""
-        hints = typing.get_type_hints(self.kind)
-        return {
-            f.name: Parameter(f.name, hints[f.name], None if f.default is MISSING else f.default)
-            for f in fields(self.kind)
-            if f.name not in _HIDDEN and (f.name != "prompt" or self._takes_prompt)
-        }
+        return self.entry.options
 
     @property
-    def _takes_prompt(self) -> bool:
-        return getattr(self.kind, "takes_prompt", True)
+    def former(self) -> Mapping[str, str]:
+        """Names that parameters had before, each with today's."""
+        return former_names(self.entry.kind)
 
     def edit(self, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - one of many classes
         """The edit with its options.
@@ -116,7 +78,7 @@ class Operation:
         Raises:
             InputError: an option cannot be used, or would do nothing.
         """
-        made = self.kind(**options)
+        made = self.entry.kind(**options)
         for name in getattr(made, "idle", ()):
             raise InputError(f"{name} is for diffusion, not for {made.method}; leave it out")
         return made
@@ -124,7 +86,7 @@ class Operation:
 
 def operations() -> Mapping[str, Operation]:
     """All operations by name."""
-    return {name: Operation(name) for name in _EDITS}
+    return {name: Operation(name) for name, entry in CATALOG.items() if entry.steps}
 
 
 def outcome_of(steps: Sequence[Any], photo: Size) -> tuple[Size, bool]:
@@ -138,9 +100,9 @@ def outcome_of(steps: Sequence[Any], photo: Size) -> tuple[Size, bool]:
         InputError: a frame cannot be.
     """
     for step in steps:
-        if isinstance(step.edit, editkit.Outpaint):
+        if isinstance(step.edit, Outpaint):
             photo = step.edit.frame(photo).size
-    return photo, any(isinstance(step.edit, editkit.Img2Img) for step in steps)
+    return photo, any(isinstance(step.edit, Img2Img) for step in steps)
 
 
 def is_by_model(step: Any) -> bool:  # noqa: ANN401 - a `Bound`, of a module above this one
@@ -191,9 +153,9 @@ def _of_kind(value: Any, kind: Any, *, text: bool) -> Any:  # noqa: ANN401
     if kind is float:
         number = _number(value, text=text)
         return None if number is None else float(number)
-    if kind is editkit.Size:
+    if kind is Size:
         sides = _SIZE.fullmatch(str(value))
-        return editkit.Size(int(sides[2]), int(sides[1])) if sides else None
+        return Size(int(sides[2]), int(sides[1])) if sides else None
     return value if isinstance(value, str) else None
 
 

@@ -18,6 +18,7 @@ from editkit.ops.composite import Composite
 from editkit.ops.record import digest_of, mask_told
 from editkit.ops.report import plain, versions
 from editkit.ops.result import Result
+from editkit.options import stored_options
 from editkit.photo import color
 from editkit.photo.blend.composite import compare_samples, composite
 from editkit.photo.blend.harmonize import Harmonization, harmonize, resolve_seam
@@ -198,7 +199,7 @@ def _record(edit: Composite, photo: Photo, copy: Photo) -> dict[str, Any]:
     record: dict[str, Any] = {
         "format": 1,
         "edit": "Composite",
-        "options": {f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
+        "options": plain(stored_options(edit)),
         "versions": versions(),
     }
     for name, picture in (("original", photo), ("edited", copy)):

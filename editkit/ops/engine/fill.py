@@ -36,7 +36,7 @@ def fill_holes(
     started = time.perf_counter()
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
     given = composite_reading(mask, photo)
-    masks = derive(given, photo, composite=edit.composite)
+    masks = derive(given, photo, composite=edit.composite_mask)
     coverage = masks.composite
     parts = split_components(coverage, edit.regions, _REACH)
     boxes = [_seen(edit, part.box, photo.size) for part in parts]

@@ -51,7 +51,11 @@ def edit_masked(
     check_model(model)
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
     read = composite_reading(mask, photo, device=str(model.device))
-    rules = {"denoise": edit.denoise, "condition": edit.condition, "composite": edit.composite}
+    rules = {
+        "denoise": edit.denoise_mask,
+        "condition": edit.condition_mask,
+        "composite": edit.composite_mask,
+    }
     given = mask if isinstance(mask, Masks) else read
     masks = derive(given, photo, device=str(model.device), **rules)
     work = [_region_plan(edit, model, photo, part) for part in _parts(edit, model, masks.union)]
@@ -169,7 +173,7 @@ def _report(
     if masks.soft and (edit.compat or not strategy.uses_constraint(model)):
         notes.append(
             "the mask's values between 0 and 1 were 1 to the sampler, as this edit holds the "
-            "photo by what the model is told; blend=True makes them a strength for each pixel"
+            "photo by what the model is told; blend_known=True makes them a strength for each pixel"
         )
     if edit.prefill not in (None, "none") and strength == 1:
         notes.append(

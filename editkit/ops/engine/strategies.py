@@ -48,9 +48,9 @@ class Strategy:
     def uses_constraint(self, model: Model) -> bool:
         """True where a constraint holds the walk on `model` to what surrounds the hole.
 
-        Models that are told what surrounds it need none, unless `Inpaint.blend` asks for one.
+        Models that are told what surrounds it need none, unless `Inpaint.blend_known` asks for one.
         """
-        blend = isinstance(self.edit, Inpaint) and self.edit.blend
+        blend = isinstance(self.edit, Inpaint) and self.edit.blend_known
         return blend or not model.capabilities.inpainting
 
     def constraint(self, clean: Latents, noise: Latents, known: Known) -> Constraint:

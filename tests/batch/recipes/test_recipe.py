@@ -61,7 +61,7 @@ def test_both_languages_say_the_same(tmp_path: Path, text: str, suffix: str) -> 
 
 def test_every_parameter_of_an_edit_can_be_set() -> None:
     for operation in operations().values():
-        fields = {f.name for f in dataclasses.fields(operation.kind)}
+        fields = {f.name for f in dataclasses.fields(operation.entry.kind)}
         left_out = {"compat", "prompt"} if operation.name == "erase" else {"compat"}
         assert fields - left_out == set(operation.parameters)
 
@@ -73,7 +73,7 @@ WRONG = {
     "type": (STEP + "steps: 1.5\n", "4:12: steps is 1.5; give a whole number"),
     "text": (STEP + "negative: 3\n", "4:15: negative is 3; give text (quote it, to give text)"),
     "choice": (STEP + "regions: all\n", "4:14: unknown regions 'all'"),
-    "rule": (STEP + "denoise: ~grwo:3\n", "4:14: mask expression, column 2"),
+    "rule": (STEP + "denoise_mask: ~grwo:3\n", "4:19: mask expression, column 2"),
     "empty": (STEP + "strength:\n    grain:\n", "5:11: grain is empty"),
     "twice": (STEP + "mask: box\n", "4:5: 'mask' is given twice"),
     "mask": ("steps: [{inpaint: a, mask: sky ~grwo:6}]", "1:28: mask expression, column 6"),
@@ -116,7 +116,7 @@ WRONG = {
     "a share": ("steps: [{outpaint: x, left: 5%, top: 5p}]", "1:38: top is '5p'; give pixels"),
     "two frames": ("steps: [{outpaint: x, left: 5, aspect: '2:1'}]", "1:29: left and aspect"),
     "two ways": ("steps: [{outpaint: x, composite: , edited: a}]", "1:36: unknown key 'edited'"),
-    "kept": ("steps: [{outpaint: x, left: 5, composite: ~grow:2}]", "outpaint leaves all"),
+    "kept": ("steps: [{outpaint: x, left: 5, composite_mask: ~grow:2}]", "outpaint leaves all"),
     "no edited": ("steps:\n  - composite:\n", "2:5: composite: it needs a key 'edited'"),
     "motion": ("steps: [{composite: , edited: a, motion: far}]", "1:42: unknown motion 'far'"),
     "both": ("num: 2\nbest_of: 2\n" + STEP, "2:10: num and best_of exclude each other"),
@@ -245,8 +245,14 @@ def test_wrong_tables_are_told_with_their_line(
 def test_a_name_may_be_that_of_an_edit_and_of_a_parameter(tmp_path: Path) -> None:
     text = "steps: [{composite: ~grow:2, mask: sky, inpaint: x}, {composite: , edited: a.png}]"
     file = written(tmp_path, text)
-    first, second = read_recipe(file).bound({})
-    assert (first.name, first.edit.composite, second.name) == ("inpaint", "~grow:2", "composite")
+    with pytest.warns(FutureWarning, match=r"r\.yaml:1:10: composite is now composite_mask"):
+        read = read_recipe(file)
+    first, second = read.bound({})
+    assert (first.name, first.edit.composite_mask, second.name) == (
+        "inpaint",
+        "~grow:2",
+        "composite",
+    )
     assert valid(read_document(file).data)
 
 

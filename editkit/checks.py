@@ -8,7 +8,7 @@ from editkit.errors import InputError, shown
 _LONGEST = 100_000
 
 
-def readable(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
     """Checks a text that was given.
 
     Raises:
@@ -24,7 +24,7 @@ def readable(name: str, value: object) -> None:
         raise InputError(f"{name} is {shown(value)}; give text that UTF-8 can hold") from error
 
 
-def within(name: str, value: object, low: float, high: float) -> None:
+def check_range(name: str, value: object, low: float, high: float) -> None:
     """Checks a number that was given.
 
     Raises:
@@ -37,7 +37,7 @@ def within(name: str, value: object, low: float, high: float) -> None:
         raise InputError(f"{name} is {shown(value)}; give a number from {low} to {high}")
 
 
-def whole(name: str, value: object, low: int, high: int) -> None:
+def check_int(name: str, value: object, low: int, high: float) -> None:
     """Checks a count that was given.
 
     Raises:
@@ -45,4 +45,4 @@ def whole(name: str, value: object, low: int, high: int) -> None:
     """
     if value is not None and not isinstance(value, Integral):
         raise InputError(f"{name} is {shown(value)}; give a whole number from {low} to {high}")
-    within(name, value, low, high)
+    check_range(name, value, low, high)
