@@ -399,9 +399,9 @@ def _standard_input() -> bytes:
     Raises:
         ImageError: it is more than any photo has.
     """
-    from editkit.photo.io.reading import drained
+    from editkit.photo.io.sources import read_pipe
 
-    return drained(sys.stdin.buffer, "standard input")
+    return read_pipe(sys.stdin.buffer, "standard input")
 
 
 def _device() -> str:

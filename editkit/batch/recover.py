@@ -21,7 +21,7 @@ def record_in(file: Path) -> Mapping[str, Any] | None:
     from editkit.photo.metadata import xmp
 
     try:
-        found = xmp.record_of(read_photo(file).carried.get("xmp"))
+        found = xmp.read_record(read_photo(file).carried.get("xmp"))
     except EditkitError:
         return None
     return found if isinstance(found, dict) else None

@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.compare.borders import Inner, inner_of, strange
-from editkit.compare.color_drift import Drift, fit_drift, no_drift
-from editkit.compare.color_grade import Grade, Inverse, fit_grade, shades_alike, weighted_quantile
-from editkit.compare.expected import Foreseen
+from editkit.compare.color_drift import ColorDrift, fit_drift, identity_drift
+from editkit.compare.color_grade import (
+    ColorGrade,
+    InverseGrade,
+    fit_grade,
+    shade_weights,
+    weighted_quantile,
+)
+from editkit.compare.expected import ExpectedCopy
 from editkit.photo import color
 from editkit.photo.geometry.boxes import grow
 from editkit.photo.geometry.warp import Matrix, fit_matrix, grid_strips, local_scale, sample_box
@@ -68,17 +74,17 @@ class Overlay:
     photo: Photo
     copy: Photo
     matrix: Matrix
-    drift: Drift | Inverse
-    tone: Drift | Grade
+    drift: ColorDrift | InverseGrade
+    tone: ColorDrift | ColorGrade
     exact: bool = False
     uneven: bool = False
     inner: Inner | None = None
     graded: Photo | None = None
 
     @property
-    def grade(self) -> Grade | None:
+    def grade(self) -> ColorGrade | None:
         """What the copy's colors went through, where that is more than a drift."""
-        return self.tone if isinstance(self.tone, Grade) else None
+        return self.tone if isinstance(self.tone, ColorGrade) else None
 
     @property
     def grid(self) -> Size:
@@ -108,22 +114,22 @@ class Overlay:
             box: the box.
             photo: it, of the photo.
             copy: it, of the copy.
-            blurred: whether both were made `soft`.
+            blurred: whether both were made `soften`.
         """
         if self.grade is None:
-            return photo, corrected(self.drift, copy, photo)
+            return photo, remove_drift(self.drift, copy, photo)
         if self.graded is None:
-            graded = self.grade.undone(photo)
+            graded = self.grade.apply(photo)
         else:
             graded, _ = sample_box(self.graded, fit_matrix(self.grid, self.photo.size), box)
-            graded = soft(graded) if blurred else graded
+            graded = soften(graded) if blurred else graded
         graded = np.clip(graded, 0, 255)
-        return graded, _sparing_cut_off(graded, copy)
+        return graded, _tolerate_clipping(graded, copy)
 
     def same_cut_off(self, photo: Values, copy: Values) -> Bits:
         """Where the copy is cut off and shows what it would show of the photo without an edit."""
         cut = ((copy > 255 - _CLIPPED) | (copy < _CLIPPED)).any(axis=-1)
-        apart = np.abs(np.clip(self.tone.undone(photo), 0, 255) - copy).max(axis=-1)
+        apart = np.abs(np.clip(self.tone.apply(photo), 0, 255) - copy).max(axis=-1)
         return cut & (apart < _SPARED)
 
     @property
@@ -136,12 +142,12 @@ class Overlay:
         return float(np.mean(self.inner.hides(grid, Box(0, 0, *size))))
 
     @property
-    def foreseen(self) -> Foreseen:
+    def expected(self) -> ExpectedCopy:
         """The copy without an edit."""
         photo, tone = self.photo, self.tone
         if self.graded is not None:
-            photo, tone = self.graded, no_drift()
-        return Foreseen(photo, self.copy, self.matrix, tone, self.inner)
+            photo, tone = self.graded, identity_drift()
+        return ExpectedCopy(photo, self.copy, self.matrix, tone, self.inner)
 
     def parts(self) -> list[Box]:
         """The grid in strips that are of bearable size in all three."""
@@ -150,7 +156,7 @@ class Overlay:
         return list(grid_strips(np.eye(3), whole, max(1, int(_STRIP / max(1.0, finest)))))
 
 
-def lay(
+def overlay_copy(
     photo: Photo, copy: Photo, matrix: Matrix, changed: Coverage | None = None, *, drift: bool
 ) -> Overlay:
     """A copy over its photo, with the drift of its colors found where nothing changed.
@@ -163,23 +169,23 @@ def lay(
         drift: whether to look for a drift; without it there is none.
     """
     inner = inner_of(copy)
-    over = Overlay(photo, copy, matrix, no_drift(), no_drift())
+    over = Overlay(photo, copy, matrix, identity_drift(), identity_drift())
     if inner.whole:
         return _toned(over, changed, drift=drift)
     # Colors are told from what lies within the bars, and then which of them are the photo's own.
     over = _toned(replace(over, inner=inner), changed, drift=drift)
-    left = strange(inner, photo, copy, matrix, over.tone.undone)
+    left = strange(inner, photo, copy, matrix, over.tone.apply)
     return replace(over, inner=None if left.whole else left)
 
 
 def _toned(over: Overlay, changed: Coverage | None, *, drift: bool) -> Overlay:
     """With the drift or grade of its colors."""
-    probes = [_probe(over, box, changed) for box in spread(over.parts())]
+    probes = [_probe(over, box, changed) for box in spread_boxes(over.parts())]
     if _is_exact(probes):
         return replace(over, exact=True)
     if not drift:
         return over
-    one, other, usable = _sampled(probes)
+    one, other, usable = _sample_colors(probes)
     drifted = replace(over, drift=fit_drift(other, one), tone=fit_drift(one, other))
     grade = fit_grade(one, other, usable)
     if grade is None:
@@ -201,7 +207,7 @@ def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) 
         return over
     first = replace(over, graded=_graded(over.photo, over.grade))
     nearer = list[Values]()
-    for box, (one, other, usable) in zip(spread(over.parts()), probes, strict=True):
+    for box, (one, other, usable) in zip(spread_boxes(over.parts()), probes, strict=True):
         before, after = (kind.compared(box, one, other)[0] for kind in (first, over))
         tells = usable & (np.abs(before - after).max(axis=2) > _TELLS)
         off = [np.abs(seen - other).max(axis=2)[tells] for seen in (before, after)]
@@ -210,11 +216,11 @@ def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) 
     return over if steps.size and float(np.median(steps)) < 0 else first
 
 
-def _graded(photo: Photo, grade: Grade) -> Photo:
+def _graded(photo: Photo, grade: ColorGrade) -> Photo:
     """A photo graded, in 8 bits of sRGB."""
     out = np.empty((*photo.size, 3), np.uint8)
     for box in grid_strips(np.eye(3), photo.size, _STRIP):
-        values = grade.undone(photo.rgb(box).astype(np.float32))
+        values = grade.apply(photo.rgb(box).astype(np.float32))
         out[box.slices] = np.rint(np.clip(values, 0, 255))
     return Photo(out, "RGB")
 
@@ -226,24 +232,24 @@ def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> 
     """
     off = list[float]()
     side = max(_LEAST, min(_SQUARE, min(over.grid) // _ACROSS))
-    boxes = spread(over.parts())
+    boxes = spread_boxes(over.parts())
     for box, (one, other, usable) in zip(boxes, probes, strict=True):
-        ours, theirs = over.compared(box, one, other)
+        ours, theirs = over.match_tones(box, one, other)
         cut = [length // side * side for length in usable.shape]
         step = np.where(usable[..., None], ours - theirs, 0)[: cut[0], : cut[1]]
-        means = _squares(step, side).mean(axis=(1, 3))
+        means = _blocks(step, side).mean(axis=(1, 3))
         off += np.abs(means).max(axis=-1).ravel().tolist()
     return bool(off) and float(np.quantile(off, _UNTOUCHED)) > _UNEVEN
 
 
-def _sampled(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
+def _sample_colors(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
     """Colors of both, at the same places, and which channels of the copy are not cut off."""
     rng = np.random.Generator(np.random.Philox(0))
     ours, theirs, whole = list[Values](), list[Values](), list[Bits]()
     for one, other, usable in probes:
         chosen = rng.permutation(np.flatnonzero(usable))[: _SAMPLES // len(probes)]
-        ours.append(soft(one).reshape(-1, 3)[chosen])
-        theirs.append(soft(other).reshape(-1, 3)[chosen])
+        ours.append(soften(one).reshape(-1, 3)[chosen])
+        theirs.append(soften(other).reshape(-1, 3)[chosen])
         cut = ((other < _CLIPPED) | (other > 255 - _CLIPPED)).astype(np.uint8)
         near = np.asarray(cv2.dilate(cut, np.ones((5, 5), np.uint8)))
         whole.append(near.reshape(-1, 3)[chosen] == 0)
@@ -258,11 +264,11 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
     or back.
     """
     one, other, usable = seen
-    alike = shades_alike(one)
+    alike = shade_weights(one)
     (grade_there, grade_back), (drift_there, drift_back) = (
         [
             weighted_quantile(np.where(usable, np.abs(off), 0).max(axis=1), alike, 0.5)
-            for off in (over.tone.undone(one) - other, over.drift.undone(other) - one)
+            for off in (over.tone.apply(one) - other, over.drift.apply(other) - one)
         ]
         for over in (graded, drifted)
     )
@@ -278,39 +284,39 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
     )
 
 
-def with_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
+def add_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
     """A box of the grid with what is around it, and where in that the box lies."""
     outer = grow(box, margin, grid)
     return outer, box.seen_from(outer).slices
 
 
-def spread(boxes: Sequence[Box]) -> list[Box]:
+def spread_boxes(boxes: Sequence[Box]) -> list[Box]:
     """A few of the strips, from the first to the last."""
     places = np.linspace(0, len(boxes) - 1, min(_PROBED, len(boxes)))
     return [boxes[round(place)] for place in places]
 
 
-def soft(values: Values) -> Values:
+def soften(values: Values) -> Values:
     """A little blurred, so that resampling and JPEG leave little."""
     return np.asarray(cv2.GaussianBlur(values, (0, 0), _SIGMA), np.float32)
 
 
-def lab(values: Values) -> Values:
+def to_lab(values: Values) -> Values:
     """CIELAB of sRGB in [0, 255]."""
     unit = np.clip(values / np.float32(255), 0, 1)
     return np.asarray(cv2.cvtColor(unit, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def corrected(drift: Drift | Inverse, copy: Values, photo: Values) -> Values:
+def remove_drift(drift: ColorDrift | InverseGrade, copy: Values, photo: Values) -> Values:
     """The copy without its drift; what was cut off at white or black may have been the photo's."""
     if drift.nothing:
         return copy
-    out = drift.undone(copy)
+    out = drift.apply(copy)
     out = np.where(copy > 255 - _CLIPPED, np.maximum(out, photo), out)
     return np.where(copy < _CLIPPED, np.minimum(out, photo), out)
 
 
-def _sparing_cut_off(graded: Values, copy: Values) -> Values:
+def _tolerate_clipping(graded: Values, copy: Values) -> Values:
     """The copy, nearer to the graded photo where both are cut off at white or black.
 
     Other channels are not known as well there: programs cut off between their steps, too.
@@ -341,14 +347,14 @@ def _is_exact(probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
     textured = equal = 0
     for one, other, usable in probes:
         height, width = (side // _BLOCK * _BLOCK for side in usable.shape)
-        same = _squares((one == other).all(axis=2)[:height, :width]).all(axis=(1, 3))
-        rich = _squares(one.mean(axis=2)[:height, :width]).std(axis=(1, 3)) > _TEXTURED
-        rich &= _squares(usable[:height, :width]).all(axis=(1, 3))
+        same = _blocks((one == other).all(axis=2)[:height, :width]).all(axis=(1, 3))
+        rich = _blocks(one.mean(axis=2)[:height, :width]).std(axis=(1, 3)) > _TEXTURED
+        rich &= _blocks(usable[:height, :width]).all(axis=(1, 3))
         textured += int(np.count_nonzero(rich))
         equal += int(np.count_nonzero(rich & same))
     return textured > 0 and equal > _EQUAL * textured
 
 
-def _squares(values: NDArray[Any], side: int = _BLOCK) -> NDArray[Any]:
+def _blocks(values: NDArray[Any], side: int = _BLOCK) -> NDArray[Any]:
     height, width = values.shape[:2]
     return values.reshape(height // side, side, width // side, side, *values.shape[2:])

@@ -26,7 +26,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class ColorDrift:
     """What to add to the colors of a copy to have those of its photo.
 
     Attributes:
@@ -52,17 +52,17 @@ class Drift:
         known = _features(values, self.low, self.high)
         return np.einsum("...cf,fc->...c", known, self.terms.astype(np.float32))
 
-    def undone(self, values: Values) -> Values:
+    def apply(self, values: Values) -> Values:
         """Colors of the copy as they would be in the photo."""
         return values if self.nothing else values + self.step(values)
 
 
-def no_drift() -> Drift:
+def identity_drift() -> ColorDrift:
     """A drift that changes nothing."""
-    return Drift(np.zeros((5, 3)), np.zeros(3, np.float32), np.full(3, 255, np.float32))
+    return ColorDrift(np.zeros((5, 3)), np.zeros(3, np.float32), np.full(3, 255, np.float32))
 
 
-def fit_drift(copy: Values, photo: Values) -> Drift:
+def fit_drift(copy: Values, photo: Values) -> ColorDrift:
     """The drift between colors of a copy and those of its photo, some of which are outliers.
 
     Least squares by Tukey's biweight, which starts wide about the median of all differences, with
@@ -76,20 +76,20 @@ def fit_drift(copy: Values, photo: Values) -> Drift:
     inner = ((copy > _CLIPPED) & (copy < 255 - _CLIPPED)).all(axis=-1)
     copy, photo = copy[inner], photo[inner]
     if len(copy) < _FEWEST:
-        return no_drift()
+        return identity_drift()
     low, high = (np.percentile(copy, share, axis=0).astype(np.float32) for share in (1, 99))
     known, wanted = _features(copy, low, high), (photo - copy).astype(np.float64)
     off = np.sqrt(((wanted - np.median(wanted, axis=0)) ** 2).sum(axis=1))
     weights, terms = _biweight(off, _WIDE), np.zeros((5, 3))
     for number in range(_STRAIGHT + _CURVED):
-        terms = _solved(known, wanted, weights, 2 if number < _STRAIGHT else 5)
+        terms = _solve(known, wanted, weights, 2 if number < _STRAIGHT else 5)
         off = np.sqrt(((np.einsum("ncf,fc->nc", known, terms) - wanted) ** 2).sum(axis=1))
         # The two fifths that fit best say how wide the rest of what fits is.
         usual = max(0.5, 1.2 * float(np.percentile(off, 40)))
         weights = _biweight(off, max(_CUT * usual, _WIDE * 0.6 ** (number + 1)))
-    drift = Drift(terms, low, high)
+    drift = ColorDrift(terms, low, high)
     seen = np.abs(drift.step(copy)[weights > 0])
-    return no_drift() if not seen.size or np.percentile(seen, 95) < _INVISIBLE else drift
+    return identity_drift() if not seen.size or np.percentile(seen, 95) < _INVISIBLE else drift
 
 
 def _features(values: Values, low: Values, high: Values) -> Values:
@@ -99,7 +99,7 @@ def _features(values: Values, low: Values, high: Values) -> Values:
     return np.stack([np.ones_like(inside), inside, inside**2, inside**3, color], axis=-1)
 
 
-def _solved(
+def _solve(
     known: Values, wanted: NDArray[np.float64], weights: NDArray[np.float64], terms: int
 ) -> NDArray[np.float64]:
     """Weighted least squares of the first terms; a little ridge keeps the untold at nothing."""

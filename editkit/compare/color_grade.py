@@ -54,7 +54,7 @@ _ENDS = 2.5
 
 
 @dataclass(frozen=True, eq=False)
-class Grade:
+class ColorGrade:
     """Colors of a photo to those of its copy.
 
     Attributes:
@@ -84,18 +84,18 @@ class Grade:
 
     def step(self, values: Values) -> Values:
         """What the grade adds to colors of the photo."""
-        return self.undone(values) - values
+        return self.apply(values) - values
 
-    def undone(self, values: Values) -> Values:
+    def apply(self, values: Values) -> Values:
         """Colors of the photo as they are in the copy, where they may be cut off."""
         first, last = self._tables
-        mixed = _looked_up(values / np.float32(255), first) @ self.mix.T.astype(np.float32)
-        return np.float32(255) * _looked_up(mixed, last)
+        mixed = _look_up(values / np.float32(255), first) @ self.mix.T.astype(np.float32)
+        return np.float32(255) * _look_up(mixed, last)
 
     @property
-    def inverse(self) -> "Inverse":
+    def inverse(self) -> "InverseGrade":
         """Colors of the copy to those of the photo."""
-        return Inverse(self)
+        return InverseGrade(self)
 
     @cached_property
     def _tables(self) -> tuple[Values, Values]:
@@ -103,37 +103,37 @@ class Grade:
 
 
 @dataclass(frozen=True, eq=False)
-class Inverse:
+class InverseGrade:
     """Colors of a copy to those of its photo.
 
     Attributes:
         grade: that the copy went through.
     """
 
-    grade: Grade
+    grade: ColorGrade
 
     @property
     def nothing(self) -> bool:
-        """See `Grade`."""
+        """See `ColorGrade`."""
         return self.grade.nothing
 
     def step(self, values: Values) -> Values:
         """What is to be added to colors of the copy."""
-        return self.undone(values) - values
+        return self.apply(values) - values
 
-    def undone(self, values: Values) -> Values:
+    def apply(self, values: Values) -> Values:
         """Colors of the copy as they would be in the photo.
 
         Where the grade left no colors, those that the photo has in the mean where it is as light.
         """
         grade = self.grade
         first, last = _tables(grade.first), _tables(grade.last)
-        mixed = _looked_down(values / np.float32(255), last) - grade.mix @ grade.middle
+        mixed = _invert_curves(values / np.float32(255), last) - grade.mix @ grade.middle
         own = mixed @ self._back().T
         if grade.lost:
-            self._without_cut_off(values, mixed, own)
+            self._restore_clipped(values, mixed, own)
         own += grade.middle
-        return (255 * _looked_down(own, first)).astype(np.float32)
+        return (255 * _invert_curves(own, first)).astype(np.float32)
 
     def _back(self, cut: Sequence[bool] = (False,) * 3) -> Numbers:
         """(3, 3), from mixed colors to those before; lost ones by how they go together."""
@@ -144,7 +144,7 @@ class Inverse:
         noise = np.where(cut, 1.0, _NOISE) ** 2
         return seen @ np.linalg.inv(grade.mix @ seen + np.diag(noise))
 
-    def _without_cut_off(self, values: Values, mixed: Numbers, own: Numbers) -> None:
+    def _restore_clipped(self, values: Values, mixed: Numbers, own: Numbers) -> None:
         """Colors again where some channels are cut off: by the others alone, which know more."""
         off = (values < _ENDS) | (values > 255 - _ENDS)
         for cut in list(product((False, True), repeat=3))[1:-1]:
@@ -152,7 +152,7 @@ class Inverse:
             own[where] = mixed[where] @ self._back(cut).T
 
 
-def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade | None:
+def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> ColorGrade | None:
     """The grade between colors of a photo and those of its copy, some of which are outliers.
 
     Least squares by Tukey's biweight, first of gains, then of a matrix, then of everything; each
@@ -172,24 +172,26 @@ def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> Grade |
     if len(photo) < _FEWEST or usable.sum(axis=0).min() < _FEWEST:
         return None
     ours, theirs = (np.asarray(values, np.float64) / 255 for values in (photo, copy))
-    fit = _Fit(ours, theirs, usable, shades_alike(photo))
+    fit = _GradeFit(ours, theirs, usable, shade_weights(photo))
     off = ours - theirs
     weights = fit.weights(off - np.median(off, axis=0), _WIDE)
     mix = np.eye(3, 4)
     for number in range(_GAINS + _MIXES):
-        mix = fit.mixed(weights, gains=number < _GAINS)
+        mix = fit.fit_mix(weights, gains=number < _GAINS)
         off = fit.apart(ours @ mix[:, :3].T + mix[:, 3])
         weights = fit.weights(off, _WIDE * 0.6 ** (number + 1))
     first = np.tile(_PLAIN, (3, 1))
-    narrow = _bent(fit, (first, mix[:, :3], first + mix[:, 3:]), 0.0)
-    wide = _bent(fit, narrow, _AGAIN)
+    narrow = _fit_curves(fit, (first, mix[:, :3], first + mix[:, 3:]), 0.0)
+    wide = _fit_curves(fit, narrow, _AGAIN)
     state = wide if _is_as_good(fit, wide, narrow) else narrow
-    shown, sure = _curved(state[0], ours), fit.weights(fit.off(state), 0.0).max(axis=1)
+    shown, sure = _apply_curves(state[0], ours), fit.weights(fit.off(state), 0.0).max(axis=1)
     sure = np.maximum(sure, 1e-9)
-    return Grade(*state, np.cov(shown.T, aweights=sure), np.average(shown, axis=0, weights=sure))
+    return ColorGrade(
+        *state, np.cov(shown.T, aweights=sure), np.average(shown, axis=0, weights=sure)
+    )
 
 
-def _bent(fit: "_Fit", state: "State", wide: float) -> "State":
+def _fit_curves(fit: "_GradeFit", state: "CurveState", wide: float) -> "CurveState":
     """What fits better than a state: with curves before the matrix and after it.
 
     Args:
@@ -200,7 +202,7 @@ def _bent(fit: "_Fit", state: "State", wide: float) -> "State":
     damped = _DAMPED
     weights = fit.weights(fit.off(state), wide)
     for _ in range(_CURVES):
-        tried = fit.improved(state, weights, damped)
+        tried = fit.improve(state, weights, damped)
         gained = 1 - fit.cost(tried, weights) / max(fit.cost(state, weights), 1e-12)
         damped *= 10 if gained < 0 else 0.3
         wide *= _NARROWED
@@ -212,7 +214,7 @@ def _bent(fit: "_Fit", state: "State", wide: float) -> "State":
     return state
 
 
-def _is_as_good(fit: "_Fit", wide: "State", narrow: "State") -> bool:
+def _is_as_good(fit: "_GradeFit", wide: "CurveState", narrow: "CurveState") -> bool:
     """Whether one that was drawn to rare colors explains as well what another explains.
 
     So it does where a program that cuts off lights between two steps bends rare colors by more than
@@ -223,18 +225,18 @@ def _is_as_good(fit: "_Fit", wide: "State", narrow: "State") -> bool:
     return off[0] <= _AS_GOOD * off[1]
 
 
-def shades_alike(photo: Values) -> Numbers:
+def shade_weights(photo: Values) -> Numbers:
     """(N,), weights by which each shade counts nearly alike, however many pixels have it."""
     cells = np.clip(photo // _SHADE, 0, 255 // _SHADE).astype(np.int64) @ (1, 64, 4096)
     _, place, counts = np.unique(cells, return_inverse=True, return_counts=True)
     return 1 / np.sqrt(counts[place.ravel()])
 
 
-State = tuple[Numbers, Numbers, Numbers]
+CurveState = tuple[Numbers, Numbers, Numbers]
 
 
 @dataclass(frozen=True, eq=False)
-class _Fit:
+class _GradeFit:
     """Colors in [0, 1], which of the copy's count, and how much each pixel does.
 
     Where the copy is evenly black or white, a grade counts as wrong only where it would not have
@@ -268,7 +270,7 @@ class _Fit:
     def _cut_off(self) -> NDArray[np.bool_]:
         return (self.copy < _EVENLY) | (self.copy > 1 - _EVENLY)
 
-    def mixed(self, weights: Numbers, *, gains: bool) -> Numbers:
+    def fit_mix(self, weights: Numbers, *, gains: bool) -> Numbers:
         """(3, 4), a matrix and what is added to what it gives; or gains alone."""
         known = np.column_stack([self.photo, np.ones(len(self.photo))])
         out = np.eye(3, 4)
@@ -281,13 +283,13 @@ class _Fit:
             out[channel, chosen] += np.linalg.solve(weighted.T @ own + ridge, wanted)
         return out
 
-    def off(self, state: State) -> Numbers:
+    def off(self, state: CurveState) -> Numbers:
         """(N, 3), what a grade is off by."""
         first, mix, last = state
-        return self.apart(_curved(last, _curved(first, self.photo) @ mix.T))
+        return self.apart(_apply_curves(last, _apply_curves(first, self.photo) @ mix.T))
 
-    def cost(self, state: State, weights: Numbers) -> float:
-        """What is minimized by `improved`."""
+    def cost(self, state: CurveState, weights: Numbers) -> float:
+        """What is minimized by `improve`."""
         bends = [np.diff(curves - _PLAIN, 2, axis=1) for curves in (state[0], state[2])]
         total = weights.sum()
         plain = sum(float(((curves - _PLAIN) ** 2).sum()) for curves in (state[0], state[2]))
@@ -295,7 +297,7 @@ class _Fit:
         off = float((weights * self.off(state) ** 2).sum())
         return off + total * (_SMOOTH * bent + _RIDGE * plain)
 
-    def improved(self, state: State, weights: Numbers, damped: float) -> State:
+    def improve(self, state: CurveState, weights: Numbers, damped: float) -> CurveState:
         """One step of Levenberg and Marquardt, with curves that rise and are kept smooth."""
         first, mix, last = state
         bases = [_basis(self.photo[:, k]) for k in range(3)]
@@ -305,10 +307,14 @@ class _Fit:
         off = self.off(state)
         for channel in range(3):
             mixed = shown @ mix[channel]
-            base, slope = _basis(mixed), _steepness(mixed) @ last[channel]
+            base, slope = _basis(mixed), _basis_slopes(mixed) @ last[channel]
             parts = [slope[:, None] * mix[channel, k] * bases[k] for k in range(3)]
             columns = np.column_stack([*parts, base, slope[:, None] * shown])
-            own = np.r_[: 3 * _COUNT, _place(3 + channel), 6 * _COUNT + 3 * channel + np.arange(3)]
+            own = np.r_[
+                : 3 * _COUNT,
+                _coefficient_range(3 + channel),
+                6 * _COUNT + 3 * channel + np.arange(3),
+            ]
             weighted = columns * weights[:, channel, None]
             left[np.ix_(own, own)] += weighted.T @ columns
             right[own] -= weighted.T @ off[:, channel]
@@ -320,14 +326,14 @@ class _Fit:
         step = np.linalg.solve(left + damped * total * np.eye(size), right)
         before, after = step[: 6 * _COUNT].reshape(2, 3, _COUNT)
         turned = mix + step[6 * _COUNT :].reshape(3, 3)
-        return _rising(first + before), turned, _rising(last + after)
+        return _make_monotone(first + before), turned, _make_monotone(last + after)
 
 
-def _place(number: int) -> NDArray[np.int64]:
+def _coefficient_range(number: int) -> NDArray[np.int64]:
     return np.arange(number * _COUNT, (number + 1) * _COUNT)
 
 
-def _rising(curves: Numbers) -> Numbers:
+def _make_monotone(curves: Numbers) -> Numbers:
     """Coefficients of which each is a little larger than the one before."""
     slack = _STEEPEST * _PLAIN
     return np.maximum.accumulate(curves - slack, axis=1) + slack
@@ -341,20 +347,20 @@ _BEND = np.diff(np.eye(_COUNT), 2, axis=0)
 
 def _basis(values: Numbers) -> Numbers:
     """(N, the coefficients), what each gives at each of the values."""
-    return _BASES[_row(values)]
+    return _BASES[_table_row(values)]
 
 
-def _steepness(values: Numbers) -> Numbers:
-    return _STEEPNESSES[_row(values)]
+def _basis_slopes(values: Numbers) -> Numbers:
+    return _STEEPNESSES[_table_row(values)]
 
 
-def _row(values: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+def _table_row(values: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
     last = len(_TABLE) - 1
     place = (values - np.float32(_LOW)) * np.float32(last / (_HIGH - _LOW))
     return np.rint(np.clip(place, 0, last)).astype(np.int32)
 
 
-def _curved(curves: Numbers, values: Numbers) -> Numbers:
+def _apply_curves(curves: Numbers, values: Numbers) -> Numbers:
     """(N, 3), each channel through its own curve."""
     return np.column_stack([_basis(values[:, k]) @ curves[k] for k in range(3)])
 
@@ -363,15 +369,15 @@ def _tables(curves: Numbers) -> Numbers:
     return (_BASES @ curves.T).T
 
 
-def _looked_up(values: Values, tables: Values) -> Values:
+def _look_up(values: Values, tables: Values) -> Values:
     """Curves of a picture, to a twentieth of a level."""
     out = np.empty_like(values)
     for channel, table in enumerate(tables):
-        out[..., channel] = table[_row(values[..., channel])]
+        out[..., channel] = table[_table_row(values[..., channel])]
     return out
 
 
-def _looked_down(values: NDArray[np.floating[Any]], tables: Numbers) -> Numbers:
+def _invert_curves(values: NDArray[np.floating[Any]], tables: Numbers) -> Numbers:
     own = [np.interp(values[..., k], tables[k], _TABLE) for k in range(3)]
     return np.stack(own, axis=-1)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit.compare.borders import Inner
-from editkit.compare.color_drift import Drift
-from editkit.compare.color_grade import Grade
+from editkit.compare.color_drift import ColorDrift
+from editkit.compare.color_grade import ColorGrade
 from editkit.photo import color
 from editkit.photo.geometry.warp import Matrix, sample_box, sample_values, source_box
 from editkit.photo.io.files import Photo
@@ -35,7 +35,7 @@ _CHANNELS = ("L", "RGB")
 
 
 @dataclass(frozen=True, eq=False)
-class Foreseen:
+class ExpectedCopy:
     """A copy without its edit.
 
     Attributes:
@@ -51,16 +51,16 @@ class Foreseen:
     photo: Photo
     copy: Photo
     matrix: Matrix
-    tone: Drift | Grade
+    tone: ColorDrift | ColorGrade
     inner: Inner | None = None
 
     @property
-    def encoded(self) -> bool:
+    def is_encoded(self) -> bool:
         """Whether the copy's encoding is known, and repeated."""
         known = "qtables" in self.copy.carried and self.copy.orientation == 1
         return known and self.copy.mode in _CHANNELS
 
-    def sampled(self, grid: Matrix, box: Box) -> Values:
+    def sample(self, grid: Matrix, box: Box) -> Values:
         """A box of a grid of it, as `warp.sample_box` gives one of the copy.
 
         Args:
@@ -73,7 +73,7 @@ class Foreseen:
         source = source_box(grid, box, self.copy.size)
         if source is None:
             return np.zeros((*box.size, 3), np.float32)
-        blocks = _by_blocks(source, self.copy.size)
+        blocks = _align_to_blocks(source, self.copy.size)
         values = self._of(blocks)[source.seen_from(blocks).slices]
         return sample_values(values, source, grid, box)[0]
 
@@ -81,17 +81,17 @@ class Foreseen:
         """A box of the copy, which begins at a block."""
         back = np.asarray(np.linalg.inv(self.matrix), np.float64)
         values, shown = sample_box(self.photo, back, box)
-        rgb = np.rint(np.clip(self.tone.undone(values), 0, 255)).astype(np.uint8)
+        rgb = np.rint(np.clip(self.tone.apply(values), 0, 255)).astype(np.uint8)
         if self.inner is not None:
             shown &= self.inner.shows(np.eye(3), box)
         if not shown.all():
             rgb = np.where(self._mixed(~shown)[..., None], self._own(box), rgb)
-        return (self._through_jpeg(rgb) if self.encoded else rgb).astype(np.float32)
+        return (self._through_jpeg(rgb) if self.is_encoded else rgb).astype(np.float32)
 
     def _mixed(self, beyond: Bits) -> Bits:
         """Pixels that show something of what is beyond, where all begins at a block."""
         near = np.asarray(cv2.dilate(beyond.astype(np.uint8), np.ones((_MIXED,) * 2, np.uint8)))
-        if not self.encoded:
+        if not self.is_encoded:
             return near > 0
         height, width = near.shape
         rows, columns = (-(-side // _BLOCKS) for side in near.shape)
@@ -115,7 +115,7 @@ class Foreseen:
             return np.asarray(image.convert("RGB"))
 
 
-def _by_blocks(box: Box, size: Size) -> Box:
+def _align_to_blocks(box: Box, size: Size) -> Box:
     """The box with a block more on each side, for decoders smooth color across blocks."""
     top, left = (max(0, (at // _BLOCKS - 1) * _BLOCKS) for at in (box.top, box.left))
     bottom = min(size.height, (-(-box.bottom // _BLOCKS) + 1) * _BLOCKS)

@@ -2,7 +2,7 @@
 
 The difference is taken in CIELAB and held against what the unchanged rest differs by where it is as
 rich in detail: edges move and blur more than skies do. So is the difference from what the copy
-would show without an edit (`foreseen.py`); and both are looked at twice, finer and coarser, for a
+would show without an edit (`expected.py`); and both are looked at twice, finer and coarser, for a
 faint edit that is wide is lost in noise only where it is looked at closely.
 """
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.compare.aligned import Bits, Overlay, Values, lab, soft, spread, with_margin
+from editkit.compare.aligned import Bits, Overlay, Values, add_margin, soften, spread_boxes, to_lab
 from editkit.photo.geometry.warp import fit_matrix
 from editkit.types import Box
 
@@ -34,32 +34,32 @@ _DENSE_WITHIN = 31
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class DifferenceMap:
     """A part of the grid: how much the copy differs, and how rich in detail the photo is."""
 
     off: Values
     detail: Values
     covered: Bits
 
-    def at(self, inner: tuple[slice, slice]) -> "Look":
+    def at(self, inner: tuple[slice, slice]) -> "DifferenceMap":
         """A part of it."""
-        return Look(self.off[inner], self.detail[inner], self.covered[inner])
+        return DifferenceMap(self.off[inner], self.detail[inner], self.covered[inner])
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Differences:
     """A part of the grid at one scale, of two differences: to the photo, to what was foreseen."""
 
-    photo: Look
-    foreseen: Look
+    photo: DifferenceMap
+    expected: DifferenceMap
 
-    def at(self, inner: tuple[slice, slice]) -> "Looks":
+    def at(self, inner: tuple[slice, slice]) -> "Differences":
         """A part of it."""
-        return Looks(self.photo.at(inner), self.foreseen.at(inner))
+        return Differences(self.photo.at(inner), self.expected.at(inner))
 
 
 @dataclass(frozen=True, eq=False)
-class Levels:
+class NoiseCurve:
     """How much the unchanged rest differs, where it is how rich in detail."""
 
     detail: NDArray[np.float64]
@@ -70,79 +70,88 @@ class Levels:
         usual = np.interp(detail, self.detail, self.off).astype(np.float32)
         return np.asarray(np.maximum(usual, np.float32(_VISIBLE)), np.float32)
 
-    def times(self, look: Look, threshold: float) -> Values:
+    def times(self, look: DifferenceMap, threshold: float) -> Values:
         """The difference over the least one that counts."""
         times = look.off / (np.float32(threshold) * self.at(look.detail))
         return times.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Usual:
+class NoiseFloor:
     """What is usual in the rest at one scale.
 
     Attributes:
         photo: of the difference to the photo.
-        foreseen: of the difference to what was foreseen.
+        expected: of the difference to what was foreseen.
         near: pixels within which a much larger difference may have been blurred.
     """
 
-    photo: Levels
-    foreseen: Levels
+    photo: NoiseCurve
+    expected: NoiseCurve
     near: int
 
-    def times(self, looks: Looks, thresholds: tuple[float, float]) -> Values:
+    def times(self, looks: Differences, thresholds: tuple[float, float]) -> Values:
         """The difference over the least one that counts, of the two the one that says less.
 
         What a much larger difference beside it was blurred into says nothing.
         """
         first = self.photo.times(looks.photo, thresholds[0])
-        second = self.foreseen.times(looks.foreseen, thresholds[1])
+        second = self.expected.times(looks.expected, thresholds[1])
         off = looks.photo.off
         nearby = np.asarray(cv2.dilate(off, np.ones((self.near, self.near), np.uint8)))
         return np.where(off > _SPILT * nearby, np.minimum(first, second), np.float32(0))
 
     @property
-    def redrawn(self) -> bool:
+    def is_redrawn(self) -> bool:
         """Whether no rest is left to tell what is usual, as all was drawn anew."""
         return bool(self.photo.off.mean() > _REDRAWN)
 
 
-def usual_in(over: Overlay) -> list[Usual]:
+def estimate_noise_floor(over: Overlay) -> list[NoiseFloor]:
     """What is usual in the unchanged rest, at each scale."""
-    parts = list[list[Looks]]()
-    for box in spread(over.parts()):
-        outer, inner = with_margin(box, over.grid)
-        parts.append([looks.at(inner) for looks in looks_at(over, outer)])
+    parts = list[list[Differences]]()
+    for box in spread_boxes(over.parts()):
+        outer, inner = add_margin(box, over.grid)
+        parts.append([looks.at(inner) for looks in measure_differences(over, outer)])
     scales = zip(*parts, strict=True)
     return [
-        Usual(_levels([look.photo for look in own]), _levels([look.foreseen for look in own]), near)
+        NoiseFloor(
+            _estimate_curve([look.photo for look in own]),
+            _estimate_curve([look.expected for look in own]),
+            near,
+        )
         for own, near in zip(scales, _NEAR, strict=True)
     ]
 
 
-def looks_at(over: Overlay, box: Box) -> list[Looks]:
+def measure_differences(over: Overlay, box: Box) -> list[Differences]:
     """A box of the grid at each scale."""
     one, other, covered = over.pair(box)
     grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
-    ours, theirs = over.compared(box, soft(one), soft(other), blurred=True)
-    colors = lab(ours)
-    detail = detail_of(colors)
-    off = colors - lab(theirs)
-    odd = lab(soft(over.foreseen.sampled(grid, box))) - lab(soft(other))
+    ours, theirs = over.match_tones(box, soften(one), soften(other), blurred=True)
+    colors = to_lab(ours)
+    detail = local_detail(colors)
+    off = colors - to_lab(theirs)
+    odd = to_lab(soften(over.expected.sample(grid, box))) - to_lab(soften(other))
     return [
-        Looks(*(Look(length_of(step, sigma, covered), detail, covered) for step in (off, odd)))
+        Differences(
+            *(
+                DifferenceMap(difference_length(step, sigma, covered), detail, covered)
+                for step in (off, odd)
+            )
+        )
         for sigma in _COARSER
     ]
 
 
-def length_of(steps: Values, sigma: float, covered: Bits) -> Values:
+def difference_length(steps: Values, sigma: float, covered: Bits) -> Values:
     """How large a difference of colors is, blurred as a difference."""
     if sigma:
         steps = np.asarray(cv2.GaussianBlur(steps, (0, 0), sigma), np.float32)
     return np.where(covered, np.sqrt((steps**2).sum(axis=2)), np.float32(0))
 
 
-def detail_of(lab: Values) -> Values:
+def local_detail(lab: Values) -> Values:
     """The steepest slope of color nearby."""
     across = cv2.Sobel(lab, -1, 1, 0, scale=1 / 8)
     down = cv2.Sobel(lab, -1, 0, 1, scale=1 / 8)
@@ -150,52 +159,52 @@ def detail_of(lab: Values) -> Values:
     return np.asarray(cv2.dilate(slope, np.ones((5, 5), np.uint8)), np.float32)
 
 
-def _levels(looks: Sequence[Look]) -> Levels:
+def _estimate_curve(looks: Sequence[DifferenceMap]) -> NoiseCurve:
     """What the unchanged rest differs by, found together with what is unchanged."""
     step = max(1, ceil(sqrt(sum(look.off.size for look in looks) / (4 * _SAMPLES))))
     looks = [look.at((slice(None, None, step), slice(None, None, step))) for look in looks]
     usable = [look.covered for look in looks]
-    levels = _fitted_levels(looks, usable)
+    levels = _fit_curve(looks, usable)
     for _ in range(2):
-        rest = [look.covered & ~_dense(look, levels) for look in looks]
+        rest = [look.covered & ~_dense_differences(look, levels) for look in looks]
         if sum(map(np.count_nonzero, rest)) < 0.1 * sum(map(np.count_nonzero, usable)):
             break
-        levels = _fitted_levels(looks, rest)
+        levels = _fit_curve(looks, rest)
     return levels
 
 
-def _dense(look: Look, levels: Levels) -> Bits:
+def _dense_differences(look: DifferenceMap, levels: NoiseCurve) -> Bits:
     """Where much of the surroundings differs more than usual: there is an edit, not a noise."""
     beyond = (levels.times(look, _NOISE) > 1).astype(np.float32)
     share = cv2.blur(beyond, (_DENSE_WITHIN, _DENSE_WITHIN))
     return np.asarray(share) > _DENSE
 
 
-def _fitted_levels(looks: Sequence[Look], usable: Sequence[Bits]) -> Levels:
+def _fit_curve(looks: Sequence[DifferenceMap], usable: Sequence[Bits]) -> NoiseCurve:
     pairs = list(zip(looks, usable, strict=True))
     off = np.concatenate([look.off[where] for look, where in pairs])
     detail = np.concatenate([look.detail[where] for look, where in pairs])
     if not off.size:
-        return Levels(np.zeros(1), np.zeros(1))
+        return NoiseCurve(np.zeros(1), np.zeros(1))
     edges = np.quantile(detail, np.linspace(0, 1, _BINS + 1))
     number = np.clip(np.searchsorted(edges, detail) - 1, 0, _BINS - 1)
     bins = [off[number == k] for k in range(_BINS)]
     middle = (edges[1:] + edges[:-1]) / 2
     # The quarter that differs least is unchanged, even where two fifths of all changed.
-    heights = _numbers([1.5 * np.quantile(v, 0.25) if v.size else 0.0 for v in bins])
+    heights = _to_floats([1.5 * np.quantile(v, 0.25) if v.size else 0.0 for v in bins])
     for _ in range(_ROUNDS):
-        heights = _tamed(middle, heights)
+        heights = _limit_slope(middle, heights)
         kept = [v[v < 5 * h + 0.3] for v, h in zip(bins, heights, strict=True)]
         pairs = zip(kept, heights, strict=True)
-        heights = _numbers([np.median(v) if v.size else h for v, h in pairs])
-    return Levels(middle, _tamed(middle, heights))
+        heights = _to_floats([np.median(v) if v.size else h for v, h in pairs])
+    return NoiseCurve(middle, _limit_slope(middle, heights))
 
 
-def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+def _to_floats(values: Sequence[Any]) -> NDArray[np.float64]:
     return np.array([float(value) for value in values], np.float64)
 
 
-def _tamed(detail: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _limit_slope(detail: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Levels that rise with detail, and no faster than a shift or a blur would make them.
 
     Where most of what is rich in detail was edited, its own level would be that of the edit.

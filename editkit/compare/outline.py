@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.compare.aligned import Bits, Overlay, Values, lab, soft, with_margin
-from editkit.compare.noise_floor import Usual, detail_of, length_of
+from editkit.compare.aligned import Bits, Overlay, Values, add_margin, soften, to_lab
+from editkit.compare.noise_floor import NoiseFloor, difference_length, local_detail
 from editkit.photo.geometry.warp import fit_matrix, sample_values, source_box
 from editkit.types import Box
 
@@ -32,7 +32,7 @@ HALF = 127
 Shares = NDArray[np.uint8]
 
 
-def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Values:
+def input_planes(over: Overlay, usual: Sequence[NoiseFloor], found: Bits, box: Box) -> Values:
     """What the network is shown of a box of the grid.
 
     Args:
@@ -46,41 +46,41 @@ def planes(over: Overlay, usual: Sequence[Usual], found: Bits, box: Box) -> Valu
         logarithms of what of both is usual, of both in units of it, and of the photo's detail that
         is finer than the grid; what was found. Zero where the copy covers nothing.
     """
-    outer, inner = with_margin(box, over.grid)
+    outer, inner = add_margin(box, over.grid)
     one, other, covered = over.pair(outer)
     grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
-    seen, left = over.compared(outer, one, other)
-    ours = lab(seen)
-    off = ours - lab(left)
-    odd = lab(over.foreseen.sampled(grid, outer)) - lab(other)
-    detail = detail_of(lab(soft(seen)))
-    levels = [level.at(detail) for level in (usual[0].photo, usual[0].foreseen)]
-    lengths = [length_of(step, _SIGMA, covered) for step in (off, odd)]
+    seen, left = over.match_tones(outer, one, other)
+    ours = to_lab(seen)
+    off = ours - to_lab(left)
+    odd = to_lab(over.expected.sample(grid, outer)) - to_lab(other)
+    detail = local_detail(to_lab(soften(seen)))
+    levels = [level.at(detail) for level in (usual[0].photo, usual[0].expected)]
+    lengths = [difference_length(step, _SIGMA, covered) for step in (off, odd)]
     shown = [
         (ours - np.array([50, 0, 0], np.float32)) / 50,
         off / 10,
         odd / 5,
         *(np.log(level) for level in levels),
         *(np.log1p(length / level) for length, level in zip(lengths, levels, strict=True)),
-        np.log1p(_finer(over, outer)),
+        np.log1p(_fine_detail(over, outer)),
         found[outer.slices],
     ]
     stacked = np.dstack(shown).astype(np.float32) * covered[..., None]
     return np.clip(np.moveaxis(stacked, 2, 0)[:, *inner], -_MOST, _MOST)
 
 
-def _finer(over: Overlay, box: Box) -> Values:
+def _fine_detail(over: Overlay, box: Box) -> Values:
     """How much the photo's lightness varies within each pixel of the grid."""
     grid = fit_matrix(over.grid, over.photo.size)
     source = source_box(grid, box, over.photo.size)
     if source is None or over.grid == over.photo.size:
         return np.zeros(box.size, np.float32)
-    light = lab(over.photo.rgb(source).astype(np.float32))[..., 0]
+    light = to_lab(over.photo.rgb(source).astype(np.float32))[..., 0]
     means, _ = sample_values(np.dstack([light, light**2, light]), source, grid, box)
     return np.sqrt(np.maximum(means[..., 1] - means[..., 0] ** 2, 0))
 
 
-def outlined(over: Overlay, usual: Sequence[Usual], found: Bits) -> Shares:
+def trace_outline(over: Overlay, usual: Sequence[NoiseFloor], found: Bits) -> Shares:
     """Each part that was found, as far as it goes.
 
     Args:
@@ -91,45 +91,47 @@ def outlined(over: Overlay, usual: Sequence[Usual], found: Bits) -> Shares:
     Returns:
         (H, W), how much of a pixel is of the edit, 255 for all; more than half in each part.
     """
-    known, out = found, whole(found)
+    known, out = found, to_shares(found)
     for _ in range(_ROUNDS):
-        out = _told(over, usual, found, known)
-        parts = _of_parts(out > HALF, found)
-        out = np.where(parts == (out > HALF), out, whole(parts))
-        if not (parts & ~_within(_REACH // 2, known)).any():
+        out = _predict_near_outline(over, usual, found, known)
+        parts = _follow_found_parts(out > HALF, found)
+        out = np.where(parts == (out > HALF), out, to_shares(parts))
+        if not (parts & ~_dilate(_REACH // 2, known)).any():
             break
         known = parts  # a thin edit, most of which was not found, is followed along
     return out
 
 
-def _told(over: Overlay, usual: Sequence[Usual], found: Bits, known: Bits) -> Shares:
+def _predict_near_outline(
+    over: Overlay, usual: Sequence[NoiseFloor], found: Bits, known: Bits
+) -> Shares:
     """What the network tells near the outline of what is known; beyond it, what is known."""
-    from editkit.compare.outline_net import inside  # PyTorch is slow to import
+    from editkit.compare.outline_net import predict_inside  # PyTorch is slow to import
 
-    near, out = _near_outline(known), whole(known)
+    near, out = _near_outline(known), to_shares(known)
     for window in _windows(near):
-        outer, inner = with_margin(window, over.grid, _AROUND)
-        told = inside(planes(over, usual, found, outer))[inner]
+        outer, inner = add_margin(window, over.grid, _AROUND)
+        told = predict_inside(input_planes(over, usual, found, outer))[inner]
         out[window.slices] = np.where(near[window.slices], told, out[window.slices])
     return out
 
 
-def whole(bits: Bits) -> Shares:
+def to_shares(bits: Bits) -> Shares:
     """All of a pixel, or nothing of it."""
     return bits.astype(np.uint8) * np.uint8(255)
 
 
 def _near_outline(bits: Bits) -> Bits:
     """Within reach of an outline. Nothing is known beyond the frame, so that is none."""
-    return _within(_REACH, bits) & _within(_REACH, ~bits)
+    return _dilate(_REACH, bits) & _dilate(_REACH, ~bits)
 
 
-def _within(reach: int, bits: Bits) -> Bits:
+def _dilate(reach: int, bits: Bits) -> Bits:
     kernel = np.ones((2 * reach + 1,) * 2, np.uint8)
     return np.asarray(cv2.dilate(bits.astype(np.uint8), kernel)) > 0
 
 
-def _parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
+def _connected_parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
     """Each connected part: the box around it, and what of the box is its own."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     for number in range(1, count):
@@ -148,19 +150,19 @@ def _windows(near: Bits) -> Iterator[Box]:
                 yield box
 
 
-def _of_parts(told: Bits, found: Bits) -> Bits:
+def _follow_found_parts(told: Bits, found: Bits) -> Bits:
     """What is told of parts that were found; those of which nothing is told as they were found."""
     out = np.zeros_like(told)
-    for here, own in _parts(told):
+    for here, own in _connected_parts(told):
         if (own & found[here]).any():
-            out[here] |= without_holes(own)
-    for here, own in _parts(found):
+            out[here] |= fill_small_holes(own)
+    for here, own in _connected_parts(found):
         if not (own & out[here]).any():
             out[here] |= own
     return out
 
 
-def without_holes(bits: Bits) -> Bits:
+def fill_small_holes(bits: Bits) -> Bits:
     """With holes closed that are much smaller than what is around them."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (~bits).astype(np.uint8), connectivity=4

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, silu
 
 PLANES = 15
-"""What `editkit.compare.outline.planes` gives."""
+"""What `editkit.compare.outline.input_planes` gives."""
 
 _WIDTHS = (16, 32, 48, 64)
 _HALVED = 8
@@ -54,11 +54,11 @@ class _Block(nn.Module):
         return silu(self.second(silu(self.norm(self.first(x)))))
 
 
-def inside(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
+def predict_inside(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
     """How much of each pixel is inside of an edit.
 
     Args:
-        planes: (PLANES, H, W) of `editkit.compare.outline.planes`.
+        planes: (PLANES, H, W) of `editkit.compare.outline.input_planes`.
 
     Returns:
         (H, W), 255 where it is wholly so.
@@ -66,12 +66,12 @@ def inside(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
     height, width = planes.shape[1:]
     shown = pad(torch.from_numpy(planes)[None], (0, -width % _HALVED, 0, -height % _HALVED))
     with torch.inference_mode():
-        share = _trained()(shown)[0, 0, :height, :width].sigmoid()
+        share = _load_network()(shown)[0, 0, :height, :width].sigmoid()
     return (255 * share).round().to(torch.uint8).numpy()
 
 
 @cache
-def _trained() -> OutlineNet:
+def _load_network() -> OutlineNet:
     net = OutlineNet()
     net.load_state_dict(load_file(WEIGHTS))
     return net.eval()

@@ -103,20 +103,20 @@ def register(
         raise InputError(f"motion is {motion!r}; give one of {', '.join(MOTIONS)}")
     frame = fit_matrix(photo.size, copy.size)
     if motion == "none":
-        return Registration(frame, "none", notes=_stretched(photo.size, copy.size))
-    pair = _Pair(photo, copy, changed)
+        return Registration(frame, "none", notes=_stretch_notes(photo.size, copy.size))
+    pair = _PhotoPair(photo, copy, changed)
     found = None
     if _same_aspect(photo.size, copy.size):
-        found = _settled(pair, frame, motion)
+        found = _refine(pair, frame, motion)
     if found is None:
-        found = _by_features(pair, motion)
+        found = _register_by_features(pair, motion)
     if found is None:
-        found = _by_frame(pair, frame)
+        found = _register_by_frame(pair, frame)
     return found
 
 
 @dataclass(frozen=True, eq=False)
-class _Pair:
+class _PhotoPair:
     """The two pictures, and what is known to have changed."""
 
     photo: Photo
@@ -147,25 +147,28 @@ class _Match:
         return Size(*self.gray.shape)
 
 
-def _match(pair: _Pair, start: Matrix) -> _Match:
+def _prepare_match(pair: _PhotoPair, start: Matrix) -> _Match:
     whole = pair.photo.size
     across, down = local_scale(start, whole)
     factor = min(1.0, across, down, sqrt(_GRID / whole.area))
-    size, seen = _times(whole, factor), _times(pair.copy.size, min(1.0, factor / min(across, down)))
+    size, seen = (
+        _scale_size(whole, factor),
+        _scale_size(pair.copy.size, min(1.0, factor / min(across, down))),
+    )
     grid = fit_matrix(size, whole)
-    gray = _evened(resize_photo(pair.photo, size))
+    gray = _even_contrast(resize_photo(pair.photo, size))
     copy = pair.copy
     if seen != copy.size:
         copy = Photo(resize_photo(copy, seen), "RGB")
     find: Any = cv2.goodFeaturesToTrack
-    kept = None if pair.changed is None else _kept(pair.changed, size)
+    kept = None if pair.changed is None else _unchanged_at(pair.changed, size)
     apart = max(3.0, sqrt(size.area / _CORNERS))
     found = find(gray, _CORNERS, 0.01, apart, mask=kept, blockSize=5)
     places = np.zeros((0, 2)) if found is None else np.asarray(found, np.float64).reshape(-1, 2)
     return _Match(gray, grid, places, copy, fit_matrix(pair.copy.size, seen))
 
 
-def _times(size: Size, factor: float) -> Size:
+def _scale_size(size: Size, factor: float) -> Size:
     return Size(*(max(1, round(side * factor)) for side in size))
 
 
@@ -191,14 +194,14 @@ class _Tracks:
         return _Tracks(self.photo[which], self.copy[which], self.sought, self.pixel, self.scale)
 
 
-def _settled(pair: _Pair, start: Matrix, motion: str) -> Registration | None:
+def _refine(pair: _PhotoPair, start: Matrix, motion: str) -> Registration | None:
     """The motion found from a start by tracking, again and again; None where that leads nowhere."""
     matrix, found = start, None
     frame = corners(pair.photo.size)
-    match = _match(pair, start)
+    match = _prepare_match(pair, start)
     for number in range(_ROUNDS):
-        tracks = _tracked(match, matrix, pair.photo.size, wide=number == 0)
-        found = _fitted(pair, tracks, motion, wide=number == 0)
+        tracks = _track(match, matrix, pair.photo.size, wide=number == 0)
+        found = _fit_simplest(pair, tracks, motion, wide=number == 0)
         if found is None:
             return None
         step = np.abs(transform_points(found.matrix, frame) - transform_points(matrix, frame)).max()
@@ -208,14 +211,14 @@ def _settled(pair: _Pair, start: Matrix, motion: str) -> Registration | None:
     return found
 
 
-def _tracked(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
+def _track(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
     """The photo's corners looked for in the copy, which is laid over it by `matrix`."""
     laid = matrix @ match.grid
     rgb, covered = render_grid(match.copy, match.shrunk @ laid, match.size)
-    gray, other, places = match.gray, _evened(rgb), match.corners
+    gray, other, places = match.gray, _even_contrast(rgb), match.corners
     scale, pixel = _mean_scale(matrix, size), _mean_scale(laid, match.size)
     whole = np.rint(places).astype(int)
-    shown = _inner(covered)[whole[:, 1], whole[:, 0]]
+    shown = _erode(covered)[whole[:, 1], whole[:, 0]]
     start = places[shown]
     if len(start) < _FEWEST:
         return _Tracks(start, start, len(start), pixel, scale)
@@ -243,20 +246,22 @@ def _flow(one: Gray, other: Gray, start: Points, *, wide: bool) -> tuple[Points,
     return np.asarray(there, np.float64).reshape(-1, 2), np.asarray(found).ravel() > 0
 
 
-def _fitted(pair: _Pair, tracks: _Tracks, motion: str, *, wide: bool) -> Registration | None:
+def _fit_simplest(
+    pair: _PhotoPair, tracks: _Tracks, motion: str, *, wide: bool
+) -> Registration | None:
     """The simplest motion that the tracks agree on; None where too few agree."""
-    agreeing = _agreeing(tracks, 2.0 if wide else 0.75)
+    agreeing = _inliers(tracks, 2.0 if wide else 0.75)
     if agreeing is None or len(agreeing.photo) < max(_FEWEST, _AGREEING * tracks.sought):
         return None
     names = list(_PARAMETERS) if motion == "auto" else [motion]
-    fits = [fit for name in names for fit in _fits(name, agreeing, pair)]
+    fits = [fit for name in names for fit in _fit_motions(name, agreeing, pair)]
     matrix, name = _simplest(fits, agreeing, pair.photo.size)
-    off = _off(matrix, agreeing) / tracks.scale
+    off = _residuals(matrix, agreeing) / tracks.scale
     residual = float(np.sqrt(np.mean(off**2)))
     return Registration(matrix, name, tracks.sought, len(agreeing.photo), residual)
 
 
-def _agreeing(tracks: _Tracks, limit: float) -> _Tracks | None:
+def _inliers(tracks: _Tracks, limit: float) -> _Tracks | None:
     """Those that a single perspective explains; the limit is in pixels of the grid."""
     if len(tracks.photo) < _FEWEST:
         return None
@@ -266,33 +271,33 @@ def _agreeing(tracks: _Tracks, limit: float) -> _Tracks | None:
     )
     if matrix is None:
         return None
-    off = _off(np.asarray(matrix, np.float64), tracks)
+    off = _residuals(np.asarray(matrix, np.float64), tracks)
     near = tracks.only(off < limit * tracks.pixel)
     if len(near.photo) < _FEWEST:
         return None
     # Of those, what lies beyond three deviations is no noise of tracking.
-    off = _off(np.asarray(matrix, np.float64), near)
+    off = _residuals(np.asarray(matrix, np.float64), near)
     spread = max(1.4826 * float(np.median(off)), _UNCERTAIN * tracks.pixel)
     return near.only(off < 3 * spread)
 
 
-def _off(matrix: Matrix, tracks: _Tracks) -> NDArray[np.float64]:
+def _residuals(matrix: Matrix, tracks: _Tracks) -> NDArray[np.float64]:
     return np.hypot(*(transform_points(matrix, tracks.photo) - tracks.copy).T)
 
 
 Fit = tuple[str, Matrix]
 
 
-def _fits(name: str, tracks: _Tracks, pair: _Pair) -> list[Fit]:
+def _fit_motions(name: str, tracks: _Tracks, pair: _PhotoPair) -> list[Fit]:
     """Motions of a name, each fitted by least squares."""
     frame = fit_matrix(pair.photo.size, pair.copy.size)
     if name == "none":
         return [(name, frame)]
     if name == "shift":
         starts = [np.eye(3), frame] if not np.array_equal(frame, np.eye(3)) else [frame]
-        return [(name, _shifted(start, tracks)) for start in starts]
+        return [(name, _fit_shift(start, tracks)) for start in starts]
     if name == "scale":
-        return [(name, _scaled(tracks))]
+        return [(name, _fit_scale(tracks))]
     if name == "affine":
         known = np.c_[tracks.photo, np.ones(len(tracks.photo))]
         solved = np.linalg.lstsq(known, tracks.copy, rcond=None)[0]
@@ -302,7 +307,7 @@ def _fits(name: str, tracks: _Tracks, pair: _Pair) -> list[Fit]:
     return [] if matrix is None else [(name, np.asarray(matrix, np.float64))]
 
 
-def _shifted(start: Matrix, tracks: _Tracks) -> Matrix:
+def _fit_shift(start: Matrix, tracks: _Tracks) -> Matrix:
     shift = (tracks.copy - transform_points(start, tracks.photo)).mean(axis=0)
     matrix = start.copy()
     matrix[:2, 2] += shift
@@ -314,7 +319,7 @@ def _shifted(start: Matrix, tracks: _Tracks) -> Matrix:
     return matrix
 
 
-def _scaled(tracks: _Tracks) -> Matrix:
+def _fit_scale(tracks: _Tracks) -> Matrix:
     matrix = np.eye(3)
     for axis in (0, 1):
         known = np.c_[tracks.photo[:, axis], np.ones(len(tracks.photo))]
@@ -338,23 +343,23 @@ def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix,
 
 def _cost(name: str, matrix: Matrix, tracks: _Tracks) -> float:
     """The Bayesian information criterion; neighboring tracks see much of the same."""
-    off = _off(matrix, tracks) / tracks.pixel
+    off = _residuals(matrix, tracks) / tracks.pixel
     count = len(off) / _CORRELATED
     noise = float(np.mean(off**2)) + _UNCERTAIN**2
     return count * np.log(noise) + _PARAMETERS[name] * np.log(max(count, 2.0))
 
 
-def _by_features(pair: _Pair, motion: str) -> Registration | None:
+def _register_by_features(pair: _PhotoPair, motion: str) -> Registration | None:
     """The motion found from matched features; None where the photo or the copy has none.
 
     Raises:
         InputError: there are features, and they are not the same.
     """
-    small = [_small(picture) for picture in (pair.photo, pair.copy)]
+    small = [_shrink(picture) for picture in (pair.photo, pair.copy)]
     make: Any = cv2.SIFT.create
     sift = make(4000, contrastThreshold=0.02)
     found: list[tuple[Any, Any]] = [
-        sift.detectAndCompute(_evened(rgb), None if k else _known(pair, rgb))
+        sift.detectAndCompute(_even_contrast(rgb), None if k else _unchanged_mask(pair, rgb))
         for k, rgb in enumerate(small)
     ]
     if min(len(points) for points, _ in found) < 2 * _FEWEST:
@@ -376,9 +381,9 @@ def _by_features(pair: _Pair, motion: str) -> Registration | None:
         pixel,
         1.0,
     )
-    agreeing = _agreeing(tracks, 3.0)
-    start = None if agreeing is None else _sane(_fits("affine", agreeing, pair)[0][1])
-    result = None if start is None else _settled(pair, start, motion)
+    agreeing = _inliers(tracks, 3.0)
+    start = None if agreeing is None else _plausible(_fit_motions("affine", agreeing, pair)[0][1])
+    result = None if start is None else _refine(pair, start, motion)
     if result is None:
         count = 0 if agreeing is None else len(agreeing.photo)
         raise InputError(
@@ -401,14 +406,14 @@ def _matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> list[tuple
     ]
 
 
-def _sane(matrix: Matrix) -> Matrix | None:
+def _plausible(matrix: Matrix) -> Matrix | None:
     """The matrix, if it neither mirrors nor squeezes nor enlarges beyond reason."""
     sizes = np.linalg.svd(matrix[:2, :2], compute_uv=False)
     upright = float(np.linalg.det(matrix[:2, :2])) > 0
     return matrix if upright and sizes[1] > 0.02 and sizes[0] < min(50, 2 * sizes[1]) else None
 
 
-def _by_frame(pair: _Pair, frame: Matrix) -> Registration:
+def _register_by_frame(pair: _PhotoPair, frame: Matrix) -> Registration:
     """Frame on frame, for pictures in which there is nothing to hold on to.
 
     Raises:
@@ -423,16 +428,16 @@ def _by_frame(pair: _Pair, frame: Matrix) -> Registration:
     return Registration(frame, "none", notes=(note,))
 
 
-def _small(photo: Photo) -> Rgb:
-    size = _times(photo.size, min(1.0, _FEATURES / max(photo.size)))
+def _shrink(photo: Photo) -> Rgb:
+    size = _scale_size(photo.size, min(1.0, _FEATURES / max(photo.size)))
     return resize_photo(photo, size)
 
 
-def _known(pair: _Pair, rgb: Rgb) -> Gray | None:
-    return None if pair.changed is None else _kept(pair.changed, Size(*rgb.shape[:2]))
+def _unchanged_mask(pair: _PhotoPair, rgb: Rgb) -> Gray | None:
+    return None if pair.changed is None else _unchanged_at(pair.changed, Size(*rgb.shape[:2]))
 
 
-def _kept(changed: Coverage, size: Size) -> Gray:
+def _unchanged_at(changed: Coverage, size: Size) -> Gray:
     """255 where nothing is known to have changed, at a distance that tracking does not see over."""
     cell = (ceil(changed.shape[1] / size.width), ceil(changed.shape[0] / size.height))
     bits = cv2.dilate((changed > 0).astype(np.uint8), np.ones(cell[::-1], np.uint8))
@@ -441,7 +446,7 @@ def _kept(changed: Coverage, size: Size) -> Gray:
     return np.where(np.asarray(grown) > 0, 0, 255).astype(np.uint8)
 
 
-def _evened(rgb: Rgb) -> Gray:
+def _even_contrast(rgb: Rgb) -> Gray:
     """Lightness with its local mean and contrast evened out: what tone and cast leave alone."""
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean = cv2.GaussianBlur(gray, (0, 0), 8)
@@ -449,7 +454,7 @@ def _evened(rgb: Rgb) -> Gray:
     return np.clip(128 + 40 * (gray - mean) / spread, 0, 255).astype(np.uint8)
 
 
-def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _erode(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Covered pixels that are not near the border of what is covered."""
     bits = np.pad(covered, 1).astype(np.uint8)
     small = cv2.erode(bits, np.ones((5, 5), np.uint8))
@@ -468,7 +473,7 @@ def _same_aspect(one: Size, other: Size) -> bool:
     return abs(ratio - 1) <= _SAME_ASPECT + rounding
 
 
-def _stretched(one: Size, other: Size) -> tuple[str, ...]:
+def _stretch_notes(one: Size, other: Size) -> tuple[str, ...]:
     if _same_aspect(one, other):
         return ()
     return (f"the edit of {other} was stretched to the original's {one}",)

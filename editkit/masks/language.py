@@ -199,7 +199,7 @@ class _Parser:
                 left = self.refinement(left, at)
             else:
                 right = self.expression(_POWER[op] + 1, depth + 1)
-                left = self.counted(Join("|" if op == "+" else op, left, right, at))
+                left = self.count(Join("|" if op == "+" else op, left, right, at))
         return left
 
     def prefix(self, depth: int) -> Node:
@@ -209,12 +209,12 @@ class _Parser:
         at, char = self.column_of_next(), self.peek()
         if char == "!":
             self.pos += 1
-            return self.counted(Not(self.prefix(depth + 1), at))
+            return self.count(Not(self.prefix(depth + 1), at))
         if char == "(":
             return self.parenthesis(depth)
         if char == "~" and self.rule:
-            return self.counted(Base(at))
-        return self.counted(self.selection(at))
+            return self.count(Base(at))
+        return self.count(self.selection(at))
 
     def parenthesis(self, depth: int) -> Node:
         opened = self.column
@@ -231,7 +231,7 @@ class _Parser:
             name = self.string()
             if self.text[self.pos : self.pos + 1] == ":":
                 raise self.error('a : cannot follow a file name; write file:"NAME",alpha')
-            return self.bound("file", SOURCES["file"], [(None, name, at)], at)
+            return self.make_pick("file", SOURCES["file"], [(None, name, at)], at)
         found = _WORD.match(self.text, self.pos)
         if found is None:
             raise self.error(self.missing())
@@ -242,14 +242,14 @@ class _Parser:
             if spec is None:
                 raise syntax_error(at, self.unknown(word, SOURCES, "selection"))
             self.pos += 1
-            return self.bound(word, spec, self.arguments(), at)
+            return self.make_pick(word, spec, self.arguments(), at)
         return self.word(word, at)
 
     def word(self, word: str, at: int) -> Pick:
         if word in SOURCES:
-            return self.bound(word, SOURCES[word], [], at)
+            return self.make_pick(word, SOURCES[word], [], at)
         if "." in word or "/" in word:
-            return self.bound("file", SOURCES["file"], [(None, word, at)], at)
+            return self.make_pick("file", SOURCES["file"], [(None, word, at)], at)
         raise syntax_error(at, self.unknown(word, SOURCES, "selection"))
 
     def refinement(self, left: Node, at: int) -> Node:
@@ -265,7 +265,7 @@ class _Parser:
         if self.text[self.pos : self.pos + 1] == ":":
             self.pos += 1
             given = self.arguments()
-        return self.counted(Refine(name, left, self.read(name, REFINEMENTS[name], given, at), at))
+        return self.count(Refine(name, left, self.read(name, REFINEMENTS[name], given, at), at))
 
     def arguments(self) -> list[tuple[str | None, str, int]]:
         """Values after a colon: (key or None, text, column), separated by commas."""
@@ -308,7 +308,7 @@ class _Parser:
             self.pos += 1
         raise syntax_error(start, f"the quote {quote} is not closed")
 
-    def bound(
+    def make_pick(
         self, name: str, spec: Spec, given: Sequence[tuple[str | None, str, int]], at: int
     ) -> Pick:
         return Pick(name, self.read(name, spec, given, at), at)
@@ -322,7 +322,7 @@ class _Parser:
             column = at if error.index is None else given[error.index][2]
             raise syntax_error(column, str(error)) from error
 
-    def counted(self, node: Node) -> Node:
+    def count(self, node: Node) -> Node:
         self.parts += 1
         if self.parts > MOST_PARTS:
             raise self.error(f"more than {MOST_PARTS} parts; save a part as a file")

@@ -282,12 +282,12 @@ def _changed_by_network(copy: Photo, ours: Rgb) -> Bits:
 
     What an encoder put around it is left out.
     """
-    from editkit.compare.aligned import lay
+    from editkit.compare.aligned import overlay_copy
     from editkit.compare.detect import find_changes
     from editkit.photo.geometry.warp import fit_matrix
 
     frame = fit_matrix(copy.size, copy.size)
-    over = lay(Photo(ours, "RGB"), copy, frame, drift=True)
+    over = overlay_copy(Photo(ours, "RGB"), copy, frame, drift=True)
     try:
         return find_changes(over, grow=0).area
     except MaskError:

@@ -12,8 +12,8 @@ from editkit.errors import ImageError, MaskError
 from editkit.masks.normalize import check_labels, normalize_mask
 from editkit.masks.painted import read_painted
 from editkit.photo.color import base_mode, bit_depth, round_to_8_bits, to_rgb
-from editkit.photo.io.arrays import labels
-from editkit.photo.io.files import Photo, PhotoLike, array_of, name_of, read_photo
+from editkit.photo.io.arrays import narrow_integers
+from editkit.photo.io.files import Photo, PhotoLike, describe_source, read_photo, to_array
 from editkit.types import Coverage, Size
 
 _LOSSY = ("JPEG", "WEBP", "JPEG2000", "AVIF", "HEIF")
@@ -46,7 +46,7 @@ def read_mask(
 
     Lossy containers put ripples beside the edges of a mask, which would make pixels far from the
     painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1. So
-    does noise in any other, and what else counts as black and white: `levels.py`. A painted copy of
+    does noise in any other, and what else counts as black and white: `normalize.py`. A painted copy of
     the photo, or one with transparent holes, is read by what was done to it: `painted.py`.
 
     Args:
@@ -89,7 +89,7 @@ def read_part(
         array = _array_of_numbers(source)
         if array is None:
             return _read_photo_mask(read_photo(source), size, photo, name)
-        known = labels(array)
+        known = narrow_integers(array)
         plain = _float_coverage(known, name)
         if plain is None:
             return _read_photo_mask(read_photo(known), size, photo, name)
@@ -126,14 +126,14 @@ def is_floating(source: object) -> bool:
 
 def _mask_name(source: PhotoLike, source_name: str | None) -> str:
     """How messages call a mask: by its file's name, or by what it was given as."""
-    name = source_name or name_of(source)
+    name = source_name or describe_source(source)
     return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
 
 
 def _array_of_numbers(source: PhotoLike) -> NDArray[Any] | None:
     """The array that a mask was given as, or that Pillow holds as numbers of no known range."""
     made = isinstance(source, Image.Image) and source.format is None and source.mode in ("I", "F")
-    return array_of(np.asarray(source) if made else source)
+    return to_array(np.asarray(source) if made else source)
 
 
 def _float_coverage(array: NDArray[Any], name: str) -> Coverage | None:

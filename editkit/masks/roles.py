@@ -62,7 +62,7 @@ class Masks:
     def __iter__(self) -> Iterator[Coverage]:
         return iter((self.denoise, self.condition, self.composite))
 
-    def copied(self) -> "Masks":
+    def copy(self) -> "Masks":
         """Masks of the same values to write to; what is one array here is one array there."""
         copies = {id(mask): mask.copy() for mask in self}
         denoise, condition, composite = (copies[id(mask)] for mask in self)

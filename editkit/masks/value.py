@@ -208,15 +208,15 @@ class Mask:
         return cls.select("subject", quality=quality, model=model, matte=matte)
 
     def __or__(self, other: "Mask") -> "Mask":
-        return self._joined("|", other)
+        return self._combine("|", other)
 
     __add__ = __or__
 
     def __and__(self, other: "Mask") -> "Mask":
-        return self._joined("&", other)
+        return self._combine("&", other)
 
     def __sub__(self, other: "Mask") -> "Mask":
-        return self._joined("-", other)
+        return self._combine("-", other)
 
     def __invert__(self) -> "Mask":
         return Mask(Not(self.node), self.given)
@@ -226,39 +226,39 @@ class Mask:
 
     def grow(self, by: Distance) -> "Mask":
         """With all within a distance."""
-        return self._refined("grow", by)
+        return self._refine("grow", by)
 
     def shrink(self, by: Distance) -> "Mask":
         """Without all within a distance of what is not selected."""
-        return self._refined("shrink", by)
+        return self._refine("shrink", by)
 
     def feather(self, width: Distance) -> "Mask":
         """Fading in over a width, inside the edge."""
-        return self._refined("feather", width)
+        return self._refine("feather", width)
 
     def blur(self, sigma: Distance) -> "Mask":
         """Softened on both sides of the edge."""
-        return self._refined("blur", sigma)
+        return self._refine("blur", sigma)
 
     def holes(self, most: Distance | None = None) -> "Mask":
         """With holes filled."""
-        return self._refined("holes", most)
+        return self._refine("holes", most)
 
     def islands(self, least: Distance | None = None) -> "Mask":
         """Without small islands."""
-        return self._refined("islands", least)
+        return self._refine("islands", least)
 
     def hull(self) -> "Mask":
         """With its convex hull filled."""
-        return self._refined("hull")
+        return self._refine("hull")
 
     def smooth(self, by: Distance) -> "Mask":
         """With corners and teeth rounded off."""
-        return self._refined("smooth", by)
+        return self._refine("smooth", by)
 
     def threshold(self, value: float = 0.5) -> "Mask":
         """Hard: selected from that value on."""
-        return self._refined("threshold", value)
+        return self._refine("threshold", value)
 
     def snap(self, by: Distance | None = None, method: str | None = None) -> "Mask":
         """With its edge moved onto edges of the photo."""
@@ -270,7 +270,7 @@ class Mask:
 
     def invert(self) -> "Mask":
         """What was not selected."""
-        return self._refined("invert")
+        return self._refine("invert")
 
     def on(self, photo: PhotoLike | Photo, *, device: str = "auto") -> Coverage:
         """Coverage of a photo, float32 (H, W) in [0, 1]; may be empty.
@@ -290,10 +290,10 @@ class Mask:
         """The mask of a photo as a gray Pillow image, white where it selects; see `on`."""
         return Image.fromarray(np.rint(self.on(photo, device=device) * 255).astype(np.uint8))
 
-    def _joined(self, op: str, other: "Mask") -> "Mask":
+    def _combine(self, op: str, other: "Mask") -> "Mask":
         return Mask(Join(op, self.node, other.node), (*self.given, *other.given))
 
-    def _refined(self, name: str, value: Value | None = None) -> "Mask":
+    def _refine(self, name: str, value: Value | None = None) -> "Mask":
         return Mask(refine(name, self.node, value), self.given)
 
 

@@ -13,17 +13,17 @@ from editkit.names import JPEG_MODES
 from editkit.ops.record import with_paths_from
 from editkit.photo.blend.composite import compare_samples
 from editkit.photo.formats import containers, jpeg, jpeg_app1
-from editkit.photo.formats.losses import unkept
+from editkit.photo.formats.losses import list_losses
 from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.io import second_reader
 from editkit.photo.io.files import (
     Photo,
-    as_stored,
     check_encoding,
     encode_photo,
     format_name,
     is_lossy,
     read_photo,
+    undo_orientation_view,
 )
 from editkit.photo.metadata import exif, xmp
 from editkit.run_options import MAX_SEAM
@@ -120,7 +120,7 @@ def encode(result: Edited, format_: str, saving: Saving, folder: Path | None = N
     evidence = _evidence(result, data, format_, blocks)
     if reason is not None and result.original is not None and "jpeg" in result.original.carried:
         evidence |= {"jpeg_encoded_again": reason}
-    lost = unkept(photo.carried, name)
+    lost = list_losses(photo.carried, name)
     if lost:
         evidence |= {"notes": [*result.made.get("notes", ()), *lost]}
     if saving.strict:
@@ -128,10 +128,10 @@ def encode(result: Edited, format_: str, saving: Saving, folder: Path | None = N
     if saving.signer is not None:
         original = result.original
         path = None if original is None else original.path
-        data = saving.signer.signed(
+        data = saving.signer.sign(
             data, result.source_type, edited=original is not None, original=path
         )
-        evidence |= {"signed": True, **saving.signer.checked(data)}
+        evidence |= {"signed": True, **saving.signer.check_signature(data)}
     evidence |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     return Encoded(data, evidence)
 
@@ -188,7 +188,7 @@ def _stamped(result: Edited, saving: Saving, folder: Path | None) -> Photo:
     when = _time()
     if when is not None:
         event["when"] = when
-    packet = xmp.stamped(
+    packet = xmp.add_record(
         result.photo.carried.get("xmp"),
         source=result.source_type,
         event=event,
@@ -227,7 +227,7 @@ def _time() -> str | None:
 
 def _spliced(
     result: Edited, photo: Photo, saving: Saving
-) -> tuple[bytes | None, jpeg.Blocks | None, str | None]:
+) -> tuple[bytes | None, jpeg.BlockCounts | None, str | None]:
     """A JPEG whose untouched blocks are the source's; or none, and the reason for that.
 
     Raises:
@@ -273,27 +273,27 @@ def _obstacle_in(original: Photo) -> str | None:
         return "CMYK blocks are not kept"
     if jpeg.is_arithmetic(original.carried["jpeg"]):
         return "its coding is arithmetic"
-    tagged = exif.orientation_of(jpeg_app1.exif_of(original.carried["segments"]) or b"")
+    tagged = exif.read_orientation(jpeg_app1.find_exif(original.carried["segments"]) or b"")
     return None if tagged == original.orientation else "its orientation is not in its EXIF data"
 
 
-def _with_source_blocks(result: Edited, photo: Photo) -> tuple[bytes, jpeg.Blocks]:
+def _with_source_blocks(result: Edited, photo: Photo) -> tuple[bytes, jpeg.BlockCounts]:
     """The source with the difference of the edit added, as stored: not turned, its tag kept."""
     original = result.original
     assert original is not None  # noqa: S101 - `_obstacle` looked
     assert result.mask is not None  # noqa: S101
     before, after, mask = (
-        as_stored(array, original.orientation)
+        undo_orientation_view(array, original.orientation)
         for array in (original.samples, result.photo.samples, result.mask)
     )
-    made, blocks = jpeg.spliced(original.carried["jpeg"], before, after, bounding_box(mask))
+    made, blocks = jpeg.splice(original.carried["jpeg"], before, after, bounding_box(mask))
     segments = photo.carried["segments"]
-    block = jpeg_app1.exif_of(segments) if "exif" in photo.carried else None
-    segments = containers.current_segments(segments, block, photo.carried.get("xmp"))
-    return jpeg.with_segments(made, segments), blocks
+    block = jpeg_app1.find_exif(segments) if "exif" in photo.carried else None
+    segments = containers.update_segments(segments, block, photo.carried.get("xmp"))
+    return jpeg.replace_segments(made, segments), blocks
 
 
-def _evidence(result: Edited, data: bytes, format_: str, blocks: jpeg.Blocks | None) -> Report:
+def _evidence(result: Edited, data: bytes, format_: str, blocks: jpeg.BlockCounts | None) -> Report:
     """What the file shows when it is read again."""
     again = read_photo(data)
     found: dict[str, Any] = {"lossless": not is_lossy(format_)}
@@ -305,14 +305,14 @@ def _evidence(result: Edited, data: bytes, format_: str, blocks: jpeg.Blocks | N
         return found
     own, orientation = compare_samples(original, again, mask), again.orientation
     del again  # others need the memory
-    other = second_reader.differing(original, data, orientation, mask)
+    other = second_reader.compare_by_other_readers(original, data, orientation, mask)
     # Where two readers disagree, the one that sees a change is believed.
     found["samples_changed_outside"] = max(own.kept_changed, other.samples if other else 0)
     found["largest_change_outside"] = max(own.largest, other.largest if other else 0)
     found["second_reader"] = other is not None
     if blocks is not None:
-        stored = as_stored(mask > 0, original.orientation)
-        kept = jpeg.blocks_compared(original.carried["jpeg"], data, stored)
+        stored = undo_orientation_view(mask > 0, original.orientation)
+        kept = jpeg.compare_blocks(original.carried["jpeg"], data, stored)
         found["jpeg_blocks_kept"] = kept.total
         found["jpeg_blocks_changed_outside"] = kept.changed
     return found

@@ -185,7 +185,7 @@ def find_replay(
         InputError: the file tells of no edit, or of one that cannot be repeated; or what it was
             applied to is not found.
     """
-    record = xmp.record_of(read_photo(file).carried.get("xmp"))
+    record = xmp.read_record(read_photo(file).carried.get("xmp"))
     if record is None:
         raise InputError(f"{file} tells of no edit; it was written without provenance")
     check_record(record, str(file))

@@ -173,7 +173,7 @@ def test_only_the_network_computes_with_helpers(
 
     monkeypatch.setattr(editkit.models.registry, "load_model", noted("loading", load))
     monkeypatch.setattr(work, "read_photo", noted("reading", read_photo))
-    monkeypatch.setattr(masked, "harmonized", noted("editing", masked.harmonized))
+    monkeypatch.setattr(masked, "harmonize", noted("editing", masked.harmonize))
     ours = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

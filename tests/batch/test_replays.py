@@ -47,7 +47,7 @@ def replay(file: str, model: Path, *more: str | Path) -> dict[str, Any]:
 
 
 def record_of(file: str) -> dict[str, Any]:
-    record = xmp.record_of(read_photo(Path(file)).carried.get("xmp"))
+    record = xmp.read_record(read_photo(Path(file)).carried.get("xmp"))
     assert record is not None
     return record
 

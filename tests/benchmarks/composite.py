@@ -30,7 +30,7 @@ from PIL import Image
 from skimage import morphology
 
 import editkit
-from editkit.compare.aligned import lay
+from editkit.compare.aligned import overlay_copy
 from editkit.compare.detect import find_changes
 from editkit.compare.registration import register
 from editkit.photo.io.files import read_photo
@@ -146,7 +146,7 @@ def judged(before: Array, edited: Array, where: Bits, journey: Journey) -> Score
     laid = np.asarray(Image.fromarray(copy.samples).resize(size, Image.Resampling.LANCZOS))
     naive = error(laid, edited, where)
     try:
-        found = find_changes(lay(photo, copy, place.matrix, drift=True))
+        found = find_changes(overlay_copy(photo, copy, place.matrix, drift=True))
     except editkit.MaskError:
         return Score(mean, largest, mean * journey.scale, 0, 0, 1, 0, naive, naive)
     result = editkit.composite(photo, copy, grain=0.0)

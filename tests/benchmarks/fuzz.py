@@ -47,9 +47,9 @@ def packet(data: bytes, _: Path) -> object:
     """An XMP packet: read, and written with an edit in it."""
     from editkit.photo.metadata import xmp
 
-    told = xmp.record_of(data), xmp.history_of(data), xmp.source_of(data)
+    told = xmp.read_record(data), xmp.read_history(data), xmp.read_source_type(data)
     event = {"action": "edited", "softwareAgent": "x", "changed": "/", "parameters": "x"}
-    return told, xmp.stamped(data, source=xmp.COMPOSITE, event=event, record={"format": 1})
+    return told, xmp.add_record(data, source=xmp.COMPOSITE, event=event, record={"format": 1})
 
 
 def record(data: bytes, folder: Path) -> object:

@@ -25,9 +25,9 @@ from torch import Tensor
 from torch.nn import functional
 
 import editkit
-from editkit.compare.aligned import lay
-from editkit.compare.detect import first_found
-from editkit.compare.outline import planes
+from editkit.compare.aligned import overlay_copy
+from editkit.compare.detect import detect_regions
+from editkit.compare.outline import input_planes
 from editkit.compare.outline_net import PLANES, OutlineNet
 from editkit.photo.fill.classic import prefill
 from editkit.photo.io.files import read_photo
@@ -239,10 +239,10 @@ class Maker:
     def _sample(self, photo: Array, edited: Array, truth: Bits) -> Sample | None:
         """What the network is shown around an edit, and how much of each pixel is of the edit."""
         came, matrix = self._journey(edited)
-        over = lay(read_photo(photo), read_photo(came), matrix, drift=True)
+        over = overlay_copy(read_photo(photo), read_photo(came), matrix, drift=True)
         if over.exact:
             return None
-        usual, found = first_found(over)
+        usual, found = detect_regions(over)
         size = over.grid[::-1]
         wanted = np.asarray(
             cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_AREA)
@@ -257,7 +257,7 @@ class Maker:
             min(over.grid.height, rows.max() + 25),
             min(over.grid.width, columns.max() + 25),
         )
-        shown = planes(over, usual, found, box)
+        shown = input_planes(over, usual, found, box)
         # In C's order, for files hold memory as it lies.
         halves = np.ascontiguousarray(shown, np.float16)
         return halves, np.ascontiguousarray(wanted[box.slices], np.float16)

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 import editkit
-from editkit.compare.aligned import lay
+from editkit.compare.aligned import overlay_copy
 from editkit.compare.color_grade import fit_grade
 from editkit.compare.registration import register
 from editkit.photo.io.files import read_photo
@@ -79,9 +79,9 @@ def test_a_grade_is_found_and_undone_though_a_third_changed(name: str) -> None:
     assert grade is not None
     assert not grade.lost
     rest = np.asarray(GRADES[name](before), np.float32).reshape(-1, 3)
-    assert np.median(np.abs(grade.undone(ours) - rest)) < 0.7
+    assert np.median(np.abs(grade.apply(ours) - rest)) < 0.7
     inner = ((rest > 3) & (rest < 252)).all(axis=1)
-    assert np.median(np.abs(grade.inverse.undone(rest) - ours)[inner]) < 1.2
+    assert np.median(np.abs(grade.inverse.apply(rest) - ours)[inner]) < 1.2
     assert fit_grade(ours[:50], theirs[:50], np.ones((50, 3), np.bool_)) is None
 
 
@@ -99,7 +99,7 @@ def test_what_a_grade_explains_is_no_vignette_though_two_fifths_changed(journey:
     after = before.copy()
     after[20:164, 60:226] = picture("chelsea.jpg")[20:164, 60:226]
     photo, copy = read_photo(before), read_photo(journey.file(GRADES["S-curve"](after)))
-    over = lay(photo, copy, register(photo, copy, motion="none").matrix, drift=True)
+    over = overlay_copy(photo, copy, register(photo, copy, motion="none").matrix, drift=True)
     assert not over.uneven
     assert over.grade is not None
 
@@ -154,7 +154,7 @@ def test_sepia_that_is_cut_off_comes_home_with_the_hue_of_the_rest() -> None:
     assert grade is not None
     assert grade.lost
     grays = np.repeat(np.arange(150, 250, 10), 3).astype(np.uint8).reshape(-1, 1, 3)
-    back = grade.inverse.undone(GRADES["sepia"](grays).astype(np.float32)).reshape(-1, 3)
+    back = grade.inverse.apply(GRADES["sepia"](grays).astype(np.float32)).reshape(-1, 3)
     assert np.ptp(back[:, 2] - back[:, 1]) < 4
     assert (np.diff(back.mean(axis=1)) > 0).all()
 
@@ -176,9 +176,9 @@ def test_a_thing_of_another_color_is_no_grade() -> None:
     after = np.where(plate[..., None], before[..., [1, 0, 2]], before)
     for name in ("gamma 0.8", "white balance"):
         photo, copy = read_photo(before), read_photo(GRADES[name](after))
-        over = lay(photo, copy, np.eye(3), drift=True)
+        over = overlay_copy(photo, copy, np.eye(3), drift=True)
         unedited = np.asarray(GRADES[name](before), np.float32)
-        seen = over.tone.undone(np.asarray(before, np.float32))
+        seen = over.tone.apply(np.asarray(before, np.float32))
         assert np.abs(np.clip(seen, 0, 255) - unedited)[plate].mean() < 6
 
 
@@ -187,9 +187,9 @@ def test_a_grade_is_no_drift_under_the_noise_of_jpeg(name: str) -> None:
     """A cubic is off by ten levels in rare light colors, and those were taken for an edit."""
     before = picture()
     photo, copy = read_photo(before), read_photo(Journey(quality=90).file(GRADES[name](before)))
-    over = lay(photo, copy, np.eye(3), drift=True)
+    over = overlay_copy(photo, copy, np.eye(3), drift=True)
     assert over.grade is not None
-    shown = np.clip(over.tone.undone(before.astype(np.float32)), 0, 255)
+    shown = np.clip(over.tone.apply(before.astype(np.float32)), 0, 255)
     off = np.abs(shown - GRADES[name](before)).max(axis=2)
     assert np.quantile(off, 0.9) < 3
 
@@ -218,7 +218,7 @@ def test_rare_colors_that_are_cut_off_between_two_steps_are_graded_as_well() -> 
     ours, theirs = photo.astype(np.float32), np.clip(copy, 0, 255).astype(np.float32)
     grade = fit_grade(ours, theirs, (theirs > 2.5) & (theirs < 252.5))
     assert grade is not None
-    off = np.clip(grade.undone(ours), 0, 255) - graded(photo)
+    off = np.clip(grade.apply(ours), 0, 255) - graded(photo)
     assert np.abs(off[9000:]).mean() < 4
 
 
@@ -230,5 +230,5 @@ def test_an_edit_of_some_of_each_shade_does_not_bend_the_grade() -> None:
     copy = np.asarray(255 * (after / 255) ** 0.8 + rng.normal(0, 1, after.shape), np.float32)
     grade = fit_grade(photo, copy, (copy > 2.5) & (copy < 252.5))
     assert grade is not None
-    off = grade.undone(photo) - 255 * (photo / 255) ** 0.8
+    off = grade.apply(photo) - 255 * (photo / 255) ** 0.8
     assert np.abs(off).mean() < 1

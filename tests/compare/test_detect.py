@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editkit import MaskError
-from editkit.compare.aligned import lay
-from editkit.compare.color_drift import fit_drift, no_drift
-from editkit.compare.detect import Found, find_changes
+from editkit.compare.aligned import overlay_copy
+from editkit.compare.color_drift import fit_drift, identity_drift
+from editkit.compare.detect import Changes, find_changes
 from editkit.compare.registration import register
 from editkit.photo.io.files import read_photo
 
@@ -48,10 +48,10 @@ def recolored(photo: Array, where: Bits) -> Array:
     return np.where(where[..., None], toned, photo)
 
 
-def found_in(before: Array, after: Array | bytes) -> Found:
+def found_in(before: Array, after: Array | bytes) -> Changes:
     photo, copy = read_photo(before), read_photo(after)
     place = register(photo, copy)
-    return find_changes(lay(photo, copy, place.matrix, drift=True))
+    return find_changes(overlay_copy(photo, copy, place.matrix, drift=True))
 
 
 JOURNEYS = [
@@ -126,7 +126,7 @@ def test_growing_and_thresholds_are_what_they_are_told() -> None:
     after = pasted(before, ellipse(before))
     after[20:60, 30:90] = np.clip(after[20:60, 30:90].astype(int) + 14, 0, 255)
     photo, copy = read_photo(before), read_photo(Journey(quality=85).of(after))
-    over = lay(photo, copy, np.eye(3), drift=True)
+    over = overlay_copy(photo, copy, np.eye(3), drift=True)
     tight, wide = find_changes(over, grow=0), find_changes(over, grow=6)
     assert np.array_equal(tight.coverage > 0, tight.area)
     assert np.array_equal(tight.area, wide.area)
@@ -144,7 +144,7 @@ def test_a_drift_is_undone_though_a_third_changed() -> None:
     wild = copy.copy()
     wild[:1300] = rng.uniform(20, 235, (1300, 3))
     drift = fit_drift(wild, photo)
-    off = drift.undone(copy)[1300:] - photo[1300:]
+    off = drift.apply(copy)[1300:] - photo[1300:]
     assert np.abs(off).mean() < 0.7
     assert np.abs(copy[1300:] - photo[1300:]).mean() > 8
 
@@ -166,4 +166,4 @@ def test_no_drift_is_found_in_noise_and_changes_nothing() -> None:
     copy = photo + rng.normal(0, 3, photo.shape).astype(np.float32)
     assert fit_drift(copy, photo).nothing
     assert fit_drift(copy[:5], photo[:5]).nothing
-    assert no_drift().undone(copy) is copy
+    assert identity_drift().apply(copy) is copy

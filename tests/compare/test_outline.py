@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from editkit.compare import outline
 from editkit.compare import outline_net as network
-from editkit.compare.aligned import Overlay, lay
-from editkit.compare.detect import find_changes, first_found
-from editkit.compare.outline import HALF, outlined, planes
+from editkit.compare.aligned import Overlay, overlay_copy
+from editkit.compare.detect import detect_regions, find_changes
+from editkit.compare.outline import HALF, input_planes, trace_outline
 from editkit.compare.registration import register
 from editkit.photo.io.files import read_photo
 from editkit.types import Box
@@ -44,7 +44,7 @@ def filled(photo: Array, where: Bits) -> Array:
 
 def laid(before: Array, after: Array, journey: Journey) -> Overlay:
     photo, copy = read_photo(before), read_photo(journey.file(after))
-    return lay(photo, copy, register(photo, copy).matrix, drift=True)
+    return overlay_copy(photo, copy, register(photo, copy).matrix, drift=True)
 
 
 def everything(shown: NDArray[np.float32]) -> Array:
@@ -81,8 +81,8 @@ def test_the_network_sees_more_than_was_found_at_first() -> None:
     where = ellipse(before)
     after = filled(before, where)
     over = laid(before, after, Journey(scale=0.25, quality=90))
-    usual, found = first_found(over)
-    now = outlined(over, usual, found) > HALF
+    usual, found = detect_regions(over)
+    now = trace_outline(over, usual, found) > HALF
     size = before.shape[1::-1]
     shown = [np.asarray(cv2.resize(bits.astype(np.uint8), size)) > 0 for bits in (found, now)]
     first, then = (iou(bits, differing(before, after, where)) for bits in shown)
@@ -93,19 +93,19 @@ def test_windows_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     before = picture()
     after = filled(before, ellipse(before, 0.3))
     over = laid(before, after, Journey(quality=85))
-    usual, found = first_found(over)
-    whole = outlined(over, usual, found)
+    usual, found = detect_regions(over)
+    whole = trace_outline(over, usual, found)
     monkeypatch.setattr(outline, "_WINDOW", 64)
-    assert np.mean((outlined(over, usual, found) > HALF) != (whole > HALF)) < 1e-4
+    assert np.mean((trace_outline(over, usual, found) > HALF) != (whole > HALF)) < 1e-4
 
 
 def test_what_is_shown_of_a_box_is_that_part_of_the_whole() -> None:
     before = picture()
     over = laid(before, filled(before, ellipse(before)), Journey(scale=0.5, quality=85))
-    usual, found = first_found(over)
-    whole = planes(over, usual, found, Box(0, 0, *over.grid))
+    usual, found = detect_regions(over)
+    whole = input_planes(over, usual, found, Box(0, 0, *over.grid))
     box = Box(40, 60, 90, 130)
-    part = planes(over, usual, found, box)
+    part = input_planes(over, usual, found, box)
     assert whole.shape == (network.PLANES, *over.grid)
     assert np.isfinite(whole).all()
     assert np.abs(whole).max() <= 8
@@ -120,7 +120,7 @@ def test_deep_inside_and_far_away_the_network_has_no_say(monkeypatch: pytest.Mon
     after = before.copy()
     after[where] = np.resize(other, before.shape)[where]
     over = laid(before, after, Journey(quality=85))
-    usual, found = first_found(over)
+    usual, found = detect_regions(over)
     away, beyond = (
         np.asarray(cv2.distanceTransform(np.pad(bits, 40, mode="edge"), cv2.DIST_C, 3))[
             40:-40, 40:-40
@@ -129,10 +129,10 @@ def test_deep_inside_and_far_away_the_network_has_no_say(monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(outline, "_REACH", 12)
     monkeypatch.setattr(outline, "_ROUNDS", 1)
-    monkeypatch.setattr(network, "inside", everything)
-    assert np.array_equal(outlined(over, usual, found) == 255, beyond <= 12)
-    monkeypatch.setattr(network, "inside", nothing)
-    assert np.array_equal(outlined(over, usual, found) == 255, away > 12)
+    monkeypatch.setattr(network, "predict_inside", everything)
+    assert np.array_equal(trace_outline(over, usual, found) == 255, beyond <= 12)
+    monkeypatch.setattr(network, "predict_inside", nothing)
+    assert np.array_equal(trace_outline(over, usual, found) == 255, away > 12)
 
 
 def test_a_thin_edit_is_followed_along() -> None:
@@ -144,9 +144,9 @@ def test_a_thin_edit_is_followed_along() -> None:
     share = where[..., None] * np.linspace(0.6, 0.12, before.shape[1])[:, None]
     after = np.rint(before + share * (255.0 - before)).astype(np.uint8)
     over = laid(before, after, Journey(quality=85))
-    usual, found = first_found(over)
+    usual, found = detect_regions(over)
     truth = differing(before, after, where > 0)
-    assert iou(outlined(over, usual, found) > HALF, truth) > iou(found, truth) + 0.1
+    assert iou(trace_outline(over, usual, found) > HALF, truth) > iou(found, truth) + 0.1
 
 
 def test_a_part_that_the_network_denies_stays_as_it_was_found(
@@ -154,10 +154,10 @@ def test_a_part_that_the_network_denies_stays_as_it_was_found(
 ) -> None:
     before = picture()
     over = laid(before, filled(before, ellipse(before)), Journey(quality=85))
-    usual, found = first_found(over)
-    monkeypatch.setattr(network, "inside", nothing)
+    usual, found = detect_regions(over)
+    monkeypatch.setattr(network, "predict_inside", nothing)
     monkeypatch.setattr(outline, "_REACH", 200)
-    assert np.array_equal(outlined(over, usual, found) == 255, found)
+    assert np.array_equal(trace_outline(over, usual, found) == 255, found)
 
 
 def test_the_weights_are_small_halves_that_fit_the_network() -> None:

@@ -160,8 +160,8 @@ def test_a_file_says_what_made_it_and_how_to_repeat_it(tmp_path: Path) -> None:
         tmp_path / "e.png"
     )
     packet = read_photo(file).carried["xmp"]
-    assert xmp.source_of(packet) == "humanEdits"
-    (event,) = xmp.history_of(packet)
+    assert xmp.read_source_type(packet) == "humanEdits"
+    (event,) = xmp.read_history(packet)
     assert event["parameters"] == "Erase by patchmatch, without a model"
     found = find_replay(file)
     assert found.run(None) | {"data": None} == {"same": True, "differences": [], "data": None}
@@ -174,8 +174,8 @@ def test_what_a_model_made_before_stays_said(tiny9: Model, tmp_path: Path) -> No
     file = first.save(tmp_path / "first.png")
     second = editkit.erase(file, tmp_path / "m.png", method="ns").save(tmp_path / "second.png")
     packet = read_photo(second).carried["xmp"]
-    assert xmp.source_of(packet) == "compositeWithTrainedAlgorithmicMedia"
-    assert len(xmp.history_of(packet)) == 2
+    assert xmp.read_source_type(packet) == "compositeWithTrainedAlgorithmicMedia"
+    assert len(xmp.read_history(packet)) == 2
 
 
 def test_what_cannot_be_is_told() -> None:

@@ -146,7 +146,7 @@ def test_a_file_says_how_to_repeat_it(tiny9: Model, tmp_path: Path) -> None:
     result = editkit.outpaint(tmp_path / "p.png", "x", model=tiny9, steps=1, **options)
     file = result.save(tmp_path / "o.png")
     packet = read_photo(file).carried["xmp"]
-    assert xmp.source_of(packet) == "compositeWithTrainedAlgorithmicMedia"
+    assert xmp.read_source_type(packet) == "compositeWithTrainedAlgorithmicMedia"
     found = find_replay(file)
     assert [part.mask for part in found.parts] == [None]
     done = found.run(tiny9)

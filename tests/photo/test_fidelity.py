@@ -26,7 +26,7 @@ from editkit.ops.output import Saving
 from editkit.ops.result import Result
 from editkit.photo import color
 from editkit.photo.blend.composite import compare_samples, composite
-from editkit.photo.io.files import Photo, read_photo, upright
+from editkit.photo.io.files import Photo, apply_orientation, read_photo
 from editkit.photo.metadata import xmp
 from editkit.photo.quality.verify import info, verify
 from editkit.types import Box, Coverage
@@ -190,7 +190,7 @@ def test_another_reader_finds_the_same_samples(row: Row, tmp_path: Path) -> None
     # Upright, as ImageMagick turns both by their own tags.
     old, new = raw(source, row), raw(target, row)
     if row.suffix == ".png":  # Debian's does not look at the EXIF data of a PNG
-        old = upright(old, row.orientation)
+        old = apply_orientation(old, row.orientation)
     assert old.shape == new.shape
     kept = mask == 0
     if row.suffix != ".jpg":
@@ -491,15 +491,15 @@ def test_history_grows_and_damaged_packets_are_replaced() -> None:
     event = {"action": "edited", "softwareAgent": "x & <y>"}
     packet = None
     for _ in range(2):
-        packet = xmp.stamped(packet, source=xmp.COMPOSITE, event=event, record={"a": [1, "é"]})
-    assert xmp.history_of(packet) == [event, event]
-    assert xmp.record_of(packet) == {"a": [1, "é"]}
+        packet = xmp.add_record(packet, source=xmp.COMPOSITE, event=event, record={"a": [1, "é"]})
+    assert xmp.read_history(packet) == [event, event]
+    assert xmp.read_record(packet) == {"a": [1, "é"]}
     for hostile in (
         b"<broken",
         b'<!DOCTYPE x [<!ENTITY a "b">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&a;</x:xmpmeta>',
     ):
-        fresh = xmp.stamped(hostile, source=xmp.GENERATED, event=event, record={})
-        assert xmp.source_of(fresh) == xmp.GENERATED
+        fresh = xmp.add_record(hostile, source=xmp.GENERATED, event=event, record={})
+        assert xmp.read_source_type(fresh) == xmp.GENERATED
         assert b"ENTITY" not in fresh
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from editkit.compare.aligned import Bits, Overlay, Values, lay
-from editkit.compare.detect import Found, find_changes
+from editkit.compare.aligned import Bits, Overlay, Values, overlay_copy
+from editkit.compare.detect import Changes, find_changes
 from editkit.compare.registration import Registration, register
 from editkit.errors import MaskError
 from editkit.masks.evaluate import advice
@@ -77,7 +77,7 @@ def bring_home(
     read = None if mask is None else composite_reading(mask, photo)
     given = None if read is None else read.coverage
     place = register(photo, copy, given, motion=edit.motion)
-    over = lay(photo, copy, place.matrix, given, drift=edit.drift)
+    over = overlay_copy(photo, copy, place.matrix, given, drift=edit.drift)
     coverage, notes = _area(edit, over, given)
     after, coverage, cut = _brought(edit, over, coverage)
     read_notes = read.notes if read else ()
@@ -211,7 +211,7 @@ def _record(edit: Composite, photo: Photo, copy: Photo) -> dict[str, Any]:
 
 def _source(edit: Composite, photo: Photo, copy: Photo) -> str:
     """The IPTC DigitalSourceType; what a model made once, no later edit makes otherwise."""
-    said = [xmp.source_of(picture.carried.get("xmp")) for picture in (photo, copy)]
+    said = [xmp.read_source_type(picture.carried.get("xmp")) for picture in (photo, copy)]
     if any(name in _BY_MODELS for name in said):
         return xmp.COMPOSITE
     if edit.made_by != "auto":
@@ -231,7 +231,7 @@ def _undone(over: Overlay, came: Values, kept: Values) -> tuple[Values, Bits]:
 
     What was cut off in the photo, too, if it went the same way, is the photo's own.
     """
-    patch = over.drift.undone(came)
+    patch = over.drift.apply(came)
     if over.drift.nothing:
         return patch, np.zeros(patch.shape[:2], np.bool_)
     same = over.same_cut_off(kept, came)
@@ -253,7 +253,7 @@ def _dulled_told(dulled: int, area: int) -> list[str]:
     ]
 
 
-def _found_told(over: Overlay, found: Found) -> list[str]:
+def _found_told(over: Overlay, found: Changes) -> list[str]:
     """Notes of what was found."""
     notes = list[str]()
     if over.hidden > _HIDDEN:

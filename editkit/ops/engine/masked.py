@@ -106,7 +106,7 @@ def _painted(
     after it, a part that is done is a part of the photo.
     """
     meter = ProgressSplitter(progress, [cost for one in work for cost in one.costs()])
-    left = masks.copied() if len(work) > 1 else masks
+    left = masks.copy() if len(work) > 1 else masks
     for number, one in enumerate(work):
         part = replace(edit, seed=seed_for(edit.seed, "part", number))
         patch, box = _patch(part, model, photo, left, one, meter)

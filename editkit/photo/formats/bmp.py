@@ -42,7 +42,7 @@ _FIELDS = {
 """Which bits are red, green, blue and alpha in what Pillow reads."""
 
 
-def unread_kind(head: bytes) -> str | None:
+def unsupported_kind(head: bytes) -> str | None:
     """What a BMP is that Pillow does not read, though it may be whole; None of all others.
 
     Args:
@@ -72,7 +72,7 @@ def _odd_fields(head: bytes, length: int, bits: int) -> str | None:
     return f"{_ODD} ({' '.join(f'{field:x}' for field in fields)})"
 
 
-def profile_in(data: bytes) -> tuple[bytes | None, list[str]]:
+def read_profile(data: bytes) -> tuple[bytes | None, list[str]]:
     """The color profile of a BMP file, and a note on color that is told in another way."""
     header = data[_FILE:]
     length = int.from_bytes(header[:4], "little")
@@ -91,7 +91,7 @@ def profile_in(data: bytes) -> tuple[bytes | None, list[str]]:
     return None, []
 
 
-def with_profile(data: bytes, profile: bytes) -> bytes:
+def add_profile(data: bytes, profile: bytes) -> bytes:
     """The file with the header that holds a profile, and the profile at its end."""
     length = int.from_bytes(data[_FILE : _FILE + 4], "little")
     more, header = (
@@ -107,7 +107,7 @@ def with_profile(data: bytes, profile: bytes) -> bytes:
     return file + bytes(header) + data[_FILE + length :] + profile
 
 
-def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) -> bytes:
+def encode(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) -> bytes:
     """A BMP of RGBA samples (H, W, 4), with the masks that say which bits are alpha.
 
     Args:
@@ -128,7 +128,7 @@ def encoded(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) 
     return file + header + space + body
 
 
-def notes_on(data: bytes) -> list[str]:
+def alpha_notes(data: bytes) -> list[str]:
     """What is said of alpha and of a fourth channel that nothing explains: Pillow reads neither."""
     if len(data) >= _FILE + _WITH_ALPHA and _alpha_of_16(data):
         return ["its alpha channel (BMP of 16 bits) was left out"]

@@ -25,7 +25,7 @@ from editkit.photo.formats.jpeg import Segment
 from editkit.photo.formats.png import Chunk
 from editkit.photo.metadata import bundle, previews
 from editkit.photo.metadata.cicp import Cicp
-from editkit.photo.metadata.exif import sized_exif, upright_exif
+from editkit.photo.metadata.exif import clean_exif, set_exif_size
 from editkit.types import Stream
 
 Carried = Mapping[str, Any]
@@ -34,7 +34,7 @@ _VERSION = 4
 """Bytes of version and flags before what some boxes hold."""
 
 
-def raw_metadata(
+def read_raw_metadata(
     stream: Stream, format_: str | None, carried: dict[str, Any], frame: int
 ) -> tuple[dict[str, Any], list[str]]:
     """What is carried, with the container's own pieces added, and notes on what is left out."""
@@ -49,40 +49,40 @@ def raw_metadata(
         return _OTHERS[format_](stream.read(), carried)
     if format_ == "JXL" and "xmp" not in carried:
         # The plugin writes XMP and does not read it.
-        found = dict(heif.boxes(stream.read())).get(b"xml ")
+        found = dict(heif.iter_boxes(stream.read())).get(b"xml ")
         return (carried | {"xmp": found} if found else carried), []
     return carried, []
 
 
 def _raw_jpeg(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    joined, notes = jpeg_app1.joined(jpeg.segments_of(data))
-    kept, lost = jpeg_segments.kept(joined)
-    notes += lost + jpeg_segments.note_on_tail(jpeg_segments.behind(data))
+    joined, notes = jpeg_app1.join_segments(jpeg.read_segments(data))
+    kept, lost = jpeg_segments.select_segments(joined)
+    notes += lost + jpeg_segments.tail_notes(jpeg_segments.data_behind_end(data))
     if jpeg.is_arithmetic(data):
         notes.append("its JPEG coding is arithmetic; written as JPEG, all of it is encoded again")
     return carried | {"jpeg": data, "segments": tuple(kept)}, notes
 
 
 def _raw_png(stream: Stream, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    found, tail = png.chunks_of(stream)
-    kept, notes = png_chunks.kept(found, *png.header_of(stream))
+    found, tail = png.read_chunks(stream)
+    kept, notes = png_chunks.select_chunks(found, *png.read_header(stream))
     if tail.strip(b"\0"):
-        notes.append(previews.left_out(f"data behind the end of its PNG ({len(tail)} bytes)"))
+        notes.append(previews.omission_note(f"data behind the end of its PNG ({len(tail)} bytes)"))
     told = next((c.data for c in kept if c.kind == b"cICP" and len(c.data) == 4), None)
     points = {} if told is None else {"cicp": Cicp(*told[:3], full=told[3] > 0)}
     return carried | points | {"chunks": tuple(kept)}, notes
 
 
 def _raw_heif(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    found = heif.read(data)
+    found = heif.read_info(data)
     told = {} if found.cicp is None else {"cicp": found.cicp}
     depth = [] if found.bits <= 8 else [f"{found.bits}-bit color was read as 8-bit"]
     return carried | told, [*depth, *found.notes]
 
 
 def _raw_bmp(data: bytes, carried: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    profile, notes = bmp.profile_in(data)
-    notes = [*notes, *bmp.notes_on(data)]
+    profile, notes = bmp.read_profile(data)
+    notes = [*notes, *bmp.alpha_notes(data)]
     return carried | ({} if profile is None else {"icc_profile": profile}), notes
 
 
@@ -101,38 +101,38 @@ _OTHERS = {
 def _raw_tiff(
     stream: Stream, carried: dict[str, Any], frame: int
 ) -> tuple[dict[str, Any], list[str]]:
-    layout = tiff.layout_of(stream, frame)
-    kept, notes = tiff_tags.kept(layout)
+    layout = tiff.read_layout(stream, frame)
+    kept, notes = tiff_tags.select_tags(layout)
     return carried | {"tiff": {**layout, "tags": tuple(kept)}}, notes
 
 
-def own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str, bytes]:
+def read_own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str, bytes]:
     """EXIF and XMP as Pillow's `info` has them, where Pillow reads these in part only."""
     at = stream.tell()
     stream.seek(0)
     found = dict[str, bytes | None]()
     if format_ in ("JPEG", "MPO"):
-        joined, _ = jpeg_app1.joined(jpeg.segments_of(stream.read()))
-        found = {"exif": jpeg_app1.exif_of(joined), "xmp": jpeg_app1.xmp_of(joined)}
+        joined, _ = jpeg_app1.join_segments(jpeg.read_segments(stream.read()))
+        found = {"exif": jpeg_app1.find_exif(joined), "xmp": jpeg_app1.find_xmp(joined)}
     elif format_ == "PNG":
-        found = {"xmp": png.xmp_of(png.chunks_of(stream)[0])}
+        found = {"xmp": png.find_xmp(png.read_chunks(stream)[0])}
     elif format_ == "TIFF":
-        found = {"exif": tiff.exif_of(stream, frame) or None}
+        found = {"exif": tiff.read_exif(stream, frame) or None}
     stream.seek(at)
     return {name: block for name, block in found.items() if block is not None}
 
 
-def is_multiplied(stream: Stream, format_: str | None) -> bool:
+def is_premultiplied(stream: Stream, format_: str | None) -> bool:
     """Whether an AVIF or HEIC says that its alpha is multiplied into its colors."""
     if format_ not in ("AVIF", "HEIF"):
         return False
     stream.seek(0)
-    meta = dict(heif.boxes(stream.read())).get(b"meta", b"")[_VERSION:]
-    references = dict(heif.boxes(meta)).get(b"iref", b"")[_VERSION:]
-    return b"prem" in dict(heif.boxes(references))
+    meta = dict(heif.iter_boxes(stream.read())).get(b"meta", b"")[_VERSION:]
+    references = dict(heif.iter_boxes(meta)).get(b"iref", b"")[_VERSION:]
+    return b"prem" in dict(heif.iter_boxes(references))
 
 
-def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
+def read_deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
     """Colors of 16 bits of a PNG, which Pillow would round.
 
     None where Pillow's samples are the stored ones.
@@ -142,19 +142,19 @@ def deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any]
             before the last row.
     """
     if format_ == "PNG":
-        bits, kind = png.header_of(stream)
+        bits, kind = png.read_header(stream)
         if bits != 16 or kind == 0:
             if not ImageFile.LOAD_TRUNCATED_IMAGES:
                 png.check_rows(stream)
             return None
-        if png.size_of(stream).area != area:
+        if png.read_size(stream).area != area:
             raise ValueError("its size is told twice, and not the same")
         stream.seek(0)
-        return png.decoded(stream.read())
+        return png.decode(stream.read())
     return None
 
 
-def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
+def encode(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
     """The bytes of a file.
 
     Raises:
@@ -162,28 +162,28 @@ def encoded(samples: NDArray[Any], mode: str, carried: Carried, format_: str) ->
     """
     if "exif" in carried:
         size = (samples.shape[1], samples.shape[0])
-        carried = {**carried, "exif": sized_exif(carried["exif"], size)}
+        carried = {**carried, "exif": set_exif_size(carried["exif"], size)}
     if format_ not in ("AVIF", "HEIF"):
-        carried = _with_profile(carried, mode)
+        carried = _add_cicp_profile(carried, mode)
     if format_ == "PNG":
-        return png.encoded(samples, _png_chunks(carried))
+        return png.encode(samples, _png_chunks(carried))
     if format_ == "TIFF":
-        return tiff.encoded(samples, color.base_mode(mode), dict(carried))
+        return tiff.encode(samples, color.base_mode(mode), dict(carried))
     if format_ == "BMP":
-        return _bmp(samples, mode, carried)
-    return _by_pillow(samples, mode, carried, format_)
+        return _encode_bmp(samples, mode, carried)
+    return _encode_with_pillow(samples, mode, carried, format_)
 
 
-def _bmp(samples: NDArray[Any], mode: str, carried: Carried) -> bytes:
+def _encode_bmp(samples: NDArray[Any], mode: str, carried: Carried) -> bytes:
     if mode == "RGBA":
-        data = bmp.encoded(samples, carried.get("dpi"))
+        data = bmp.encode(samples, carried.get("dpi"))
     else:
-        data = _by_pillow(samples, mode, carried, "BMP")
+        data = _encode_with_pillow(samples, mode, carried, "BMP")
     profile = carried.get("icc_profile")
-    return data if profile is None else bmp.with_profile(data, profile)
+    return data if profile is None else bmp.add_profile(data, profile)
 
 
-def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
+def _encode_with_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
     out = BytesIO()
     options = bundle.save_options(carried, format_)
     if format_ == "AVIF" and mode == "L":
@@ -192,39 +192,38 @@ def _by_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str)
     with warnings.catch_warnings(action="ignore"):
         color.to_image(samples, mode).save(out, format_, **options)
     if format_ == "AVIF" and "cicp" in carried:
-        return heif.with_cicp(out.getvalue(), carried["cicp"])
+        return heif.set_cicp(out.getvalue(), carried["cicp"])
     if format_ == "JPEG":
-        return jpeg.with_segments(out.getvalue(), _jpeg_segments(carried, out.getvalue()))
+        return jpeg.replace_segments(out.getvalue(), _jpeg_segments(carried, out.getvalue()))
     return out.getvalue()
 
 
-def _with_profile(carried: Carried, mode: str) -> Carried:
+def _add_cicp_profile(carried: Carried, mode: str) -> Carried:
     """What is carried, with a profile that stands for code points of color."""
     told = "cicp" in carried and not color.is_gray(mode)
-    profile = bundle.profile_of(carried) if told else None
+    profile = bundle.find_profile(carried) if told else None
     return carried if profile is None else {**carried, "icc_profile": profile}
 
 
 def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
     """Segments of a JPEG that was encoded again: the source's, or those that Pillow wrote."""
-    own = jpeg.segments_of(made)
+    own = jpeg.read_segments(made)
     if "segments" not in carried:
         if "iptc" in carried:
-            own.append(Segment(jpeg.APP13, jpeg.IPTC + bundle.resource_of(carried["iptc"])))
-        return current_segments(own, carried.get("exif"), carried.get("xmp"))
+            own.append(Segment(jpeg.APP13, jpeg.IPTC + bundle.photoshop_resource(carried["iptc"])))
+        return update_segments(own, carried.get("exif"), carried.get("xmp"))
     # How colors are coded is the encoder's to say.
     kept = [s for s in carried["segments"] if not s.data.startswith(jpeg.ADOBE)]
     kept += [s for s in own if s.data.startswith(jpeg.ADOBE)]
     if carried.get("turned"):
-        kept = [jpeg.turned_density(segment) for segment in kept]
+        kept = [jpeg.swap_density(segment) for segment in kept]
     kept = [
-        Segment(jpeg.APP1, upright_exif(s.data)) if s.data.startswith(jpeg.EXIF) else s
-        for s in kept
+        Segment(jpeg.APP1, clean_exif(s.data)) if s.data.startswith(jpeg.EXIF) else s for s in kept
     ]
-    return current_segments(kept, carried.get("exif"), carried.get("xmp"))
+    return update_segments(kept, carried.get("exif"), carried.get("xmp"))
 
 
-def current_segments(
+def update_segments(
     segments: Iterable[Segment], exif: bytes | None, xmp: bytes | None
 ) -> list[Segment]:
     """The segments with EXIF and XMP as they are now, in the place where they were."""
@@ -238,14 +237,14 @@ def current_segments(
         at = places[0] if places else sum(s.marker == jpeg.APP0 for s in out)
         # A second EXIF block is the photo's own; there is never more than one packet here.
         out[at : at + bool(places)] = [] if segment is None else [segment]
-    return [part for segment in out for part in jpeg_app1.parted(segment)]
+    return [part for segment in out for part in jpeg_app1.split_segment(segment)]
 
 
 def _png_chunks(carried: Carried) -> list[Chunk]:
     """A PNG's own chunks, or those that stand for what another container carried."""
     if "chunks" in carried:
         own = [c for c in carried["chunks"] if c.kind != b"eXIf" and not _is_raw(c)]
-        kept = _turned_resolution(own, carried)
+        kept = _swap_resolution(own, carried)
     else:
         kept = []
         if "cicp" in carried:
@@ -271,7 +270,7 @@ def _is_raw(chunk: Chunk) -> bool:
     return chunk.data.startswith(png.XMP) or exif
 
 
-def _turned_resolution(own: list[Chunk], carried: Carried) -> list[Chunk]:
+def _swap_resolution(own: list[Chunk], carried: Carried) -> list[Chunk]:
     """Dots across and down change places with the sides of a photo that was turned."""
     if not carried.get("turned"):
         return own

@@ -31,7 +31,7 @@ _MOST = 4096
 
 
 @dataclass(frozen=True)
-class Found:
+class HeifInfo:
     """What the boxes say of the picture."""
 
     cicp: Cicp | None = None
@@ -56,10 +56,10 @@ class _Meta:
         return [self.properties[k - 1] for k in places if 0 < k <= len(self.properties)]
 
 
-def read(data: bytes) -> Found:
+def read_info(data: bytes) -> HeifInfo:
     """The color, the depth, and notes on what an edit leaves out."""
-    meta, outer = _Meta(), [kind for kind, _ in boxes(data)]
-    for kind, body in boxes(data):
+    meta, outer = _Meta(), [kind for kind, _ in iter_boxes(data)]
+    for kind, body in iter_boxes(data):
         if kind == b"meta":
             _read_meta(meta, body[4:])
     properties = meta.of(meta.primary)
@@ -71,10 +71,10 @@ def read(data: bytes) -> Found:
     lost = dict.fromkeys(kind for kind, _ in properties if kind in _LOST)
     notes = [*_notes_on_items(meta, tiles), *_notes_on_boxes(outer)]
     notes += [f"{_LOST[kind]}: left out" for kind in lost]
-    return Found(points[0] if points else None, max(depths, default=8), notes)
+    return HeifInfo(points[0] if points else None, max(depths, default=8), notes)
 
 
-def with_cicp(data: bytes, cicp: Cicp) -> bytes:
+def set_cicp(data: bytes, cicp: Cicp) -> bytes:
     """An AVIF file of an encoder that tells sRGB, with other primaries and another transfer.
 
     They stand in a box, and once more before the samples, as a decoder of videos wants them.
@@ -97,7 +97,7 @@ def with_cicp(data: bytes, cicp: Cicp) -> bytes:
     return bytes(out)
 
 
-def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def iter_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The boxes that follow one another in the data, by kind and content."""
     at = 0
     for _ in range(_MOST):
@@ -113,7 +113,7 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _read_meta(meta: _Meta, body: bytes) -> None:
-    for kind, inner in boxes(body):
+    for kind, inner in iter_boxes(body):
         if kind == b"pitm":
             meta.primary = int.from_bytes(inner[4:8] if inner[:1] == b"\1" else inner[4:6])
         elif kind == b"iinf":
@@ -125,15 +125,15 @@ def _read_meta(meta: _Meta, body: bytes) -> None:
 
 
 def _read_properties(meta: _Meta, body: bytes) -> None:
-    for kind, inner in boxes(body):
+    for kind, inner in iter_boxes(body):
         if kind == b"ipco":
-            meta.properties = list(boxes(inner))
+            meta.properties = list(iter_boxes(inner))
         elif kind == b"ipma":
             _read_associations(meta, inner)
 
 
 def _read_items(meta: _Meta, body: bytes) -> None:
-    for kind, entry in boxes(body):
+    for kind, entry in iter_boxes(body):
         if kind == b"infe" and entry[:1] >= b"\2":
             wide = 4 if entry[:1] == b"\3" else 2
             item, at = int.from_bytes(entry[4 : 4 + wide]), 4 + wide + 2
@@ -143,7 +143,7 @@ def _read_items(meta: _Meta, body: bytes) -> None:
 
 def _read_references(meta: _Meta, body: bytes) -> None:
     wide = 4 if body[:1] == b"\1" else 2
-    for kind, entry in boxes(body[4:]):
+    for kind, entry in iter_boxes(body[4:]):
         source, count = (int.from_bytes(entry[:wide]), int.from_bytes(entry[wide : wide + 2]))
         for k in range(min(count, _MOST)):
             at = wide + 2 + wide * k
@@ -185,11 +185,11 @@ def _notes_on_items(meta: _Meta, tiles: list[int]) -> list[str]:
     parts = {to for kind, _, to in meta.references if kind == b"dimg"}
     beside = {item: kind for kind, item, _ in meta.references if kind in (b"thmb", b"auxl")}
     known = {meta.primary, *tiles, *parts}
-    found = [_name_of(meta, item, beside.get(item)) for item in meta.kinds if item not in known]
-    return [previews.left_out(name) for name in dict.fromkeys(found) if name]
+    found = [_item_name(meta, item, beside.get(item)) for item in meta.kinds if item not in known]
+    return [previews.omission_note(name) for name in dict.fromkeys(found) if name]
 
 
-def _name_of(meta: _Meta, item: int, relation: bytes | None) -> str:
+def _item_name(meta: _Meta, item: int, relation: bytes | None) -> str:
     """What an item of the file is; nothing for what is carried."""
     kind = meta.kinds[item]
     if relation == b"thmb":
@@ -220,4 +220,4 @@ def _notes_on_boxes(outer: list[bytes]) -> list[str]:
     found = [
         _OUTER.get(kind, f"box {kind.hex()} in the file") for kind in outer if kind not in _OWN
     ]
-    return [previews.left_out(name) for name in dict.fromkeys(found)]
+    return [previews.omission_note(name) for name in dict.fromkeys(found)]

@@ -46,14 +46,14 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Blocks of 8x8 coefficients, of all components together."""
+class BlockCounts:
+    """BlockCounts of 8x8 coefficients, of all components together."""
 
     total: int
     changed: int
 
 
-def segments_of(data: bytes) -> list[Segment]:
+def read_segments(data: bytes) -> list[Segment]:
     """The application and comment segments before the first scan."""
     return [found for found, _, _ in _headers(data) if _is_carried(found.marker)]
 
@@ -63,13 +63,13 @@ def is_arithmetic(data: bytes) -> bool:
     return any(found.marker in _ARITHMETIC for found, _, _ in _headers(data))
 
 
-def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
+def replace_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
     """The file with these application and comment segments in place of its own.
 
     Its own Adobe segment stays unless one is given: it says how the colors are coded.
     """
     given = any(segment.data.startswith(ADOBE) for segment in segments)
-    parts, end = [b"\xff\xd8", *map(_encoded, segments)], 2
+    parts, end = [b"\xff\xd8", *map(_encode_segment, segments)], 2
     for found, start, end in _headers(data):
         own_adobe = found.marker == APP14 and not given
         if own_adobe or not _is_carried(found.marker):
@@ -77,7 +77,7 @@ def with_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
     return b"".join([*parts, data[end:]])
 
 
-def turned_density(segment: Segment) -> Segment:
+def swap_density(segment: Segment) -> Segment:
     """A JFIF segment with its dots across and down in each other's place; others as they are."""
     if segment.marker != APP0 or not segment.data.startswith(b"JFIF\0") or len(segment.data) < 12:
         return segment
@@ -85,7 +85,7 @@ def turned_density(segment: Segment) -> Segment:
     return Segment(APP0, data[:8] + data[10:12] + data[8:10] + data[12:])
 
 
-def spliced(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[bytes, Blocks]:
+def splice(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[bytes, BlockCounts]:
     """The JPEG with a difference of samples added to its coefficients, and what that touched.
 
     Args:
@@ -105,27 +105,27 @@ def spliced(original: bytes, before: Samples, after: Samples, box: Box) -> tuple
         jpeg = jpeglib.read_dct(str(source))
         total = changed = 0
         factors = np.asarray(jpeg.samp_factor)
-        box = _aligned(box, _BLOCK * factors.max(axis=0), before.shape)
+        box = _align_box(box, _BLOCK * factors.max(axis=0), before.shape)
         planes = _planes(_difference(before, after, box), str(jpeg.jpeg_color_space))
         for index, name in enumerate(("Y", "Cb", "Cr")[: len(planes)]):
             ratio = factors.max(axis=0) // factors[index]
-            step = _steps(planes[index], ratio, factors, index)
+            step = _downsample_plane(planes[index], ratio, factors, index)
             table = np.asarray(jpeg.get_component_qt(index), np.float32)
             if not table.all():
                 raise ImageError("the JPEG's coefficients cannot be had: a step of 0 in its tables")
             every = np.asarray(getattr(jpeg, name))
             top, left = box.top // (_BLOCK * int(ratio[0])), box.left // (_BLOCK * int(ratio[1]))
             old = every[top:, left:][: -(-step.shape[0] // _BLOCK), : -(-step.shape[1] // _BLOCK)]
-            new = _added(old, step, table)
+            new = _add_difference(old, step, table)
             total += every.shape[0] * every.shape[1]
             changed += int((old != new).any(axis=(2, 3)).sum())
             old[:] = new
             setattr(jpeg, name, every)
         jpeg.write_dct(str(target))
-        return target.read_bytes(), Blocks(total, changed)
+        return target.read_bytes(), BlockCounts(total, changed)
 
 
-def _aligned(box: Box, unit: NDArray[Any], shape: tuple[int, ...]) -> Box:
+def _align_box(box: Box, unit: NDArray[Any], shape: tuple[int, ...]) -> Box:
     """The box grown to whole units, as far as there are samples."""
     down, across = (int(length) for length in unit)
     return Box(
@@ -141,7 +141,7 @@ def _difference(before: Samples, after: Samples, box: Box) -> NDArray[np.int16]:
     return step.reshape(*box.size, -1)
 
 
-def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> Blocks:
+def compare_blocks(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> BlockCounts:
     """Blocks that hold no masked pixel: how many there are, and in how many coefficients differ.
 
     Args:
@@ -156,10 +156,10 @@ def blocks_compared(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> 
     for old, new in zip(_components(original), _components(edited), strict=True):
         if old.blocks.shape != new.blocks.shape or old.size != new.size:
             raise ImageError("the two JPEGs are not built of the same blocks")
-        free = ~_covered(mask, old.blocks.shape[:2], old.size)
+        free = ~_covered_blocks(mask, old.blocks.shape[:2], old.size)
         total += int(free.sum())
         changed += int((old.differs(new) & free).sum())
-    return Blocks(total, changed)
+    return BlockCounts(total, changed)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _folder() -> Generator[Path]:
         raise ImageError(f"the JPEG's coefficients cannot be had: {reason}") from error
 
 
-def _covered(
+def _covered_blocks(
     mask: NDArray[np.bool_], count: tuple[int, int], size: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Which blocks hold a masked pixel."""
@@ -236,7 +236,7 @@ def _is_carried(marker: int) -> bool:
     return 0xE0 <= marker <= 0xEF or marker == COMMENT
 
 
-def _encoded(segment: Segment) -> bytes:
+def _encode_segment(segment: Segment) -> bytes:
     return bytes([0xFF, segment.marker]) + (len(segment.data) + 2).to_bytes(2) + segment.data
 
 
@@ -251,7 +251,7 @@ def _planes(difference: NDArray[np.int16], space: str) -> list[NDArray[np.float3
     raise ImageError(f"a JPEG of {space} keeps no blocks; write it with jpeg=auto")
 
 
-def _steps(
+def _downsample_plane(
     plane: NDArray[np.float32], ratio: NDArray[Any], factors: NDArray[Any], index: int
 ) -> NDArray[np.float32]:
     """The plane at a component's own resolution, each sample the mean of what it stands for."""
@@ -264,7 +264,7 @@ def _steps(
     return padded.reshape(rows, down, columns, across).mean(axis=(1, 3))
 
 
-def _added(
+def _add_difference(
     old: NDArray[Any], plane: NDArray[np.float32], table: NDArray[np.float32]
 ) -> NDArray[Any]:
     """Coefficients with the rounded transform of a difference added, where there is one."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from editkit.photo.formats.jpeg import APP1, APP13, EXIF, IPTC, LONGEST, MORE_XMP, XMP, Segment
 from editkit.photo.metadata import xmp_packets
-from editkit.photo.metadata.exif import upright_exif
+from editkit.photo.metadata.exif import clean_exif
 
 _NAME, _HEAD = 32, len(MORE_XMP) + 32 + 8
 _TIFF = (b"II*\0", b"MM\0*")
@@ -18,18 +18,18 @@ _UNREADABLE = "further XMP data that cannot be read were left out"
 _TWICE = "its XMP data came in several packets and was joined; what they both say is there once"
 
 
-def joined(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
+def join_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
     """The segments with EXIF blocks and XMP packets whole, however long, without thumbnails.
 
     Returns:
         The segments, the orientation still in their EXIF blocks, and notes on what was left out.
     """
     notes = list[str]()
-    whole = _joined_exif(list(segments), notes)
-    return _joined_xmp(whole, notes), list(dict.fromkeys(notes))
+    whole = _join_exif(list(segments), notes)
+    return _join_xmp(whole, notes), list(dict.fromkeys(notes))
 
 
-def parted(segment: Segment) -> list[Segment]:
+def split_segment(segment: Segment) -> list[Segment]:
     """The segment as those that a file can hold; none where it is of a kind that cannot be cut."""
     if len(segment.data) <= LONGEST:
         return [segment]
@@ -40,24 +40,24 @@ def parted(segment: Segment) -> list[Segment]:
                 Segment(marker, mark + data[at : at + room]) for at in range(0, len(data), room)
             ]
     if segment.data.startswith(XMP):
-        found = xmp_packets.parted(segment.data[len(XMP) :], LONGEST - len(XMP))
+        found = xmp_packets.split_packet(segment.data[len(XMP) :], LONGEST - len(XMP))
         return [] if found is None else [Segment(APP1, XMP + found[0]), *_extension(*found[1:])]
     return []
 
 
-def exif_of(segments: Iterable[Segment]) -> bytes | None:
+def find_exif(segments: Iterable[Segment]) -> bytes | None:
     """The first EXIF block, with its mark."""
     return next((s.data for s in segments if s.marker == APP1 and s.data.startswith(EXIF)), None)
 
 
-def xmp_of(segments: Iterable[Segment]) -> bytes | None:
+def find_xmp(segments: Iterable[Segment]) -> bytes | None:
     """The first XMP packet."""
     found = (s.data for s in segments if s.marker == APP1 and s.data.startswith(XMP))
     packet = next(found, None)
     return None if packet is None else packet[len(XMP) :]
 
 
-def _joined_exif(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
+def _join_exif(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
     found = list[Segment]()
     for before, segment in pairwise([Segment(0, b""), *segments]):
         goes_on = segment.data[len(EXIF) :][:4] not in _TIFF
@@ -65,14 +65,14 @@ def _joined_exif(segments: Sequence[Segment], notes: list[str]) -> list[Segment]
             found[-1] = Segment(APP1, found[-1].data + segment.data[len(EXIF) :])
         else:
             found.append(segment)
-    return [cleaned for segment in found for cleaned in _cleaned(segment, notes)]
+    return [cleaned for segment in found for cleaned in _clean_exif(segment, notes)]
 
 
-def _cleaned(segment: Segment, notes: list[str]) -> list[Segment]:
+def _clean_exif(segment: Segment, notes: list[str]) -> list[Segment]:
     if not _is_exif(segment):
         return [segment]
     try:
-        return [Segment(APP1, upright_exif(segment.data, turned=False, notes=notes))]
+        return [Segment(APP1, clean_exif(segment.data, turned=False, notes=notes))]
     except ValueError:
         notes.append("its EXIF data is damaged and was left out")
         return []
@@ -82,7 +82,7 @@ def _is_exif(segment: Segment) -> bool:
     return segment.marker == APP1 and segment.data.startswith(EXIF)
 
 
-def _joined_xmp(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
+def _join_xmp(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
     ours = [s for s in segments if s.marker == APP1 and s.data.startswith((XMP, MORE_XMP))]
     standard = [s.data[len(XMP) :] for s in ours if s.data.startswith(XMP)]
     if len(ours) < 2 and standard:
@@ -94,34 +94,36 @@ def _joined_xmp(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
     at = segments.index(next(s for s in ours if s.data.startswith(XMP)))
     place = sum(s not in ours for s in segments[:at])
     extensions = [s.data for s in ours if s.data.startswith(MORE_XMP)]
-    packet = _whole(standard, extensions, notes)
+    packet = _whole_packet(standard, extensions, notes)
     return [*kept[:place], Segment(APP1, XMP + packet), *kept[place:]]
 
 
-def _whole(standard: Sequence[bytes], extensions: Sequence[bytes], notes: list[str]) -> bytes:
+def _whole_packet(
+    standard: Sequence[bytes], extensions: Sequence[bytes], notes: list[str]
+) -> bytes:
     """One packet of the first, what it names as its extension, and further ones."""
-    first = xmp_packets.read(standard[0])
+    first = xmp_packets.parse_packet(standard[0])
     if first is None:
         notes.append(_UNREADABLE)
         return standard[0]
-    name = xmp_packets.taken_extension(first.root).encode("ascii", "replace")
+    name = xmp_packets.take_extension_name(first.root).encode("ascii", "replace")
     own = [data for data in extensions if data[len(MORE_XMP) :][:_NAME] == name]
-    extension = _extended(own)
+    extension = _join_extension(own)
     if len(own) < len(extensions) or (own and extension is None):
         notes.append(_INCOMPLETE)
     others = standard[1:] if extension is None else [extension, *standard[1:]]
     for packet in others:
-        read = xmp_packets.read(packet)
+        read = xmp_packets.parse_packet(packet)
         if read is None:
             notes.append(_UNREADABLE)
             continue
         xmp_packets.merge(first.root, read.root)
         if packet is not extension:
             notes.append(_TWICE)
-    return xmp_packets.written(first.root)
+    return xmp_packets.serialize(first.root)
 
 
-def _extended(parts: Sequence[bytes]) -> bytes | None:
+def _join_extension(parts: Sequence[bytes]) -> bytes | None:
     """What parts are together; None where one of them is not there."""
     whole = b""
     for at, data in sorted((int.from_bytes(data[_HEAD - 4 : _HEAD]), data) for data in parts):

@@ -46,13 +46,13 @@ _PLAIN = (
 _FULL = LONGEST - 2000
 
 
-def kept(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
+def select_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
     """What still holds of a photo's segments after an edit, and notes on what does not."""
     found, notes = list[Segment](), list[str]()
     goes_on = False
     for (marker, label), group in groupby(segments, key=_label):
         run = list(group)
-        remaining, lost = _kept_of(marker, label, run)
+        remaining, lost = _select_known(marker, label, run)
         if goes_on and not label:
             remaining, lost = [], []
         found += remaining
@@ -62,7 +62,7 @@ def kept(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
     return found, list(dict.fromkeys(notes))
 
 
-def behind(data: bytes) -> bytes:
+def data_behind_end(data: bytes) -> bytes:
     """What follows the end of a JPEG."""
     end = previews.end_of_jpeg(data)
     if end is None:  # garbage before its first scan, which decoders overlook
@@ -70,12 +70,12 @@ def behind(data: bytes) -> bytes:
     return data[end:] if end > 1 else b""
 
 
-def note_on_tail(tail: bytes) -> list[str]:
+def tail_notes(tail: bytes) -> list[str]:
     """The note on what follows the end; none where that is padding."""
     if not tail.strip(b"\0\xff \r\n\t"):
         return []
     what = next((name for mark, name in _TAILS if mark in tail), "data")
-    return [previews.left_out(f"{what} behind the end of its JPEG ({len(tail)} bytes)")]
+    return [previews.omission_note(f"{what} behind the end of its JPEG ({len(tail)} bytes)")]
 
 
 _TAILS = (
@@ -102,43 +102,43 @@ def _label(segment: Segment) -> tuple[int, bytes]:
     return segment.marker, b""
 
 
-def _kept_of(
+def _select_known(
     marker: int, label: bytes, run: Sequence[Segment]
 ) -> tuple[Sequence[Segment], list[str]]:
     if (marker, label) in _SHOWING:
-        return [], [previews.left_out(_SHOWING[marker, label])]
+        return [], [previews.omission_note(_SHOWING[marker, label])]
     if marker == APP11 and run[0].data.startswith(b"JP"):
         return [], [_CREDENTIALS]
     if label == IPTC:
-        return _cleaned_resources(run)
+        return _clean_resources(run)
     if label in (b"JFIF\0", EXIF):
-        return _without_thumbnail(run)
+        return _drop_thumbnail(run)
     if label:
         return run, []
-    return _kept_unknown(marker, run)
+    return _select_unknown(marker, run)
 
 
-def _kept_unknown(marker: int, run: Sequence[Segment]) -> tuple[Sequence[Segment], list[str]]:
+def _select_unknown(marker: int, run: Sequence[Segment]) -> tuple[Sequence[Segment], list[str]]:
     """Segments of cameras and programs: they stay, unless they hold or could be a picture."""
-    name = "comment" if marker == COMMENT else f"APP{marker - 0xE0} data{_quoted(run[0].data)}"
+    name = "comment" if marker == COMMENT else f"APP{marker - 0xE0} data{_quote(run[0].data)}"
     joined = b"".join(segment.data for segment in run)
     if previews.holds_picture(joined):
-        return [], [previews.left_out(f"{name} with a picture")]
+        return [], [previews.omission_note(f"{name} with a picture")]
     if opaque.is_opaque(joined):
-        return [], [previews.left_out(f"{name} of {len(joined)} bytes")]
+        return [], [previews.omission_note(f"{name} of {len(joined)} bytes")]
     return run, []
 
 
-def _quoted(data: bytes) -> str:
+def _quote(data: bytes) -> str:
     word = data[:24].split(b"\0")[0]
     return f" ({word.decode()})" if len(word) > 2 and word.isascii() and word.isalnum() else ""
 
 
-def _cleaned_resources(run: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
+def _clean_resources(run: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
     """Photoshop's data, which may go over several segments: joined, and cut again."""
     joined = b"".join(segment.data.removeprefix(IPTC) for segment in run)
     try:
-        data, notes = photoshop.cleaned(joined)
+        data, notes = photoshop.clean_resources(joined)
     except ValueError:
         return [], ["a damaged Photoshop segment was left out"]
     if data == joined:
@@ -148,14 +148,14 @@ def _cleaned_resources(run: Sequence[Segment]) -> tuple[list[Segment], list[str]
     return [Segment(APP13, IPTC + part) for part in parts], notes
 
 
-def _without_thumbnail(run: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
+def _drop_thumbnail(run: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
     found, notes = list[Segment](), list[str]()
     for segment in run:
         data = segment.data
         if segment.marker == APP1:  # a note comes from where EXIF is read
-            segment = Segment(APP1, exif_previews.cleaned(data)[0])  # noqa: PLW2901
+            segment = Segment(APP1, exif_previews.clean_block(data)[0])  # noqa: PLW2901
         elif len(data) >= 14 and data[12] * data[13]:
-            notes.append(previews.left_out("JFIF thumbnail"))
+            notes.append(previews.omission_note("JFIF thumbnail"))
             segment = Segment(APP0, data[:12] + b"\0\0")  # noqa: PLW2901
         found.append(segment)
     return found, notes

@@ -37,11 +37,11 @@ _WHOLE = (b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"FUJIFILM", b"Apple iOS\0
 _MOVED = "its maker notes lie at another place in the file now; programs may not find all of them"
 
 
-def unkept(carried: Carried, format: str) -> list[str]:  # noqa: A002
+def list_losses(carried: Carried, format: str) -> list[str]:  # noqa: A002
     """Notes on metadata that a format has no place for, or cannot keep where it lies."""
     named = (name for key, name in _NAMED.items() if carried.get(key) and format in _WITHOUT[key])
     lost = list(dict.fromkeys(chain(named, *(found(carried, format) for found in _SOURCES))))
-    moved = _moved(carried, format)
+    moved = _maker_note_losses(carried, format)
     if not lost:
         return moved
     more = [f"{len(lost) - _MOST} more"] if len(lost) > _MOST else []
@@ -50,11 +50,11 @@ def unkept(carried: Carried, format: str) -> list[str]:  # noqa: A002
     return [f"{format} has no place for {told}: left out", *moved]
 
 
-def _moved(carried: Carried, format_: str) -> list[str]:
+def _maker_note_losses(carried: Carried, format_: str) -> list[str]:
     """A note on maker notes whose parts are found by their places in the file."""
     if format_ in _WITHOUT["exif"] or (format_ != "TIFF" and "tiff" not in carried):
         return []  # elsewhere the EXIF block stays whole
-    _, tree = exif_copy.tree_of(carried.get("exif"))
+    _, tree = exif_copy.parse_block(carried.get("exif"))
     found = next((tag.data for tag in tree.get(DIRECTORY, ()) if tag.code == _MAKER_NOTES), b"")
     return [] if not found or found.startswith(_WHOLE) else [_MOVED]
 
@@ -62,7 +62,7 @@ def _moved(carried: Carried, format_: str) -> list[str]:
 def _resolution(carried: Carried, format_: str) -> Iterable[str]:
     if "dpi" not in carried or format_ not in _WITHOUT_RESOLUTION:
         return ()
-    _, tree = exif_copy.tree_of(carried.get("exif"))
+    _, tree = exif_copy.parse_block(carried.get("exif"))
     kept = {tag.code for tag in tree.get(exif_copy.FIRST, ())} & {*_RESOLUTION}
     return () if kept else ("its resolution",)
 

@@ -22,42 +22,44 @@ def raw_webp(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
         if kind == b"C2PA":
             found.append("its Content Credentials hold of the original only and were left out")
         elif kind == b"ANMF":
-            found.append(previews.left_out("the other pictures of its animation"))
+            found.append(previews.omission_note("the other pictures of its animation"))
         elif kind not in _KNOWN:
-            found.append(previews.left_out(f"WebP chunk {_name(kind)}"))
+            found.append(previews.omission_note(f"WebP chunk {_name(kind)}"))
         at += 8 + size + size % 2
         if at >= 8 + int.from_bytes(data[4:8], "little"):
             break
     if data[at:].strip(b"\0"):
-        found.append(previews.left_out(f"data behind the end of its WebP ({len(data) - at} bytes)"))
+        found.append(
+            previews.omission_note(f"data behind the end of its WebP ({len(data) - at} bytes)")
+        )
     return carried, list(dict.fromkeys(found))
 
 
 def raw_gif(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
     """What is carried, and notes on comments and other extensions."""
     found, pictures = list[str](), 0
-    for kind, content in _blocks_of_gif(data):
+    for kind, content in _iter_gif_blocks(data):
         pictures += kind == 0x2C
         if kind == 0xFE:
             found.append("a comment of the GIF: left out")
         elif kind == 0xFF and content[:11] == _XMP_OF_GIF:
             found.append("XMP data of the GIF: left out")
         elif kind == 0xFF and content[:11] not in (b"NETSCAPE2.0", b"ANIMEXTS1.0"):
-            found.append(previews.left_out(f"GIF extension {_name(content[:11])}"))
+            found.append(previews.omission_note(f"GIF extension {_name(content[:11])}"))
         elif kind == 0x01:
             found.append("a text of the GIF: left out")
     if pictures > 1:
-        found.append(previews.left_out("the other pictures of its animation"))
+        found.append(previews.omission_note("the other pictures of its animation"))
     return carried, list(dict.fromkeys(found))
 
 
 def raw_icon(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
     """What is carried, and a note on the other sizes of an icon."""
     count = int.from_bytes(data[4:6], "little")
-    return carried, [previews.left_out("the other sizes of its icon")] if count > 1 else []
+    return carried, [previews.omission_note("the other sizes of its icon")] if count > 1 else []
 
 
-def _blocks_of_gif(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _iter_gif_blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Extensions by their label, and pictures (0x2C), each with its content."""
     at = 13 + (3 << ((data[10] & 7) + 1) if data[10:11] and data[10] & 0x80 else 0)
     for _ in range(_MOST):

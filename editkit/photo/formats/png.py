@@ -47,7 +47,7 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-def chunks_of(stream: Stream) -> tuple[list[Chunk], bytes]:
+def read_chunks(stream: Stream) -> tuple[list[Chunk], bytes]:
     """The chunks that are neither header nor samples, and what lies behind the last one."""
     stream.seek(len(SIGNATURE))
     found = list[Chunk]()
@@ -64,7 +64,7 @@ def chunks_of(stream: Stream) -> tuple[list[Chunk], bytes]:
 
 
 @contextmanager
-def long_texts() -> Generator[None]:
+def allow_long_texts() -> Generator[None]:
     """Lets Pillow unpack profiles and texts of up to 64 MiB; of itself it refuses a file for 1 MiB.
 
     That limit is the whole process's: it comes back when the last reader is done.
@@ -81,14 +81,14 @@ def long_texts() -> Generator[None]:
                 PngImagePlugin.MAX_TEXT_CHUNK = before
 
 
-def header_of(stream: Stream) -> tuple[int, int]:
+def read_header(stream: Stream) -> tuple[int, int]:
     """Bits of a sample and the color type."""
     stream.seek(len(SIGNATURE) + 16)
     bits, kind = stream.read(2)
     return bits, kind
 
 
-def size_of(stream: Stream) -> Size:
+def read_size(stream: Stream) -> Size:
     """Height and width, as the first header has them."""
     stream.seek(len(SIGNATURE) + 8)
     width, height = struct.unpack(">II", stream.read(8))
@@ -104,7 +104,7 @@ def check_rows(stream: Stream) -> None:
     """
     stream.seek(len(SIGNATURE) + 8)
     width, height, bits, kind, _, _, laced = struct.unpack(">IIBBBBB", stream.read(13))
-    missing = _bytes_of_rows(Size(height, width), bits * _CHANNELS.get(kind, 1), laced=laced == 1)
+    missing = _row_bytes(Size(height, width), bits * _CHANNELS.get(kind, 1), laced=laced == 1)
     inflate = zlib.decompressobj()
     for piece in _image_data(stream):
         part = piece
@@ -130,7 +130,7 @@ def _image_data(stream: Stream) -> Iterator[bytes]:
         stream.seek(4, 1)
 
 
-def _bytes_of_rows(size: Size, bits: int, *, laced: bool) -> int:
+def _row_bytes(size: Size, bits: int, *, laced: bool) -> int:
     """Bytes of all rows with their filters; interlaced ones come in seven passes (Adam7)."""
     passes = _ADAM7 if laced else ((0, 0, 1, 1),)
     total = 0
@@ -141,7 +141,7 @@ def _bytes_of_rows(size: Size, bits: int, *, laced: bool) -> int:
     return total
 
 
-def decoded(data: bytes) -> NDArray[Any]:
+def decode(data: bytes) -> NDArray[Any]:
     """The samples, (H, W) or (H, W, C), uint8 or uint16.
 
     Raises:
@@ -155,13 +155,13 @@ def decoded(data: bytes) -> NDArray[Any]:
         raise ValueError(str(error)) from error
 
 
-def encoded(samples: NDArray[Any], chunks: Iterable[Chunk]) -> bytes:
+def encode(samples: NDArray[Any], chunks: Iterable[Chunk]) -> bytes:
     """A PNG of the samples, with the chunks before its image data."""
     import imagecodecs
 
     plain = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
     start = len(SIGNATURE) + 25  # the header chunk has 13 bytes of content
-    return b"".join([plain[:start], *map(_written, _ordered(chunks)), plain[start:]])
+    return b"".join([plain[:start], *map(_write_chunk, _sort_chunks(chunks)), plain[start:]])
 
 
 def text_chunk(keyword: bytes, text: bytes) -> Chunk:
@@ -174,20 +174,20 @@ def xmp_chunk(packet: bytes) -> Chunk:
     return text_chunk(XMP, packet)
 
 
-def xmp_of(chunks: Iterable[Chunk]) -> bytes | None:
+def find_xmp(chunks: Iterable[Chunk]) -> bytes | None:
     """The XMP packet among the chunks, compressed or not, be it UTF-8 or not."""
     for chunk in chunks:
         if chunk.kind == b"iTXt" and chunk.data.startswith(XMP):
             head = chunk.data[len(XMP) :]
             text = head[2:].split(b"\0", 2)[-1]
-            return _inflated(text) if head[:1] == b"\1" else text
+            return _inflate(text) if head[:1] == b"\1" else text
         if chunk.kind in (b"zTXt", b"tEXt") and chunk.data.startswith(_RAW_XMP):
             text = chunk.data[len(_RAW_XMP) :]
-            return _raw_profile(_inflated(text[1:]) if chunk.kind == b"zTXt" else text)
+            return _raw_profile(_inflate(text[1:]) if chunk.kind == b"zTXt" else text)
     return None
 
 
-def _inflated(data: bytes) -> bytes | None:
+def _inflate(data: bytes) -> bytes | None:
     """The data unpacked; None where they are damaged or no metadata are that long."""
     inflate = zlib.decompressobj()
     try:
@@ -216,12 +216,12 @@ def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
     return Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
 
 
-def _ordered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+def _sort_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Profiles and color first, as the standard wants; the rest in their own order."""
     first = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
     return iter(sorted(chunks, key=lambda chunk: chunk.kind not in first))
 
 
-def _written(chunk: Chunk) -> bytes:
+def _write_chunk(chunk: Chunk) -> bytes:
     body = chunk.kind + chunk.data
     return struct.pack(">I", len(chunk.data)) + body + struct.pack(">I", zlib.crc32(body))

@@ -55,7 +55,7 @@ _PLAIN = (
 _MOST = 1 << 26
 
 
-def kept(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[Chunk], list[str]]:
+def select_chunks(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[Chunk], list[str]]:
     """What still holds of a photo's chunks after an edit, and notes on what does not.
 
     Args:
@@ -89,7 +89,7 @@ def _reason(chunk: Chunk) -> str | None:
     if len(data) > LONGEST:
         return f"{name}: left out, as it is over {LONGEST} bytes"
     if kind in _SHOWING:
-        return previews.left_out(_SHOWING[kind])
+        return previews.omission_note(_SHOWING[kind])
     return None if kind in _PLAIN else _reason_by_content(chunk, name)
 
 
@@ -97,20 +97,26 @@ def _reason_by_content(chunk: Chunk, name: str) -> str | None:
     kind, data = chunk
     if kind in _TEXTS:
         key = data[:79].split(b"\0")[0]
-        shows = key in _SOURCES or (not _is_xmp(key) and _shows(key, _text_of(chunk)))
-        return previews.left_out(f"text {key.decode('latin-1')} with a picture") if shows else None
-    if previews.holds_picture(data) or previews.holds_picture(_inflated(data)):
-        return previews.left_out(f"{name} with a picture")
-    return previews.left_out(f"{name} of {len(data)} bytes") if opaque.is_opaque(data) else None
+        shows = key in _SOURCES or (not _is_xmp(key) and _holds_preview(key, _chunk_text(chunk)))
+        return (
+            previews.omission_note(f"text {key.decode('latin-1')} with a picture")
+            if shows
+            else None
+        )
+    if previews.holds_picture(data) or previews.holds_picture(_inflate(data)):
+        return previews.omission_note(f"{name} with a picture")
+    return (
+        previews.omission_note(f"{name} of {len(data)} bytes") if opaque.is_opaque(data) else None
+    )
 
 
-def _shows(key: bytes, text: bytes) -> bool:
+def _holds_preview(key: bytes, text: bytes) -> bool:
     """Whether a text, or what ImageMagick calls a raw profile, holds or could be a picture."""
     if key in _BLOCKS:
         try:
-            return bool(photoshop.cleaned(text)[1])
+            return bool(photoshop.clean_resources(text)[1])
         except ValueError:  # IPTC data by themselves
-            return bool(photoshop.cleaned_iptc(text)[1])
+            return bool(photoshop.clean_iptc(text)[1])
     return key not in _EXIF and previews.may_show(text)
 
 
@@ -123,14 +129,14 @@ def _is_xmp(key: bytes) -> bool:
     return key == b"XML:com.adobe.xmp"
 
 
-def _text_of(chunk: Chunk) -> bytes:
+def _chunk_text(chunk: Chunk) -> bytes:
     """What a text chunk says, unpacked; of ImageMagick's raw profiles the bytes."""
     key, _, rest = chunk.data.partition(b"\0")
     if chunk.kind == b"zTXt":
-        rest = _inflated(rest[1:])
+        rest = _inflate(rest[1:])
     elif chunk.kind == b"iTXt":
         packed, body = rest[:1] == b"\x01", rest[2:].split(b"\0", 2)[-1]
-        rest = _inflated(body) if packed else body
+        rest = _inflate(body) if packed else body
     if not key.startswith(b"Raw profile type "):
         return rest
     try:
@@ -139,7 +145,7 @@ def _text_of(chunk: Chunk) -> bytes:
         return rest
 
 
-def _inflated(data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(data, _MOST)
     except zlib.error:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.formats.tiff_directories import chain_of, opened
-from editkit.photo.formats.tiff_layouts import OfAnotherKind
+from editkit.photo.formats.tiff_directories import iter_chain, open_tiff
+from editkit.photo.formats.tiff_layouts import UnsupportedTiffError
 from editkit.photo.metadata import exif_copy
 from editkit.types import Stream
 
@@ -34,7 +34,7 @@ _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def _silence_log() -> Generator[None]:
     """No log of what tifffile minds: it raises that, or does without."""
     import tifffile
 
@@ -50,15 +50,15 @@ def _quiet() -> Generator[None]:
 
 
 @contextmanager
-def _opened(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow was given
+def _open_tiff(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow was given
     import tifffile
 
     stream.seek(0)
-    with _quiet(), tifffile.TiffFile(stream) as file:
+    with _silence_log(), tifffile.TiffFile(stream) as file:
         yield file
 
 
-def samples_of(stream: Stream, page: int, area: int) -> NDArray[Any]:
+def read_samples(stream: Stream, page: int, area: int) -> NDArray[Any]:
     """What a page stores, (H, W) or (H, W, C), as whole numbers.
 
     Args:
@@ -73,10 +73,10 @@ def samples_of(stream: Stream, page: int, area: int) -> NDArray[Any]:
     import tifffile
 
     try:
-        with _opened(stream) as file:
+        with _open_tiff(stream) as file:
             found = _page(file, page)
             if found.compression not in tifffile.TIFF.DECOMPRESSORS:
-                raise OfAnotherKind(
+                raise UnsupportedTiffError(
                     f"is packed by a method that is not known ({int(found.compression)}); "
                     "save it without compression"
                 )
@@ -96,15 +96,15 @@ def _page(file: Any, page: int) -> Any:  # noqa: ANN401 - tifffile's own, loosel
 
 def _is_followed(stream: Stream) -> bool:
     """Whether there is more than one directory; tifffile would count those of a loop for ever."""
-    file = opened(stream)
-    return file is not None and len(list(islice(chain_of(file), 2))) > 1
+    file = open_tiff(stream)
+    return file is not None and len(list(islice(iter_chain(file), 2))) > 1
 
 
-def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
-    """What `encoded` needs to write such a file again: codec, predictor, tiles, order, tags."""
+def read_layout(stream: Stream, page: int = 0) -> dict[str, Any]:
+    """What `encode` needs to write such a file again: codec, predictor, tiles, order, tags."""
     import tifffile
 
-    with _opened(stream) as file:
+    with _open_tiff(stream) as file:
         found = file.pages[page]
         layout: dict[str, Any] = {
             "byteorder": file.byteorder,
@@ -117,7 +117,7 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
             "multiplied": _MULTIPLIED in found.extrasamples,
             "resolution_unit": found.resolutionunit,
             "resolution": found.resolution if 282 in found.tags else None,
-            "tags": tuple(_raw(tag) for tag in found.tags if _is_carried(tag)),
+            "tags": tuple(_raw_tag(tag) for tag in found.tags if _is_carried(tag)),
             "further": 330 in found.tags or _is_followed(stream),
             "figures": found.bitspersample in (8, 16) and int(found.photometric) in (1, 2, 5),
         }
@@ -130,29 +130,29 @@ def layout_of(stream: Stream, page: int = 0) -> dict[str, Any]:
         return layout
 
 
-def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
+def encode(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     """A TIFF of the samples with what is carried: profile, EXIF, XMP, resolution, layout, tags."""
     import tifffile
 
-    written_as, tree = exif_copy.tree_of(carried.get("exif"))
+    written_as, tree = exif_copy.parse_block(carried.get("exif"))
     # Of a new file the order is that of its EXIF data, so that maker notes fit.
     layout = {"byteorder": written_as, **carried.get("tiff", {})}
     order, big = layout["byteorder"], _is_big(samples, layout)
-    tree = {key: exif_copy.swapped(tags, written_as, order) for key, tags in tree.items()}
+    tree = {key: exif_copy.swap_bytes(tags, written_as, order) for key, tags in tree.items()}
     tags = _tags(tree.pop(exif_copy.FIRST, ()), layout, carried)
     # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
     tags += [(code - 1, 16 if big else 4, 1, 0, True) for code in (_EXIF, _GPS) if tree.get(code)]
-    out, options = BytesIO(), _options(samples, layout, carried)
+    out, options = BytesIO(), _write_options(samples, layout, carried)
     # A file without a resolution is given one of 1 to 1, which has no unit.
     unit = int(options.setdefault("resolutionunit", 1))
     if unit not in _UNITS:
         options["resolutionunit"] = 1
-    with _quiet():
+    with _silence_log():
         tifffile.imwrite(
             out,
-            np.ascontiguousarray(_arranged(_whitened(samples, mode, layout), layout)),
+            np.ascontiguousarray(_arrange(_invert_white(samples, mode, layout), layout)),
             photometric=_photometric(mode, layout),
-            extrasamples=_extra(samples, mode, layout),
+            extrasamples=_extra_samples(samples, mode, layout),
             iccprofile=carried.get("icc_profile"),
             metadata=None,
             software=False,
@@ -160,7 +160,7 @@ def encoded(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
             **options,
         )
         _amend(out, unit, order)
-        return _with_directories(out, tree, order, big=big)
+        return _add_directories(out, tree, order, big=big)
 
 
 def _tags(first: Iterable[Any], layout: dict[str, Any], carried: dict[str, Any]) -> list[Any]:
@@ -184,7 +184,7 @@ def _photometric(mode: str, layout: dict[str, Any]) -> str:
     return "miniswhite" if inverted else _PHOTOMETRIC.get(mode, "rgb")
 
 
-def _whitened(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArray[Any]:
+def _invert_white(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArray[Any]:
     """The samples with white as 0 where the file had it so; alpha stays as it is."""
     if mode not in _GRAYS or not layout.get("inverted"):
         return samples
@@ -192,7 +192,9 @@ def _whitened(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArr
     return turned if mode == "L" else np.dstack([turned[..., 0], samples[..., 1]])
 
 
-def _extra(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> tuple[str, ...] | None:
+def _extra_samples(
+    samples: NDArray[Any], mode: str, layout: dict[str, Any]
+) -> tuple[str, ...] | None:
     if mode not in ("LA", "RGBA"):
         return None
     # Where nothing is transparent, multiplied colors are the colors.
@@ -200,7 +202,7 @@ def _extra(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> tuple[st
     return ("assocalpha",) if layout.get("multiplied") and opaque else ("unassalpha",)
 
 
-def _options(
+def _write_options(
     samples: NDArray[Any], layout: dict[str, Any], carried: dict[str, Any]
 ) -> dict[str, Any]:
     options: dict[str, Any] = {
@@ -226,7 +228,7 @@ def _options(
     return options
 
 
-def _arranged(samples: NDArray[Any], layout: dict[str, Any]) -> NDArray[Any]:
+def _arrange(samples: NDArray[Any], layout: dict[str, Any]) -> NDArray[Any]:
     separate = samples.ndim == 3 and layout.get("planarconfig") == "SEPARATE"
     return np.moveaxis(samples, -1, 0) if separate else samples
 
@@ -238,7 +240,7 @@ def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
     return tag.code not in _LAYOUT and tag.code not in _WRITTEN
 
 
-def _raw(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
+def _raw_tag(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
     """The tag with its bytes as they lie in the file, in whatever letters its texts are."""
     if int(tag.dtype) in (5, 10):
         # Of the bytes of fractions tifffile would count each as two.
@@ -274,21 +276,21 @@ def _is_new(code: int, known: set[int]) -> bool:
     return code not in known | _LAYOUT and code not in (*_WRITTEN, _FORMAT, _PHOTOSHOP, _IPTC)
 
 
-def exif_of(stream: Stream, page: int = 0) -> bytes:
+def read_exif(stream: Stream, page: int = 0) -> bytes:
     """What a TIFF tells of its photo as an EXIF block; empty where it tells nothing."""
-    with _opened(stream) as file:
+    with _open_tiff(stream) as file:
         start, order, big = _page(file, page).offset, file.byteorder, file.is_bigtiff
     tree = exif_copy.read_tree(stream, order, start, big=big)
-    return exif_copy.block_of(tree, order)
+    return exif_copy.build_block(tree, order)
 
 
-def _with_directories(file: BytesIO, tree: exif_copy.Tree, order: str, *, big: bool) -> bytes:
+def _add_directories(file: BytesIO, tree: exif_copy.Tree, order: str, *, big: bool) -> bytes:
     """The file with further directories at its end and their places in the first one."""
     import tifffile
 
     at = file.seek(0, 2)
     at += file.write(b"\0" * (at % 2))
-    data, places = exif_copy.laid(tree, order, at, big=big)
+    data, places = exif_copy.place_directories(tree, order, at, big=big)
     file.write(data)
     for code, place in places.items():
         file.seek(0)

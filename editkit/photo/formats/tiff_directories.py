@@ -116,7 +116,7 @@ class File:
         return struct.unpack(self.order + code, data)
 
 
-def opened(stream: Stream) -> File | None:
+def open_tiff(stream: Stream) -> File | None:
     """The TIFF in a stream; None where it is none."""
     stream.seek(0)
     head = stream.read(16)
@@ -132,7 +132,7 @@ def opened(stream: Stream) -> File | None:
     return None
 
 
-def chain_of(file: File) -> Iterator[dict[int, Entry]]:
+def iter_chain(file: File) -> Iterator[dict[int, Entry]]:
     """The directories of a chain: it ends where it comes back to one that it has been at.
 
     Raises:
@@ -148,13 +148,13 @@ def chain_of(file: File) -> Iterator[dict[int, Entry]]:
         yield entries
 
 
-def pages_of(file: File) -> list[int]:
+def page_numbers(file: File) -> list[int]:
     """The numbers of the directories that are pictures, and no smaller copies of others.
 
     Where all say that they are copies, the first one is the picture.
     """
     found = list[int]()
-    for number, entries in enumerate(_whole(chain_of(file))):
+    for number, entries in enumerate(_undamaged(iter_chain(file))):
         newer = file.numbers(entries.get(SUBFILE))[:1] or (0,)
         older = file.numbers(entries.get(OLD_SUBFILE))[:1]
         if not (newer[0] & 1 or older == (2,)):
@@ -162,7 +162,7 @@ def pages_of(file: File) -> list[int]:
     return found or [0]
 
 
-def _whole(chain: Iterator[dict[int, Entry]]) -> Iterator[dict[int, Entry]]:
+def _undamaged(chain: Iterator[dict[int, Entry]]) -> Iterator[dict[int, Entry]]:
     """The directories before the first damaged one: what comes after them is no picture."""
     try:
         yield from chain
@@ -170,19 +170,19 @@ def _whole(chain: Iterator[dict[int, Entry]]) -> Iterator[dict[int, Entry]]:
         return
 
 
-def page_at(file: File, number: int) -> dict[int, Entry]:
+def read_page(file: File, number: int) -> dict[int, Entry]:
     """The directory of that number.
 
     Raises:
         ValueError: there is none, or it is damaged.
     """
-    for at, entries in enumerate(chain_of(file)):
+    for at, entries in enumerate(iter_chain(file)):
         if at == number:
             return entries
     raise ValueError(f"there is no directory {number}")
 
 
-def all_within(file: File, most: int = 64) -> Iterator[dict[int, Entry]]:
+def iter_directories(file: File, most: int = 64) -> Iterator[dict[int, Entry]]:
     """The first directories of the chain, and those below them, each once; damaged ones end it."""
     places, seen = [file.first], set[int]()
     while places and len(seen) < most:
@@ -198,7 +198,7 @@ def all_within(file: File, most: int = 64) -> Iterator[dict[int, Entry]]:
         yield entries
 
 
-def size_of(file: File, entries: Mapping[int, Entry]) -> tuple[int, int]:
+def read_size(file: File, entries: Mapping[int, Entry]) -> tuple[int, int]:
     """Width and height, as stored.
 
     Raises:
@@ -210,39 +210,39 @@ def size_of(file: File, entries: Mapping[int, Entry]) -> tuple[int, int]:
     return sides[0][0], sides[1][0]
 
 
-def orientation_of(file: File, entries: Mapping[int, Entry]) -> int:
+def read_orientation(file: File, entries: Mapping[int, Entry]) -> int:
     """How it is to be turned, 1 to 8; 1 where nothing sensible is said."""
     (found,) = file.numbers(entries.get(ORIENTATION))[:1] or (1,)
     return found if 1 <= found <= 8 else 1
 
 
-def described(file: File, entries: Mapping[int, Entry]) -> BytesIO:
+def metadata_tiff(file: File, entries: Mapping[int, Entry]) -> BytesIO:
     """A small TIFF with what a directory says beside its samples, and none of these.
 
     It gives readers that know few kinds of samples everything else that is in a file. It is
     upright: its sides are those of the picture as seen.
     """
-    width, height = size_of(file, entries)
-    if orientation_of(file, entries) >= 5:
+    width, height = read_size(file, entries)
+    if read_orientation(file, entries) >= 5:
         width, height = height, width
-    kept = _values(file, entries, _OF_SAMPLES)
+    kept = _tag_values(file, entries, _OF_SAMPLES)
     numbers = {WIDTH: width, HEIGHT: height, BITS: 8, METHOD: 1, PHOTOMETRIC: 1, CHANNELS: 1}
     numbers |= {SAMPLE_PLACES: 8, 278: height, 279: 1}
     kept |= {tag: (4, 1, struct.pack(file.order + "I", n)) for tag, n in numbers.items()}
     out = BytesIO()
     out.write({"<": b"II*\0", ">": b"MM\0*"}[file.order] + bytes(4))
     for tag in (_EXIF, _GPS):
-        if inner := _inner(file, entries.get(tag)):
-            place = _written(out, inner, file.order)
+        if inner := _inner_tags(file, entries.get(tag)):
+            place = _write_directory(out, inner, file.order)
             kept[tag] = (4, 1, struct.pack(file.order + "I", place))
-    place = _written(out, kept, file.order)
+    place = _write_directory(out, kept, file.order)
     out.seek(4)
     out.write(struct.pack(file.order + "I", place))
     out.seek(0)
     return out
 
 
-def _inner(file: File, pointer: Entry | None) -> _Values:
+def _inner_tags(file: File, pointer: Entry | None) -> _Values:
     """The tags of an EXIF or GPS directory, with none below it."""
     place = file.numbers(pointer)[:1]
     if not place or pointer is None or pointer.values != 1:
@@ -251,10 +251,10 @@ def _inner(file: File, pointer: Entry | None) -> _Values:
         entries, _ = file.directory(place[0])
     except ValueError:
         return {}
-    return _values(file, entries, frozenset())
+    return _tag_values(file, entries, frozenset())
 
 
-def _values(file: File, entries: Mapping[int, Entry], without: frozenset[int]) -> _Values:
+def _tag_values(file: File, entries: Mapping[int, Entry], without: frozenset[int]) -> _Values:
     """The tags with their bytes, but for those that are damaged and those that are places."""
     found, room = _Values(), _LONGEST
     for tag, entry in entries.items():
@@ -270,7 +270,7 @@ def _values(file: File, entries: Mapping[int, Entry], without: frozenset[int]) -
     return found
 
 
-def _written(out: BytesIO, values: _Values, order: str) -> int:
+def _write_directory(out: BytesIO, values: _Values, order: str) -> int:
     """Where a directory of the values was put, at the end of a file."""
     rows = list[bytes]()
     for tag, (kind, count, data) in sorted(values.items()):

@@ -44,12 +44,12 @@ MULTIPLIED = "has its alpha multiplied into its colors; save it with straight al
 """Why samples are refused that no other program would find again."""
 
 
-class OfAnotherKind(Exception):  # noqa: N818 - no error of the file
+class UnsupportedTiffError(Exception):
     """A kind of TIFF that is not read: what it is, and what to do."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class SampleLayout:
     """How the samples of a page are read.
 
     Attributes:
@@ -71,18 +71,18 @@ class Kind:
     notes: tuple[str, ...] = ()
 
 
-def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
+def read_sample_layout(file: File, entries: Mapping[int, Entry]) -> SampleLayout:
     """How the samples of a directory are read.
 
     Raises:
         OfAnotherKind: they are not.
         ValueError: the directory is damaged.
     """
-    photometric = _one(file, entries, tags.PHOTOMETRIC, _WHITE)
-    method = _one(file, entries, tags.METHOD, 1)
+    photometric = _single_value(file, entries, tags.PHOTOMETRIC, _WHITE)
+    method = _single_value(file, entries, tags.METHOD, 1)
     if method == 6:
         photometric = _YCBCR  # old JPEG often says otherwise, and is this
-    channels = _one(file, entries, tags.CHANNELS, 3 if method == 6 else 1)
+    channels = _single_value(file, entries, tags.CHANNELS, 3 if method == 6 else 1)
     bits = _bits(file, entries, channels)
     _check_colors(photometric, file, entries)
     formats = file.numbers(entries.get(tags.FORMATS))
@@ -92,17 +92,18 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
         raise ValueError(f"{channels} channels are too few for its colors")
     meaning = _extra_meaning(file, entries, extra, photometric)
     if photometric == _YCBCR and (method not in _JPEGS or bits != 8 or extra):
-        raise OfAnotherKind("holds colors in YCbCr; convert it to RGB")
+        raise UnsupportedTiffError("holds colors in YCbCr; convert it to RGB")
     signed = (_SIGNED,) if 2 in formats else ()
     table = _palette(file, entries) if photometric == _PALETTE else None
     if table is not None and extra:
-        raise OfAnotherKind("has a palette of 16 bits with alpha; save it as RGBA")
+        raise UnsupportedTiffError("has a palette of 16 bits with alpha; save it as RGBA")
     mode = _mode(photometric, alpha=extra > 0, deep=bits > 8 or table is not None)
     unnamed = extra > 0 and meaning is None
-    return Kind(
+    return SampleLayout(
         mode,
         bits,
-        _is_pillows(file, entries, (photometric, bits, meaning, extra, method)) and table is None,
+        _is_read_by_pillow(file, entries, (photometric, bits, meaning, extra, method))
+        and table is None,
         photometric == _WHITE,
         meaning == _MULTIPLIED,
         table,
@@ -110,7 +111,7 @@ def kind_of(file: File, entries: Mapping[int, Entry]) -> Kind:
     )
 
 
-def brought(array: NDArray[Any], kind: Kind) -> NDArray[Any]:
+def convert_samples(array: NDArray[Any], kind: SampleLayout) -> NDArray[Any]:
     """What a file stores as samples of 8 or 16 bits, white being the largest.
 
     Args:
@@ -123,25 +124,27 @@ def brought(array: NDArray[Any], kind: Kind) -> NDArray[Any]:
     if kind.colors is not None:
         return kind.colors[np.minimum(array, len(kind.colors) - 1)]
     if kind.multiplied and (array[..., -1] != (1 << kind.bits) - 1).any():
-        raise OfAnotherKind("has its alpha multiplied into its colors; save it with straight alpha")
-    scaled = _scaled(array, kind.bits)
+        raise UnsupportedTiffError(
+            "has its alpha multiplied into its colors; save it with straight alpha"
+        )
+    scaled = _scale_bits(array, kind.bits)
     if not kind.inverted:
         return scaled
     flipped = np.iinfo(scaled.dtype).max - scaled
     return flipped if scaled.ndim == 2 else np.dstack([flipped[..., 0], scaled[..., 1]])
 
 
-def _scaled(array: NDArray[Any], bits: int) -> NDArray[Any]:
+def _scale_bits(array: NDArray[Any], bits: int) -> NDArray[Any]:
     if bits == 32:
         low, high = int(array.min()), int(array.max())
         if low < 0 or high > 65535:
-            raise OfAnotherKind(
+            raise UnsupportedTiffError(
                 f"holds values from {low} to {high}; gray photos may go from 0 to 65535: "
                 "scale it first"
             )
         return array.astype(np.uint16)
     if array.dtype.kind == "i" and array.min() < 0:
-        raise OfAnotherKind("has samples below 0; save it with 8 or 16 bits a channel")
+        raise UnsupportedTiffError("has samples below 0; save it with 8 or 16 bits a channel")
     if bits in (8, 16):
         return np.asarray(array, np.uint8 if bits == 8 else np.uint16)
     top, full = (1 << bits) - 1, 255 if bits < 8 else 65535
@@ -149,7 +152,7 @@ def _scaled(array: NDArray[Any], bits: int) -> NDArray[Any]:
     return values[np.minimum(array, top)]
 
 
-def _one(file: File, entries: Mapping[int, Entry], tag: int, default: int) -> int:
+def _single_value(file: File, entries: Mapping[int, Entry], tag: int, default: int) -> int:
     return (file.numbers(entries.get(tag))[:1] or (default,))[0]
 
 
@@ -157,7 +160,7 @@ def _bits(file: File, entries: Mapping[int, Entry], channels: int) -> int:
     found = file.numbers(entries.get(tags.BITS)) or (1,)
     if len(set(found[:channels])) > 1:
         widths = ", ".join(str(n) for n in found[:8])
-        raise OfAnotherKind(
+        raise UnsupportedTiffError(
             f"has channels of different depth ({widths} bits); save all with 8 or 16"
         )
     return found[0]
@@ -166,28 +169,34 @@ def _bits(file: File, entries: Mapping[int, Entry], channels: int) -> int:
 def _check_colors(photometric: int, file: File, entries: Mapping[int, Entry]) -> None:
     what, advice = _REFUSED.get(photometric, ("", ""))
     if what:
-        raise OfAnotherKind(f"holds {what}; {advice}")
+        raise UnsupportedTiffError(f"holds {what}; {advice}")
     if photometric not in _COLORS:
-        raise OfAnotherKind(f"holds colors of an unknown kind ({photometric}); save it as RGB")
-    inks = _one(file, entries, tags.INK_COUNT, 4)
-    if photometric == _INKS and (_one(file, entries, tags.INKS, 1) != 1 or inks != 4):
-        raise OfAnotherKind("holds inks that are not CMYK; convert it to CMYK or RGB")
+        raise UnsupportedTiffError(
+            f"holds colors of an unknown kind ({photometric}); save it as RGB"
+        )
+    inks = _single_value(file, entries, tags.INK_COUNT, 4)
+    if photometric == _INKS and (_single_value(file, entries, tags.INKS, 1) != 1 or inks != 4):
+        raise UnsupportedTiffError("holds inks that are not CMYK; convert it to CMYK or RGB")
 
 
 def _check_numbers(formats: tuple[int, ...], bits: int, photometric: int, channels: int) -> None:
     if 3 in formats:
-        raise OfAnotherKind(
+        raise UnsupportedTiffError(
             "has samples of floating point (mode F), which editkit does not read; "
             "save it with 8 or 16 bits a channel"
         )
     if {5, 6} & set(formats):
-        raise OfAnotherKind("has complex numbers for samples; save it with 8 or 16 bits a channel")
+        raise UnsupportedTiffError(
+            "has complex numbers for samples; save it with 8 or 16 bits a channel"
+        )
     gray = photometric == _BLACK and channels == 1
     # Positive values of more bits are what they would be without a sign.
     if 2 in formats and not (gray and bits in (16, 32)):
-        raise OfAnotherKind(f"has samples of {bits} bits with a sign; save it without")
+        raise UnsupportedTiffError(f"has samples of {bits} bits with a sign; save it without")
     if not 1 <= bits <= 16 and not (gray and bits == 32):
-        raise OfAnotherKind(f"has samples of {bits} bits; save it with 8 or 16 bits a channel")
+        raise UnsupportedTiffError(
+            f"has samples of {bits} bits; save it with 8 or 16 bits a channel"
+        )
 
 
 def _extra_meaning(
@@ -199,11 +208,13 @@ def _extra_meaning(
     found = file.numbers(entries.get(tags.EXTRAS))
     advice = "flatten it, or save it without them"
     if extra > 1:
-        raise OfAnotherKind(f"has {extra} channels beside its colors; {advice}")
+        raise UnsupportedTiffError(f"has {extra} channels beside its colors; {advice}")
     if photometric == _INKS:
-        raise OfAnotherKind("has a channel beside cyan, magenta, yellow and black; save it without")
+        raise UnsupportedTiffError(
+            "has a channel beside cyan, magenta, yellow and black; save it without"
+        )
     if found and found[0] not in (_MULTIPLIED, _STRAIGHT, _COREL):
-        raise OfAnotherKind(
+        raise UnsupportedTiffError(
             "has a channel beside its colors that is not said to be alpha; save it without"
         )
     return found[0] if found else None
@@ -228,7 +239,7 @@ def _mode(photometric: int, *, alpha: bool, deep: bool) -> str:
     return "I;16" if base == "L" else f"{base};16"
 
 
-def _is_pillows(
+def _is_read_by_pillow(
     file: File, entries: Mapping[int, Entry], of: tuple[int, int, int | None, int, int]
 ) -> bool:
     """Whether Pillow knows such a page, and reads what is in it."""
@@ -237,8 +248,8 @@ def _is_pillows(
         return False
     if photometric == _YCBCR:
         return True
-    plain = _one(file, entries, tags.FILL, 1) == 1
-    if _one(file, entries, tags.PLANES, 1) == 2 or (extra and not plain):
+    plain = _single_value(file, entries, tags.FILL, 1) == 1
+    if _single_value(file, entries, tags.PLANES, 1) == 2 or (extra and not plain):
         return False
     if extra:
         stated = photometric in (_BLACK, _PALETTE) and meaning == _STRAIGHT

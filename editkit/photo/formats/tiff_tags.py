@@ -44,23 +44,23 @@ _FIGURES = {
 _BYTES, _DIRECTORIES = (1, 6, 7), (13, 18)
 
 
-def kept(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
+def select_tags(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
     """What still holds of a photo's tags, and notes on what does not.
 
     Args:
-        layout: as `tiff.layout_of` gives it.
+        layout: as `tiff.read_layout` gives it.
     """
     found, notes = list[Tag](), list[str]()
     if layout["further"]:
-        notes.append(previews.left_out("further pages or sub-directories of its TIFF"))
+        notes.append(previews.omission_note("further pages or sub-directories of its TIFF"))
     for tag in layout["tags"]:
-        remaining, lost = _kept(tag, figures=layout["figures"])
+        remaining, lost = _select_tag(tag, figures=layout["figures"])
         found += [remaining] if remaining is not None else []
         notes += lost
     return found, list(dict.fromkeys(notes))
 
 
-def bytes_of(value: Any, kind: int) -> bytes:  # noqa: ANN401 - whatever tifffile made of it
+def tag_bytes(value: Any, kind: int) -> bytes:  # noqa: ANN401 - whatever tifffile made of it
     """A tag's value as the bytes that it has in a file of little-endian order."""
     if isinstance(value, bytes):
         return value
@@ -75,21 +75,21 @@ def bytes_of(value: Any, kind: int) -> bytes:  # noqa: ANN401 - whatever tifffil
     return b""
 
 
-def _kept(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
+def _select_tag(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
     code, kind, _, value, _ = tag
     reason = _reason(code, kind, figures=figures)
     if reason is not None:
         return None, [reason]
-    data = bytes_of(value, kind)
+    data = tag_bytes(value, kind)
     if code == _PHOTOSHOP:
-        return _cleaned_resources(tag, data)
+        return _clean_resources(tag, data)
     if code == _IPTC:
-        iptc, notes = photoshop.cleaned_iptc(data)
+        iptc, notes = photoshop.clean_iptc(data)
         return ((code, 7, len(iptc), iptc, True) if notes and iptc else tag), notes
     if previews.holds_picture(data):
-        return None, [previews.left_out(f"TIFF tag {code} with a picture")]
+        return None, [previews.omission_note(f"TIFF tag {code} with a picture")]
     if not _is_figure(code, kind) and opaque.is_opaque(data):
-        return None, [previews.left_out(f"TIFF tag {code} of {len(data)} bytes")]
+        return None, [previews.omission_note(f"TIFF tag {code} of {len(data)} bytes")]
     return tag, []
 
 
@@ -106,16 +106,16 @@ def _reason(code: int, kind: int, *, figures: bool) -> str | None:
         name = _STATISTICS.get(code) or _FIGURES[code]
         return f"tag {code} ({name}): left out, as it holds of the original only"
     if code in _SHOWING:
-        return previews.left_out(_SHOWING[code])
+        return previews.omission_note(_SHOWING[code])
     if code in _ELSEWHERE or kind in _DIRECTORIES:
         name = _ELSEWHERE.get(code, "a directory")
         return f"tag {code} ({name}): left out, as it points to data elsewhere in the file"
     return None
 
 
-def _cleaned_resources(tag: Tag, data: bytes) -> tuple[Tag | None, list[str]]:
+def _clean_resources(tag: Tag, data: bytes) -> tuple[Tag | None, list[str]]:
     try:
-        cleaned, notes = photoshop.cleaned(data)
+        cleaned, notes = photoshop.clean_resources(data)
     except ValueError:
         return None, ["damaged Photoshop data were left out"]
     if not notes:

@@ -155,7 +155,7 @@ def extend_photo(photo: Photo, frame: PhotoFrame) -> Photo:
     carried: dict[str, Any] = {k: v for k, v in photo.carried.items() if k not in _DROPPED}
     if "xmp" in carried:
         size = (frame.size.width, frame.size.height)
-        carried["xmp"] = bundle.sized_xmp(carried["xmp"], size)
+        carried["xmp"] = bundle.set_xmp_size(carried["xmp"], size)
     return replace(photo, samples=samples, carried=MappingProxyType(carried))
 
 

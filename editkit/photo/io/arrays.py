@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editkit.errors import ImageError
-from editkit.photo.io.errors import reason_of
+from editkit.photo.io.errors import describe_error
 
 _KEPT = ("uint8", "uint16")
 _CHANNELS = (1, 3, 4)
@@ -37,7 +37,7 @@ class TensorLike(Protocol):
         ...
 
 
-def of_tensor(tensor: TensorLike) -> NDArray[Any]:
+def tensor_to_array(tensor: TensorLike) -> NDArray[Any]:
     """The tensor as an array; what NumPy has no type for, such as bfloat16, in single precision.
 
     Raises:
@@ -52,7 +52,7 @@ def of_tensor(tensor: TensorLike) -> NDArray[Any]:
                 raise
             return np.asarray(here.float().numpy())
     except (TypeError, RuntimeError) as error:
-        raise ImageError(f"the given tensor cannot be read: {reason_of(error)}") from error
+        raise ImageError(f"the given tensor cannot be read: {describe_error(error)}") from error
 
 
 def channels_last(array: NDArray[Any], *, tensor: bool) -> NDArray[Any]:
@@ -76,7 +76,7 @@ def channels_last(array: NDArray[Any], *, tensor: bool) -> NDArray[Any]:
     return np.moveaxis(array, 0, -1) if first and (tensor or not last) else array
 
 
-def plain(array: NDArray[Any]) -> NDArray[Any]:
+def drop_subclass(array: NDArray[Any]) -> NDArray[Any]:
     """The array without what a subclass adds to it.
 
     Raises:
@@ -87,7 +87,7 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def stored(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
+def to_samples(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     """The array as uint8 or uint16 of this machine, never sharing memory with it; and a note.
 
     Raises:
@@ -108,19 +108,19 @@ def stored(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     return rounded, "floating point was rounded to 8-bit"
 
 
-def labels(array: NDArray[Any]) -> NDArray[Any]:
+def narrow_integers(array: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers of other types as bool where they are 0 and 1, else in 8 or 16 bits.
 
     What is bool and has colors is black and white. All other arrays come back as they are.
     """
     if array.dtype.kind in "iu" and array.dtype.name not in _KEPT and array.size:
-        array = _fitting(array)
+        array = _narrowest(array)
     if array.dtype.kind == "b" and array.ndim == 3 and array.shape[2] in (3, 4):
         return array.astype(np.uint8) * np.uint8(255)
     return array
 
 
-def _fitting(array: NDArray[Any]) -> NDArray[Any]:
+def _narrowest(array: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers as bool, in 8 bits or, where white is that of 16 bits, in 16; or unchanged."""
     low, high = int(array.min()), int(array.max())
     if low < 0 or high < 1:

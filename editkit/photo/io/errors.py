@@ -32,7 +32,7 @@ PILLOW_ERRORS = (
 """What Pillow raises on files that are damaged or no images."""
 
 
-def let_in(name: str) -> None:
+def register_plugin(name: str) -> None:
     """Lets Pillow read and write a format of `EXTRAS`.
 
     Raises:
@@ -60,10 +60,10 @@ def system_errors(what: str) -> Generator[None]:
     except PermissionError as error:
         raise ImageError(f"{what}: permission denied") from error
     except (OSError, ValueError) as error:  # a name with a null character is a ValueError
-        raise ImageError(f"{what}: {reason_of(error)}") from error
+        raise ImageError(f"{what}: {describe_error(error)}") from error
 
 
-def reason_of(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What a foreign error says, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return one_line(str(text))

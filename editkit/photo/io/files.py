@@ -1,19 +1,16 @@
 """Photos in and out of files, arrays and Pillow images: the border where foreign errors end.
 
-The face of two modules: `reading.py`, with what a photo is, and `writing.py`.
+The public names of `photo.py`, `reading.py`, `writing.py` and their helpers.
 """
 
-from editkit.photo.io.reading import (
-    MAX_PIXELS,
-    Photo,
-    PhotoLike,
-    array_of,
-    as_stored,
-    name_of,
-    read_photo,
-    turned_back,
-    upright,
+from editkit.photo.io.orientation import (
+    apply_orientation,
+    undo_orientation,
+    undo_orientation_view,
 )
+from editkit.photo.io.photo import Photo, PhotoLike
+from editkit.photo.io.reading import MAX_PIXELS, read_photo
+from editkit.photo.io.sources import describe_source, to_array
 from editkit.photo.io.writing import (
     FORMATS,
     check_encoding,
@@ -32,19 +29,19 @@ __all__ = [
     "MAX_PIXELS",
     "Photo",
     "PhotoLike",
-    "array_of",
-    "as_stored",
+    "apply_orientation",
     "check_encoding",
     "check_place",
     "check_target",
+    "describe_source",
     "encode_photo",
     "format_name",
     "format_of",
     "is_lossy",
-    "name_of",
     "read_photo",
-    "turned_back",
-    "upright",
+    "to_array",
+    "undo_orientation",
+    "undo_orientation_view",
     "write_bytes",
     "write_photo",
 ]

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.photo.io.reading import Photo, upright
+from editkit.photo.io.orientation import apply_orientation
+from editkit.photo.io.photo import Photo
 from editkit.photo.silence import silence_libraries
 from editkit.types import Coverage
 
@@ -23,16 +24,16 @@ _ROWS = 256
 _PNG = b"\x89PNG"
 
 
-class Difference(NamedTuple):
+class SampleDifference(NamedTuple):
     """Samples outside of a mask that differ between two files: how many, and by how much."""
 
     samples: int
     largest: int
 
 
-def differing(
+def compare_by_other_readers(
     original: Photo, edited: bytes, orientation: int, mask: Coverage
-) -> Difference | None:
+) -> SampleDifference | None:
     """Kept samples that others find to differ in the file of an edit.
 
     Args:
@@ -45,19 +46,26 @@ def differing(
         None where the file before the edit is not there any more, or where no other library reads
         the two alike: samples of 12 bits, say.
     """
-    before = file_of(original)
-    if before is None or original.frame or not (_is_plain(before) and _is_plain(edited)):
+    before = original_bytes(original)
+    if (
+        before is None
+        or original.frame
+        or not (_is_unambiguous(before) and _is_unambiguous(edited))
+    ):
         return None
-    pair = _stored_pair(before, edited) or _opened_pair(before, edited)
+    pair = _read_tiff_pair(before, edited) or _read_opencv_pair(before, edited)
     if pair is None:
         return None
-    old, new = upright(pair[0], original.orientation), upright(pair[1], orientation)
+    old, new = (
+        apply_orientation(pair[0], original.orientation),
+        apply_orientation(pair[1], orientation),
+    )
     if old.shape != new.shape or old.shape[:2] != mask.shape:
         return None
-    return _counted(old, new, mask)
+    return _count_differences(old, new, mask)
 
 
-def file_of(photo: Photo) -> bytes | None:
+def original_bytes(photo: Photo) -> bytes | None:
     """The file that a photo was read from; None where it is gone, or is another by now."""
     held = photo.data or photo.carried.get("jpeg")
     if held is not None:
@@ -69,7 +77,7 @@ def file_of(photo: Photo) -> bytes | None:
     return found if found and hashlib.sha256(found).hexdigest() == photo.digest else None
 
 
-def _is_plain(data: bytes) -> bool:
+def _is_unambiguous(data: bytes) -> bool:
     """Whether all readers give the same number for a sample: those of odd depths, each scales."""
     if data.startswith(b"GIF") or (data.startswith(_PNG) and b"acTL" in data[:4096]):
         return False  # pictures of animations are put together by rules of each reader's own
@@ -87,7 +95,7 @@ def _is_plain(data: bytes) -> bool:
         return False
 
 
-def _stored_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def _read_tiff_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Stored samples of two TIFFs whose samples mean the same."""
     import tifffile
 
@@ -109,18 +117,18 @@ def _channels_last(page: Any) -> NDArray[Any]:  # noqa: ANN401 - tifffile's own,
     return np.moveaxis(array, 0, -1) if page.axes.startswith("S") and array.ndim == 3 else array
 
 
-def _opened_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def _read_opencv_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Both files by OpenCV, of one type and the same channels."""
-    old, new = _opened(before), _opened(after)
+    old, new = _decode_with_opencv(before), _decode_with_opencv(after)
     if old is None or new is None or old.dtype != new.dtype:
         return None
     if old.shape[2] == new.shape[2]:
         return old, new
     # A gray photo may come as colors, and one without transparency as one with it.
-    return _colors(old), _colors(new)
+    return _three_channels(old), _three_channels(new)
 
 
-def _opened(data: bytes) -> NDArray[Any] | None:
+def _decode_with_opencv(data: bytes) -> NDArray[Any] | None:
     """(H, W, C) as stored, not turned; None where OpenCV does not read it."""
     try:
         with silence_libraries():
@@ -132,14 +140,14 @@ def _opened(data: bytes) -> NDArray[Any] | None:
     return found if found.ndim == 3 else found[..., None]
 
 
-def _colors(array: NDArray[Any]) -> NDArray[Any]:
+def _three_channels(array: NDArray[Any]) -> NDArray[Any]:
     channels = array.shape[2]
     return array.repeat(3, 2) if channels < 3 else array[..., :3]
 
 
-def _counted(old: NDArray[Any], new: NDArray[Any], mask: Coverage) -> Difference:
+def _count_differences(old: NDArray[Any], new: NDArray[Any], mask: Coverage) -> SampleDifference:
     count = largest = 0
-    for rows in _strips(len(mask)):
+    for rows in _row_strips(len(mask)):
         kept = mask[rows] == 0
         if not (old[rows] != new[rows]).any():
             continue
@@ -147,8 +155,8 @@ def _counted(old: NDArray[Any], new: NDArray[Any], mask: Coverage) -> Difference
         gap = np.abs(old[rows][kept].astype(np.int64) - new[rows][kept])
         count += int(np.count_nonzero(gap))
         largest = max(largest, int(gap.max(initial=0)))
-    return Difference(count, largest)
+    return SampleDifference(count, largest)
 
 
-def _strips(height: int) -> Iterator[slice]:
+def _row_strips(height: int) -> Iterator[slice]:
     return (slice(top, top + _ROWS) for top in range(0, height, _ROWS))

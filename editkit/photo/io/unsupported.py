@@ -95,7 +95,7 @@ def check(stream: Stream, name: str) -> None:
     stream.seek(0)
     head = stream.read(_HEAD)
     stream.seek(0)
-    found = next((found for judge in _JUDGES if (found := judge(head))), None)
+    found = next((found for judge in _CHECKS if (found := judge(head))), None)
     found = found or _raw(head, stream)
     stream.seek(0)
     if found:
@@ -103,20 +103,20 @@ def check(stream: Stream, name: str) -> None:
         raise ImageError(f"{name} is {what}; {advice}")
 
 
-_Found = tuple[str, str] | None
+_Refusal = tuple[str, str] | None
 
 
-def _by_start(head: bytes) -> _Found:
+def _by_start(head: bytes) -> _Refusal:
     known = (row[1:] for row in _STARTS if head.startswith(row[0]))
     return next(known, None)
 
 
-def _riff(head: bytes) -> _Found:
+def _riff(head: bytes) -> _Refusal:
     kind = head[8:12] if head[:4] in (b"RIFF", b"RIFX") else b""
     return _RIFFS.get(kind) or _RIFFS.get(kind[:3])
 
 
-def _boxes(head: bytes) -> _Found:
+def _media_boxes(head: bytes) -> _Refusal:
     """Video and raw files in the boxes of ISO/IEC 14496-12, where pictures may lie, too."""
     if head[4:8] in _VIDEO_BOXES:
         return "a video (QuickTime)", _FRAME
@@ -134,18 +134,18 @@ def _boxes(head: bytes) -> _Found:
     return f"a video ({'QuickTime' if major == b'qt  ' else 'MP4'})", _FRAME
 
 
-def _bitmap(head: bytes) -> _Found:
-    kind = bmp.unread_kind(head)
+def _bitmap(head: bytes) -> _Refusal:
+    kind = bmp.unsupported_kind(head)
     return None if kind is None else (kind, _PLAIN)
 
 
-def _zipped(head: bytes) -> _Found:
+def _zipped(head: bytes) -> _Refusal:
     if head[:4] not in (b"PK\x03\x04", b"PK\x05\x06"):
         return None
     return next(row[1:] for row in _ZIPPED if row[0] in head)
 
 
-def _texts(head: bytes) -> _Found:
+def _texts(head: bytes) -> _Refusal:
     """PDF, SVG and web pages, before which there may be other things."""
     if b"%PDF-" in head[:1024]:
         return "a PDF document", _PAGE
@@ -157,7 +157,7 @@ def _texts(head: bytes) -> _Found:
     return None
 
 
-def _others(head: bytes) -> _Found:
+def _others(head: bytes) -> _Refusal:
     if head[128:132] == b"DICM":
         return "a medical image (DICOM)", "export a 16-bit TIFF or PNG from it"
     if head[:4] == b"\x01\0\0\0" and head[40:44] == b" EMF":
@@ -170,22 +170,22 @@ def _others(head: bytes) -> _Found:
     return None
 
 
-def _raw(head: bytes, stream: Stream) -> _Found:
+def _raw(head: bytes, stream: Stream) -> _Refusal:
     """Raw files of cameras that are built as TIFFs, whose first picture is a small preview."""
     if head[8:11] == b"CR\x02":
         return "a Canon raw file (CR2)", _DEVELOP
-    file = tiff_directories.opened(stream)
+    file = tiff_directories.open_tiff(stream)
     if file is None:
         return None
-    for entries in tiff_directories.all_within(file):
+    for entries in tiff_directories.iter_directories(file):
         if tiff_directories.DNG in entries:
             return "a raw file (DNG)", _DEVELOP
-        if _says(file, entries.get(tiff_directories.PHOTOMETRIC)) in _SENSOR:
+        if _single_number(file, entries.get(tiff_directories.PHOTOMETRIC)) in _SENSOR:
             return f"a raw file{_maker(file)}", _DEVELOP
     return None
 
 
-def _says(file: tiff_directories.File, entry: tiff_directories.Entry | None) -> int:
+def _single_number(file: tiff_directories.File, entry: tiff_directories.Entry | None) -> int:
     """A tag's only number; -1 where it has none."""
     if entry is None or entry.values != 1:
         return -1
@@ -197,7 +197,7 @@ def _says(file: tiff_directories.File, entry: tiff_directories.Entry | None) -> 
 
 def _maker(file: tiff_directories.File) -> str:
     """The name of the camera's maker in plain letters, in brackets; nothing if there is none."""
-    entry = next(tiff_directories.all_within(file), {}).get(tiff_directories.MAKE)
+    entry = next(tiff_directories.iter_directories(file), {}).get(tiff_directories.MAKE)
     if entry is None or entry.values > 64:
         return ""
     try:
@@ -207,10 +207,10 @@ def _maker(file: tiff_directories.File) -> str:
     return f" ({words[0].capitalize()})" if words else ""
 
 
-_JUDGES: tuple[Callable[[bytes], _Found], ...] = (
+_CHECKS: tuple[Callable[[bytes], _Refusal], ...] = (
     _by_start,
     _riff,
-    _boxes,
+    _media_boxes,
     _bitmap,
     _zipped,
     _texts,

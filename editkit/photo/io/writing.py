@@ -13,8 +13,14 @@ from typing import Any
 
 from editkit.errors import ImageError, shown
 from editkit.photo.formats import containers
-from editkit.photo.io.errors import EXTRAS, PILLOW_ERRORS, let_in, reason_of, system_errors
-from editkit.photo.io.reading import Photo
+from editkit.photo.io.errors import (
+    EXTRAS,
+    PILLOW_ERRORS,
+    describe_error,
+    register_plugin,
+    system_errors,
+)
+from editkit.photo.io.photo import Photo
 from editkit.photo.metadata import xmp
 from editkit.types import Size
 
@@ -109,20 +115,20 @@ def _write_unnamed(data: bytes, path: Path, *, force: bool) -> bool:
 
     Of such a file nothing is left, whenever the process is killed.
     """
-    number = _unnamed(path.parent)
+    number = _open_unnamed(path.parent)
     if number is None:
         return False
     with os.fdopen(number, "wb") as stream:
-        _fill(stream, data)
+        _write_and_sync(stream, data)
         try:
             return _link_unnamed(number, path)
         except FileExistsError as error:
             if not force:
-                raise ImageError(_exists(path)) from error
+                raise ImageError(_exists_message(path)) from error
         return _replace_by_unnamed(number, path)
 
 
-def _unnamed(folder: Path) -> int | None:
+def _open_unnamed(folder: Path) -> int | None:
     """The descriptor of a new file without a name; None where there is no such thing."""
     if not hasattr(os, "O_TMPFILE"):
         return None
@@ -140,7 +146,7 @@ def _link_unnamed(number: int, path: Path) -> bool:
 
 
 def _replace_by_unnamed(number: int, path: Path) -> bool:
-    part = _part_of(path)
+    part = _temporary_path(path)
     try:
         if path.is_file():
             os.fchmod(number, stat.S_IMODE(path.stat().st_mode))
@@ -153,16 +159,16 @@ def _replace_by_unnamed(number: int, path: Path) -> bool:
 
 
 def _write_named(data: bytes, path: Path, *, force: bool) -> None:
-    part = _part_of(path)
+    part = _temporary_path(path)
     try:
         _write_all(data, part)
-        _place(part, path, force=force)
+        _move_into_place(part, path, force=force)
     finally:
         # After a successful rename there is nothing left under this name.
         _discard(part)
 
 
-def _part_of(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     return path.with_name(f".editkit-{secrets.token_hex(8)}.part")
 
 
@@ -209,15 +215,15 @@ def check_encoding(photo: Photo | None, format: str, size: Size | None = None) -
         _check_sides(wanted, name)
     if photo is None:
         return
-    _check_holds(photo, name)
+    _check_mode(photo, name)
     # Encoders of video mind thin pictures as such; these are small as a whole.
     corner = slice(None) if min(photo.size) < _CORNER else slice(_CORNER)
     try:
-        packet = xmp.stamped(photo.carried.get("xmp"), source=xmp.COMPOSITE, event={}, record={})
+        packet = xmp.add_record(photo.carried.get("xmp"), source=xmp.COMPOSITE, event={}, record={})
         carried = {**photo.carried, "xmp": packet}
-        containers.encoded(photo.samples[corner, corner], photo.mode, carried, name)
+        containers.encode(photo.samples[corner, corner], photo.mode, carried, name)
     except PILLOW_ERRORS as error:
-        raise _not_written(wanted or photo.size, name, error) from error
+        raise _encoding_error(wanted or photo.size, name, error) from error
 
 
 def _check_sides(size: Size, name: str) -> None:
@@ -228,8 +234,8 @@ def _check_sides(size: Size, name: str) -> None:
         )
 
 
-def _not_written(size: Size, name: str, error: BaseException) -> ImageError:
-    return ImageError(f"a photo of {size} cannot be written as {name}: {reason_of(error)}")
+def _encoding_error(size: Size, name: str, error: BaseException) -> ImageError:
+    return ImageError(f"a photo of {size} cannot be written as {name}: {describe_error(error)}")
 
 
 def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
@@ -240,11 +246,11 @@ def encode_photo(photo: Photo, format: str) -> bytes:  # noqa: A002
     """
     name = format_name(format)
     _check_sides(photo.size, name)
-    _check_holds(photo, name)
+    _check_mode(photo, name)
     try:
-        return containers.encoded(photo.samples, photo.mode, photo.carried, name)
+        return containers.encode(photo.samples, photo.mode, photo.carried, name)
     except PILLOW_ERRORS as error:
-        raise _not_written(photo.size, name, error) from error
+        raise _encoding_error(photo.size, name, error) from error
 
 
 def format_of(path: Path) -> str:
@@ -265,9 +271,9 @@ def is_lossy(format: str) -> bool:  # noqa: A002
     return format_name(format) in _LOSSY
 
 
-def _check_holds(photo: Photo, name: str) -> None:
+def _check_mode(photo: Photo, name: str) -> None:
     if name in EXTRAS:
-        let_in(name)
+        register_plugin(name)
     if name == "JXL" and photo.profile is not None:
         # Its plugin takes no profile; without one the colors would be others.
         raise ImageError("JXL would lose the photo's color profile; write .png or .tif instead")
@@ -287,14 +293,14 @@ def _refuse_target(photo: Photo | None, path: Path, *, force: bool) -> None:
         if photo is not None and _same_file(photo.path, path):
             raise ImageError(f"{path} is the photo itself; give -o another name")
         if not force and os.path.lexists(path):
-            raise ImageError(_exists(path))
+            raise ImageError(_exists_message(path))
 
 
 def _same_file(source: Path | None, path: Path) -> bool:
     return source is not None and source.exists() and path.exists() and source.samefile(path)
 
 
-def _exists(path: Path) -> str:
+def _exists_message(path: Path) -> str:
     return f"{path} exists; give force=True to replace it, or another name"
 
 
@@ -302,16 +308,16 @@ def _write_all(data: bytes, part: Path) -> None:
     # Mode 0o666 lets the user's umask decide, as for any file that a program makes.
     number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     with os.fdopen(number, "wb") as stream:
-        _fill(stream, data)
+        _write_and_sync(stream, data)
 
 
-def _fill(stream: BufferedWriter, data: bytes) -> None:
+def _write_and_sync(stream: BufferedWriter, data: bytes) -> None:
     stream.write(data)
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def _place(part: Path, path: Path, *, force: bool) -> None:
+def _move_into_place(part: Path, path: Path, *, force: bool) -> None:
     """Gives the whole file its name at once; without force, only where the name is free."""
     if force:
         if path.is_file():
@@ -322,7 +328,7 @@ def _place(part: Path, path: Path, *, force: bool) -> None:
         if not _link(part, path):
             _reserve_and_replace(part, path)
     except FileExistsError as error:
-        raise ImageError(_exists(path)) from error
+        raise ImageError(_exists_message(path)) from error
 
 
 def _link(source: str | Path, path: Path, **found_by: Any) -> bool:  # noqa: ANN401

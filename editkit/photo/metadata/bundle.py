@@ -20,7 +20,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from editkit.photo import color
 from editkit.photo.metadata import cicp, without_previews, xmp
-from editkit.photo.metadata.exif import sized_exif, upright_exif
+from editkit.photo.metadata.exif import clean_exif, set_exif_size
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
@@ -34,7 +34,7 @@ _XMP_SIDES = tuple(
 _DAMAGED = (ValueError, struct.error, LookupError, TypeError, SyntaxError, OSError, OverflowError)
 
 
-def orientation_of(image: Image.Image) -> int:
+def read_orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, of a loaded image; 1 where there is none that makes sense.
 
     Some plugins (TIFF, AVIF) turn the samples themselves while loading and then say 1.
@@ -46,16 +46,16 @@ def orientation_of(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
+def collect_metadata(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     """What a loaded image carries, upright, and notes on what could not be taken along."""
     carried: dict[str, Any] = {}
     notes: list[str] = []
     _take_color(image, carried)
     _take_exif(image, carried, notes)
     if "exif" in carried:
-        turned = orientation_of(image) >= 5
+        turned = read_orientation(image) >= 5
         size = (image.height, image.width) if turned else (image.width, image.height)
-        carried["exif"] = sized_exif(carried["exif"], size)
+        carried["exif"] = set_exif_size(carried["exif"], size)
     _take_xmp(image, carried, notes)
     _take_dpi(image, carried)
     if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -63,18 +63,18 @@ def carried_from(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
     if isinstance(image, PngImagePlugin.PngImageFile):
         carried.update(_png_texts(image))
     _take_iptc(image, carried)
-    notes += without_previews.without_pictures(carried)
+    notes += without_previews.remove_previews(carried)
     return carried, notes
 
 
-def profile_of(carried: Mapping[str, Any]) -> bytes | None:
+def find_profile(carried: Mapping[str, Any]) -> bytes | None:
     """The profile that says what the samples mean: the photo's own, or the one its EXIF stands for.
 
     Cameras mark Adobe RGB by the name of the interoperability rules alone (DCF 2.0, "R03").
     """
     # In a PNG code points come before a profile; in AVIF and HEIC behind it.
     if "cicp" in carried and ("icc_profile" not in carried or "chunks" in carried):
-        return None if cicp.is_plain(carried["cicp"]) else cicp.profile(carried["cicp"])
+        return None if cicp.is_srgb(carried["cicp"]) else cicp.make_profile(carried["cicp"])
     if "icc_profile" in carried:
         return carried["icc_profile"]
     exif = Image.Exif()
@@ -88,13 +88,13 @@ def profile_of(carried: Mapping[str, Any]) -> bytes | None:
     return color.adobe_rgb_profile() if str(name or "").startswith("R03") else None
 
 
-def resource_of(iptc: bytes) -> bytes:
+def photoshop_resource(iptc: bytes) -> bytes:
     """IPTC data as the Photoshop resource that holds it."""
     padding = b"\0" * (len(iptc) % 2)
     return b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4) + iptc + padding
 
 
-def sized_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
+def set_xmp_size(packet: bytes, size: tuple[int, int]) -> bytes:
     """The packet with its width and height made true, where it names any; all else as it is."""
     for pattern, length in zip(_XMP_SIDES, size, strict=True):
         packet = pattern.sub(rb"\g<1>%d" % length, packet)
@@ -131,14 +131,14 @@ def _take_exif(image: Image.Image, carried: dict[str, Any], notes: list[str]) ->
     block = image.info.get("exif")
     try:
         if isinstance(block, bytes) and block:
-            carried["exif"] = upright_exif(block, notes=notes)
-        elif rebuilt := _rebuilt_exif(image.getexif()):
+            carried["exif"] = clean_exif(block, notes=notes)
+        elif rebuilt := _rebuild_exif(image.getexif()):
             carried["exif"] = rebuilt
     except _DAMAGED:
         notes.append("its EXIF data is damaged and was left out")
 
 
-def _rebuilt_exif(exif: Image.Exif) -> bytes:
+def _rebuild_exif(exif: Image.Exif) -> bytes:
     """Descriptive tags only: a TIFF keeps the layout of its samples among the others."""
     chosen = Image.Exif()
     for tag in _TEXT_TAGS:
@@ -155,11 +155,11 @@ def _take_xmp(image: Image.Image, carried: dict[str, Any], notes: list[str]) -> 
     packet = packet.encode() if isinstance(packet, str) else packet
     if not isinstance(packet, bytes):
         return
-    packet, told = xmp.readable(packet)
+    packet, told = xmp.mend_packet(packet)
     notes += told
-    turned = orientation_of(image) >= 5
+    turned = read_orientation(image) >= 5
     size = (image.height, image.width) if turned else (image.width, image.height)
-    carried["xmp"] = sized_xmp(_XMP_ORIENTATION.sub(b"", packet), size)
+    carried["xmp"] = set_xmp_size(_XMP_ORIENTATION.sub(b"", packet), size)
 
 
 def _take_iptc(image: Image.Image, carried: dict[str, Any]) -> None:
@@ -177,7 +177,7 @@ def _take_dpi(image: Image.Image, carried: dict[str, Any]) -> None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return
     if 0 < across < 1e6 and 0 < down < 1e6:
-        turned = orientation_of(image) >= 5
+        turned = read_orientation(image) >= 5
         carried["dpi"] = (down, across) if turned else (across, down)
         if turned:
             carried["turned"] = True

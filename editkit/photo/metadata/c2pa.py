@@ -46,9 +46,9 @@ class Signer:
         Raises:
             InputError: it is not.
         """
-        _type_named(name)
+        _format_media_type(name)
 
-    def signed(
+    def sign(
         self, data: bytes, source_type: str, *, edited: bool, original: Path | None = None
     ) -> bytes:
         """The file with a manifest: what was done, by what, and the original it was done to.
@@ -62,7 +62,7 @@ class Signer:
         Raises:
             InputError: the certificates or the key cannot be used, or the format is not signed.
         """
-        c2pa, kind = _c2pa(), _type_of(data)
+        c2pa, kind = _c2pa(), _media_type(data)
         manifest = _manifest(source_type, edited=edited)
         out = BytesIO()
         try:
@@ -72,10 +72,10 @@ class Signer:
                 with c2pa.Signer.from_info(self._info()) as signer:
                     builder.sign(signer, kind, BytesIO(data), out)
         except c2pa.C2paError as error:
-            raise InputError(f"the file cannot be signed: {_line(error)}") from error
+            raise InputError(f"the file cannot be signed: {_one_line(error)}") from error
         return out.getvalue()
 
-    def checked(self, data: bytes) -> dict[str, Any]:
+    def check_signature(self, data: bytes) -> dict[str, Any]:
         """What a reader finds: the state of the signature and the titles of the ingredients.
 
         Raises:
@@ -116,7 +116,7 @@ def read_credentials(data: bytes) -> dict[str, Any] | None:
     """
     c2pa = _c2pa()
     try:
-        with c2pa.Reader(_type_of(data), BytesIO(data)) as reader:
+        with c2pa.Reader(_media_type(data), BytesIO(data)) as reader:
             store, state = json.loads(reader.json()), reader.get_validation_state()
     except c2pa.C2paError:
         return None
@@ -152,18 +152,18 @@ def _add_original(builder: Any, path: Path) -> None:  # noqa: ANN401 - c2pa's ow
     ingredient = {"title": path.name, "relationship": "parentOf", "label": "original"}
     with path.open("rb") as stream:
         data = stream.read()
-    builder.add_ingredient(json.dumps(ingredient), _type_of(data), BytesIO(data))
+    builder.add_ingredient(json.dumps(ingredient), _media_type(data), BytesIO(data))
 
 
-def _type_of(data: bytes) -> str:
+def _media_type(data: bytes) -> str:
     from PIL import Image
 
     with Image.open(BytesIO(data)) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
-    return _type_named(kind)
+    return _format_media_type(kind)
 
 
-def _type_named(kind: str) -> str:
+def _format_media_type(kind: str) -> str:
     if kind not in _TYPES:
         raise InputError(f"{kind} files are not signed; write one of {', '.join(_TYPES)}")
     return _TYPES[kind]
@@ -177,5 +177,5 @@ def _c2pa() -> Any:  # noqa: ANN401 - a module
     return c2pa
 
 
-def _line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())

@@ -86,27 +86,27 @@ def check_profile(data: bytes, name: str) -> None:
             check(Cicp(1, data[place + 9]), name)
 
 
-def is_plain(cicp: Cicp) -> bool:
+def is_srgb(cicp: Cicp) -> bool:
     """Whether the code points say what is taken for granted: sRGB, or nothing."""
     return cicp.primaries in (1, *_UNSAID) and cicp.transfer in (13, *_UNSAID)
 
 
-def profile(cicp: Cicp) -> bytes:
+def make_profile(cicp: Cicp) -> bytes:
     """The ICC profile of the same primaries and curve; what is not said is taken as sRGB's."""
     primaries, white = PRIMARIES.get(cicp.primaries, PRIMARIES[1])
     curve = _CURVES.get(cicp.transfer, _CURVES[13])
     name = f"{_NAMES.get(cicp.primaries, 'RGB')} (CICP {cicp.primaries}/{cicp.transfer})"
     columns, adapted = _colorants(primaries, white)
-    trc = struct.pack(">4sIHH", b"para", 0, 0 if len(curve) == 1 else 3, 0) + _fixed(curve)
+    trc = struct.pack(">4sIHH", b"para", 0, 0 if len(curve) == 1 else 3, 0) + _fixed_point(curve)
     tags: dict[bytes, bytes] = {
-        b"desc": _text(name),
-        b"cprt": _text("No copyright"),
-        b"wtpt": _xyz(_D50),
-        b"chad": b"sf32\0\0\0\0" + _fixed(adapted.ravel()),
-        **{key: _xyz(columns[:, k]) for k, key in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))},
+        b"desc": _text_tag(name),
+        b"cprt": _text_tag("No copyright"),
+        b"wtpt": _xyz_tag(_D50),
+        b"chad": b"sf32\0\0\0\0" + _fixed_point(adapted.ravel()),
+        **{key: _xyz_tag(columns[:, k]) for k, key in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))},
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), trc),
     }
-    return _assembled(tags)
+    return _assemble(tags)
 
 
 def _colorants(
@@ -114,34 +114,34 @@ def _colorants(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """XYZ of the primaries at D50, in columns, and the adaptation from the own white to it."""
     corners = np.array(primaries).reshape(3, 2)
-    columns = np.stack([_of_xy(x, y) for x, y in corners], axis=1)
-    own = _of_xy(*white)
+    columns = np.stack([_xyz_from_xy(x, y) for x, y in corners], axis=1)
+    own = _xyz_from_xy(*white)
     scaled = columns * np.linalg.solve(columns, own)
     cones = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ own))
     adapted = np.linalg.solve(_BRADFORD, cones @ _BRADFORD)
     return adapted @ scaled, adapted
 
 
-def _of_xy(x: float, y: float) -> NDArray[Any]:
+def _xyz_from_xy(x: float, y: float) -> NDArray[Any]:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def _fixed(values: Any) -> bytes:  # noqa: ANN401 - any numbers
+def _fixed_point(values: Any) -> bytes:  # noqa: ANN401 - any numbers
     """Signed numbers of 16 bits before and 16 behind the point."""
     numbers = [round(float(value) * 65536) for value in values]
     return struct.pack(f">{len(numbers)}i", *numbers)
 
 
-def _xyz(values: NDArray[Any]) -> bytes:
-    return b"XYZ \0\0\0\0" + _fixed(values)
+def _xyz_tag(values: NDArray[Any]) -> bytes:
+    return b"XYZ \0\0\0\0" + _fixed_point(values)
 
 
-def _text(text: str) -> bytes:
+def _text_tag(text: str) -> bytes:
     said = text.encode("utf-16-be")
     return b"mluc" + struct.pack(">IIIHHII", 0, 1, 12, 0x656E, 0x5553, len(said), 28) + said
 
 
-def _assembled(tags: dict[bytes, bytes]) -> bytes:
+def _assemble(tags: dict[bytes, bytes]) -> bytes:
     """A display profile (ICC.1, version 4) of the tags; the same tags give the same bytes."""
     places, body = dict[bytes, int](), b""
     start = 128 + 4 + 12 * len(tags)
@@ -154,7 +154,7 @@ def _assembled(tags: dict[bytes, bytes]) -> bytes:
     kind = b"mntrRGB XYZ "
     head = struct.pack(">I4sI12s", start + len(body), bytes(4), 0x04200000, kind)
     dated = struct.pack(">6H4s", 2020, 1, 1, 0, 0, 0, b"acsp")
-    return (head + dated).ljust(68, b"\0") + _fixed(_D50) + bytes(48) + table + body
+    return (head + dated).ljust(68, b"\0") + _fixed_point(_D50) + bytes(48) + table + body
 
 
 def _tags_of(data: bytes) -> list[tuple[bytes, int]]:

@@ -22,7 +22,7 @@ _JPEG, _SHORT = b"\xff\xd8", 256
 _LEFT_OUT = "its EXIF thumbnail is damaged and was left out"
 
 
-class _Entry(NamedTuple):
+class _ExifEntry(NamedTuple):
     tag: int
     kind: int
     number: int
@@ -33,7 +33,7 @@ class _Entry(NamedTuple):
         return _BYTES_OF.get(self.kind, 1) * self.number
 
 
-class _Block:
+class _ExifBlock:
     """A block without its mark, and its byte order.
 
     Raises:
@@ -53,14 +53,14 @@ class _Block:
             return 0
         return int(struct.unpack_from(self.order + ("H" if size == 2 else "I"), self.data, at)[0])
 
-    def entries(self, start: int) -> list[_Entry]:
+    def entries(self, start: int) -> list[_ExifEntry]:
         """The entries of a directory, as many as there are in the block."""
         if start < 8:
             return []
         fitting = max(0, (len(self.data) - start - 2) // 12)
         places = (start + 2 + 12 * k for k in range(min(self.number(start, 2), fitting)))
         return [
-            _Entry(self.number(at, 2), self.number(at + 2, 2), self.number(at + 4, 4), at)
+            _ExifEntry(self.number(at, 2), self.number(at + 2, 2), self.number(at + 4, 4), at)
             for at in places
         ]
 
@@ -69,11 +69,11 @@ class _Block:
         end = start + 2 + 12 * self.number(start, 2)
         return end if start >= 8 and end + 4 <= len(self.data) else None
 
-    def place(self, entry: _Entry) -> int:
+    def place(self, entry: _ExifEntry) -> int:
         """Where the entry's value is."""
         return entry.at + 8 if entry.length <= 4 else self.number(entry.at + 8, 4)
 
-    def values(self, entry: _Entry) -> list[int]:
+    def values(self, entry: _ExifEntry) -> list[int]:
         """Whole numbers of an entry; none of another type, or of more than fit."""
         size, place = _BYTES_OF.get(entry.kind, 0), self.place(entry)
         if entry.kind not in (3, 4, 13) or place + entry.length > len(self.data):
@@ -81,7 +81,7 @@ class _Block:
         return [self.number(place + size * k, size) for k in range(entry.number)]
 
 
-def upright_exif(block: bytes, *, turned: bool = True, notes: list[str] | None = None) -> bytes:
+def clean_exif(block: bytes, *, turned: bool = True, notes: list[str] | None = None) -> bytes:
     """The EXIF block without orientation and thumbnail; every other byte stays where it was.
 
     Where samples are kept as stored (not `turned`), the orientation stays, too.
@@ -96,23 +96,23 @@ def upright_exif(block: bytes, *, turned: bool = True, notes: list[str] | None =
     Raises:
         ValueError: there is nothing in the block that can be read.
     """
-    exif = _Block(block)
+    exif = _ExifBlock(block)
     if exif.end_of(exif.start) is None and not exif.entries(exif.start):
         raise ValueError("no directory")
     pointer = exif.end_of(exif.start)
     more = pointer is not None and exif.number(pointer, 4) > 0
     whole = _drop_pictures(exif)
     if more and notes is not None:
-        notes.append(previews.left_out(previews.IN_EXIF) if whole else _LEFT_OUT)
+        notes.append(previews.omission_note(previews.IN_EXIF) if whole else _LEFT_OUT)
     if turned:
         _drop_orientation(exif)
     return MARK + bytes(exif.data)
 
 
-def orientation_of(block: bytes) -> int:
+def read_orientation(block: bytes) -> int:
     """The orientation that the block tells, 1 to 8; 1 where it tells none that makes sense."""
     try:
-        exif = _Block(block)
+        exif = _ExifBlock(block)
     except ValueError:
         return 1
     found = [entry for entry in exif.entries(exif.start) if entry.tag == ORIENTATION]
@@ -120,18 +120,18 @@ def orientation_of(block: bytes) -> int:
     return values[0] if values and 1 <= values[0] <= 8 else 1
 
 
-def sized_exif(block: bytes, size: tuple[int, int]) -> bytes:
+def set_exif_size(block: bytes, size: tuple[int, int]) -> bytes:
     """The EXIF block with its width and height made true, where it names any.
 
     Args:
-        block: as `upright_exif` gives it.
+        block: as `clean_exif` gives it.
         size: width and height.
     """
     try:
-        exif = _Block(block)
+        exif = _ExifBlock(block)
     except ValueError:
         return block
-    starts = [exif.start, *_pointed(exif, exif.start, (DIRECTORY,))]
+    starts = [exif.start, *_sub_directories(exif, exif.start, (DIRECTORY,))]
     for start, tags in zip(starts, _SIDES, strict=False):
         for entry in exif.entries(start):
             if entry.tag in tags:
@@ -139,13 +139,13 @@ def sized_exif(block: bytes, size: tuple[int, int]) -> bytes:
     return MARK + bytes(exif.data)
 
 
-def _set_number(exif: _Block, entry: _Entry, value: int) -> None:
+def _set_number(exif: _ExifBlock, entry: _ExifEntry, value: int) -> None:
     code = {3: "H", 4: "I"}.get(entry.kind)
     if code and entry.number == 1 and not (code == "H" and value > 65535):
         struct.pack_into(exif.order + code, exif.data, entry.at + 8, value)
 
 
-def _drop_orientation(exif: _Block) -> None:
+def _drop_orientation(exif: _ExifBlock) -> None:
     found = [entry for entry in exif.entries(exif.start) if entry.tag == ORIENTATION]
     end = exif.end_of(exif.start)
     for entry in reversed(found):
@@ -158,7 +158,7 @@ def _drop_orientation(exif: _Block) -> None:
         struct.pack_into(exif.order + "H", exif.data, exif.start, count)
 
 
-def _drop_pictures(exif: _Block) -> bool:
+def _drop_pictures(exif: _ExifBlock) -> bool:
     """Blanks the pictures of all directories after the first, and unlinks these.
 
     Returns:
@@ -178,7 +178,7 @@ def _drop_pictures(exif: _Block) -> bool:
     return bool(read) and read[0]
 
 
-def _blank(exif: _Block, start: int) -> bool:
+def _blank(exif: _ExifBlock, start: int) -> bool:
     """Whether the pictures of a directory lie in the block; they are zeros then."""
     entries = {entry.tag: entry for entry in exif.entries(start)}
     whole = bool(entries)
@@ -191,17 +191,17 @@ def _blank(exif: _Block, start: int) -> bool:
             end = min(place + length, len(exif.data))
             # A pointer may lead anywhere, but where a JPEG is, long values are none.
             longest = _SHORT if _JPEG in exif.data[place:end] else len(exif.data)
-            for low, high in list(_free(place, end, _used(exif, longest))):
+            for low, high in list(_free_ranges(place, end, _used_ranges(exif, longest))):
                 exif.data[low:high] = bytes(high - low)
             whole = whole and place < len(exif.data)
     return whole
 
 
-def _used(exif: _Block, longest: int) -> list[tuple[int, int]]:
+def _used_ranges(exif: _ExifBlock, longest: int) -> list[tuple[int, int]]:
     """Where directories and their values of up to a length lie, but for maker notes."""
     starts, found = [exif.start], [(0, 8)]
-    starts += _pointed(exif, exif.start, (DIRECTORY, PLACE))
-    starts += [place for start in starts[1:] for place in _pointed(exif, start, (INTEROP,))]
+    starts += _sub_directories(exif, exif.start, (DIRECTORY, PLACE))
+    starts += [place for start in starts[1:] for place in _sub_directories(exif, start, (INTEROP,))]
     for start in starts:
         entries = exif.entries(start)
         found.append((start, start + 6 + 12 * len(entries)))
@@ -215,13 +215,13 @@ def _used(exif: _Block, longest: int) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _pointed(exif: _Block, start: int, tags: Iterable[int]) -> list[int]:
+def _sub_directories(exif: _ExifBlock, start: int, tags: Iterable[int]) -> list[int]:
     """Where the directories are that a directory points to by these tags."""
     entries = (entry for entry in exif.entries(start) if entry.tag in tags)
     return [place for entry in entries for place in exif.values(entry)[:1]]
 
 
-def _free(low: int, high: int, used: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _free_ranges(low: int, high: int, used: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """What of a range no other range covers."""
     for start, end in used:
         if low < start < high:

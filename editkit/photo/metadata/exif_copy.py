@@ -65,7 +65,7 @@ def is_describing(code: int) -> bool:
     return code in _DESCRIBING
 
 
-def tree_of(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
+def parse_block(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
     """Byte order and directories of an EXIF block; none of one that cannot be read."""
     tiff = (block or b"").removeprefix(MARK)
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
@@ -74,38 +74,40 @@ def tree_of(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
     return order, read_tree(BytesIO(tiff), order, struct.unpack(order + "I", tiff[4:8])[0])
 
 
-def block_of(tree: Tree, order: str) -> bytes:
+def build_block(tree: Tree, order: str) -> bytes:
     """The directories as an EXIF block; of the first what tells of the photo. Empty of nothing."""
     kept = {**tree, FIRST: [tag for tag in tree.get(FIRST, ()) if tag.code in _DESCRIBING]}
     if not any(kept.values()):
         return b""
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
     places = [Tag(code, 4, bytes(4)) for code in (DIRECTORY, PLACE) if kept.get(code)]
-    length = len(_written([*kept[FIRST], *places], order, 8))
-    inner, found = laid(kept, order, 8 + length)
+    length = len(_write_directory([*kept[FIRST], *places], order, 8))
+    inner, found = place_directories(kept, order, 8 + length)
     places = [Tag(code, 4, struct.pack(order + "I", at)) for code, at in found.items()]
-    return MARK + head + _written([*kept[FIRST], *places], order, 8) + inner
+    return MARK + head + _write_directory([*kept[FIRST], *places], order, 8) + inner
 
 
-def laid(tree: Tree, order: str, at: int, *, big: bool = False) -> tuple[bytes, dict[int, int]]:
+def place_directories(
+    tree: Tree, order: str, at: int, *, big: bool = False
+) -> tuple[bytes, dict[int, int]]:
     """The directories but the first as they are at a place, and where each of them is."""
     out, found = b"", dict[int, int]()
     for code in (DIRECTORY, PLACE):
         tags = list(tree.get(code, ()))
         if code == DIRECTORY and tree.get(INTEROP):
-            inner = _written(tree[INTEROP], order, at + len(out), big=big)
+            inner = _write_directory(tree[INTEROP], order, at + len(out), big=big)
             place = struct.pack(order + ("Q" if big else "I"), at + len(out))
             tags.append(Tag(INTEROP, 16 if big else 4, place))
             out += inner
         if tags:
             found[code] = at + len(out)
-            out += _written(tags, order, at + len(out), big=big)
+            out += _write_directory(tags, order, at + len(out), big=big)
     return out, found
 
 
-def swapped(tags: Iterable[Tag], before: str, after: str) -> list[Tag]:
+def swap_bytes(tags: Iterable[Tag], before: str, after: str) -> list[Tag]:
     """The tags with their values in another order of bytes."""
-    return list(tags) if before == after else [_swapped(tag, before, after) for tag in tags]
+    return list(tags) if before == after else [_swap_tag(tag, before, after) for tag in tags]
 
 
 _POINTERS = (DIRECTORY, PLACE, INTEROP)
@@ -148,7 +150,7 @@ def _size(kind: int) -> int:
     return _SIZES.get(kind) or _LONG.get(kind, 1)
 
 
-def _written(tags: Iterable[Tag], order: str, at: int, *, big: bool = False) -> bytes:
+def _write_directory(tags: Iterable[Tag], order: str, at: int, *, big: bool = False) -> bytes:
     """A directory at a place, with its values behind it; an even number of bytes."""
     ordered = sorted(tags, key=lambda tag: tag.code)
     head, size, place = ("Q", 20, 8) if big else ("H", 12, 4)
@@ -166,7 +168,7 @@ def _written(tags: Iterable[Tag], order: str, at: int, *, big: bool = False) -> 
     return whole + b"\0" * (len(whole) % 2)
 
 
-def _swapped(tag: Tag, before: str, after: str) -> Tag:
+def _swap_tag(tag: Tag, before: str, after: str) -> Tag:
     unit = _UNITS.get(tag.kind)
     if unit is None:
         return tag

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from editkit.photo.metadata import maker_notes, opaque, photoshop, previews
 from editkit.photo.metadata.exif import DIRECTORY, INTEROP, MARK, PLACE
-from editkit.photo.metadata.maker_notes import Counting, Table, Value
+from editkit.photo.metadata.maker_notes import Addressing, Directory, DirectoryValue
 
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _MAKER_NOTE, _MAKE, _CHILDREN, _PHOTOSHOP, _IPTC = 0x927C, 0x010F, 0x014A, 0x8649, 0x83BB
@@ -30,7 +30,7 @@ _Span = tuple[int, int]
 
 
 @dataclass
-class _Found:
+class _BlockSpans:
     """What of a block stays for certain, what stays unless it is in what goes, and what goes."""
 
     fixed: list[_Span] = field(default_factory=list)
@@ -38,52 +38,54 @@ class _Found:
     going: list[tuple[_Span, str]] = field(default_factory=list)
 
 
-def cleaned(block: bytes) -> tuple[bytes, list[str]]:
+def clean_block(block: bytes) -> tuple[bytes, list[str]]:
     """The block with zeros for all that is or may be a picture, and notes on that.
 
     Args:
         block: with or without its mark.
     """
-    block, count = previews.blanked(block)
-    notes = [previews.left_out(previews.IN_EXIF)] if count else []
+    block, count = previews.blank_pictures(block)
+    notes = [previews.omission_note(previews.IN_EXIF)] if count else []
     head = len(MARK) if block.startswith(MARK) else 0
     data = bytearray(block[head:])
-    found = _looked_through(bytes(data))
-    fixed = _merged(found.fixed)
+    found = _classify(bytes(data))
+    fixed = _merge_spans(found.fixed)
     for (start, end), name in found.going:
-        for low, high in _without(start, end, fixed):
+        for low, high in _subtract_spans(start, end, fixed):
             data[low:high] = bytes(high - low)
-        notes.append(previews.left_out(name))
-    for low, high in _gaps(bytes(data), _merged([*fixed, *found.short])):
+        notes.append(previews.omission_note(name))
+    for low, high in _gaps(bytes(data), _merge_spans([*fixed, *found.short])):
         data[low:high] = bytes(high - low)
-        notes.append(previews.left_out(f"{high - low} bytes between the tags of its EXIF data"))
+        notes.append(
+            previews.omission_note(f"{high - low} bytes between the tags of its EXIF data")
+        )
     return block[:head] + bytes(data), list(dict.fromkeys(notes))
 
 
-def _looked_through(data: bytes) -> _Found:
-    found = _Found(fixed=[(0, 8)])
+def _classify(data: bytes) -> _BlockSpans:
+    found = _BlockSpans(fixed=[(0, 8)])
     order = _ORDERS.get(data[:4])
     if order is None or len(data) < 8:
         return found
-    tables = list(_standard(data, order))
+    tables = list(_standard_directories(data, order))
     values = [value for table in tables for value in table.values]
     make = next((data[v.start : v.end] for v in values if v.tag == _MAKE), b"")
     found.fixed += [(table.start, table.end) for table in tables]
     for value in values:
         if value.tag == _MAKER_NOTE:
-            _look_at_note(found, data, value, order, make)
+            _classify_maker_note(found, data, value, order, make)
         else:
-            _sort(found, data, value, f"EXIF tag {value.tag}")
+            _classify_value(found, data, value, f"EXIF tag {value.tag}")
     return found
 
 
-def _standard(data: bytes, order: str) -> Iterator[Table]:
+def _standard_directories(data: bytes, order: str) -> Iterator[Directory]:
     """The directories that the standard knows."""
-    how, seen = Counting(order, 0), set[int]()
+    how, seen = Addressing(order, 0), set[int]()
     waiting = [struct.unpack_from(order + "I", data, 4)[0]]
     while waiting and len(seen) < _MOST_TABLES:
         at = waiting.pop()
-        table = None if at in seen or at < 8 else _lenient(data, at, how)
+        table = None if at in seen or at < 8 else _lenient_directory(data, at, how)
         seen.add(at)
         if table is None:
             continue
@@ -96,26 +98,28 @@ def _standard(data: bytes, order: str) -> Iterator[Table]:
             waiting.append(struct.unpack_from(order + "I", data, table.end - 4)[0])
 
 
-def _lenient(data: bytes, at: int, how: Counting) -> Table | None:
+def _lenient_directory(data: bytes, at: int, how: Addressing) -> Directory | None:
     """A directory whose entries may be damaged: what cannot be read of it is passed over."""
     if at + 2 > len(data):
         return None
     (count,) = struct.unpack_from(how.order + "H", data, at)
     count = min(count, (len(data) - at - 2) // 12)
-    values = list[Value]()
+    values = list[DirectoryValue]()
     for k in range(count):
         tag, kind, number, place = struct.unpack_from(how.order + "HHII", data, at + 2 + 12 * k)
         length = number * maker_notes.SIZES.get(kind, 1)
         start = place if length > 4 else at + 10 + 12 * k
         if start + length <= len(data):
-            values.append(Value(tag, kind, start, start + length))
-    return Table(at, at + 6 + 12 * count, tuple(values))
+            values.append(DirectoryValue(tag, kind, start, start + length))
+    return Directory(at, at + 6 + 12 * count, tuple(values))
 
 
-def _look_at_note(found: _Found, data: bytes, note: Value, order: str, make: bytes) -> None:
-    tables = maker_notes.tables(data, note.start, note.end, order)
+def _classify_maker_note(
+    found: _BlockSpans, data: bytes, note: DirectoryValue, order: str, make: bytes
+) -> None:
+    tables = maker_notes.read_directories(data, note.start, note.end, order)
     if not tables:
-        _sort(found, data, note, "maker notes")
+        _classify_value(found, data, note, "maker notes")
         return
     word = (re.findall(rb"[A-Z]+", make.upper()) or [b""])[0]
     measured = _MEASURED.get(word, frozenset())
@@ -131,10 +135,10 @@ def _look_at_note(found: _Found, data: bytes, note: Value, order: str, make: byt
         elif _is_preview(value, content):
             found.going.append(((value.start, value.end), f"{name} with a preview"))
         else:
-            _sort(found, data, value, name, fixed=False)
+            _classify_value(found, data, value, name, fixed=False)
 
 
-def _is_preview(value: Value, content: bytes) -> bool:
+def _is_preview(value: DirectoryValue, content: bytes) -> bool:
     return (
         value.tag in _PREVIEWS
         and value.kind in _BYTES
@@ -145,7 +149,9 @@ def _is_preview(value: Value, content: bytes) -> bool:
     )
 
 
-def _sort(found: _Found, data: bytes, value: Value, name: str, *, fixed: bool = True) -> None:
+def _classify_value(
+    found: _BlockSpans, data: bytes, value: DirectoryValue, name: str, *, fixed: bool = True
+) -> None:
     """Puts a value to what stays or to what goes."""
     span, content = (value.start, value.end), data[value.start : value.end]
     if _may_show(value.tag if fixed else 0, content):
@@ -157,9 +163,9 @@ def _sort(found: _Found, data: bytes, value: Value, name: str, *, fixed: bool = 
 def _may_show(tag: int, content: bytes) -> bool:
     try:
         if tag == _PHOTOSHOP:
-            return bool(photoshop.cleaned(content)[1])
+            return bool(photoshop.clean_resources(content)[1])
         if tag == _IPTC:
-            return bool(photoshop.cleaned_iptc(content)[1])
+            return bool(photoshop.clean_iptc(content)[1])
     except ValueError:
         return True
     return previews.may_show(content)
@@ -167,12 +173,12 @@ def _may_show(tag: int, content: bytes) -> bool:
 
 def _gaps(data: bytes, kept: list[_Span]) -> Iterator[_Span]:
     """Long runs of bytes that belong to nothing, and could be a picture."""
-    for low, high in _without(0, len(data), kept):
+    for low, high in _subtract_spans(0, len(data), kept):
         if high - low >= opaque.LEAST and opaque.is_opaque(data[low:high]):
             yield low, high
 
 
-def _merged(spans: Iterable[_Span]) -> list[_Span]:
+def _merge_spans(spans: Iterable[_Span]) -> list[_Span]:
     found = list[_Span]()
     for low, high in sorted(spans):
         if found and low <= found[-1][1]:
@@ -182,7 +188,7 @@ def _merged(spans: Iterable[_Span]) -> list[_Span]:
     return found
 
 
-def _without(start: int, end: int, spans: Iterable[_Span]) -> Iterator[_Span]:
+def _subtract_spans(start: int, end: int, spans: Iterable[_Span]) -> Iterator[_Span]:
     """What of a range is in none of the sorted spans."""
     for low, high in spans:
         if high <= start or low >= end:

@@ -16,7 +16,7 @@ _NUMBERS, _MOST_NUMBERS = (4, 13), 8
 _MARKS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-class Value(NamedTuple):
+class DirectoryValue(NamedTuple):
     """A tag, its kind, and where its bytes begin and end in the block."""
 
     tag: int
@@ -25,22 +25,22 @@ class Value(NamedTuple):
     end: int
 
 
-class Table(NamedTuple):
+class Directory(NamedTuple):
     """A directory's own place, and its values."""
 
     start: int
     end: int
-    values: tuple[Value, ...]
+    values: tuple[DirectoryValue, ...]
 
 
-class Counting(NamedTuple):
+class Addressing(NamedTuple):
     """The order of bytes, and the place from which others are counted."""
 
     order: str
     base: int
 
 
-def table(data: bytes, at: int, how: Counting) -> Table | None:
+def read_directory(data: bytes, at: int, how: Addressing) -> Directory | None:
     """The directory at a place; None where there is none that is whole and sound."""
     if at < 0 or at + 2 > len(data):
         return None
@@ -48,18 +48,18 @@ def table(data: bytes, at: int, how: Counting) -> Table | None:
     end = at + 2 + 12 * count
     if not 0 < count <= _MOST_ENTRIES or end > len(data):
         return None
-    found = list[Value]()
+    found = list[DirectoryValue]()
     rows = struct.iter_unpack(how.order + "HHII", data[at + 2 : end])
     for k, (tag, kind, number, place) in enumerate(rows):
         length = number * SIZES.get(kind, 0)
         if kind not in SIZES or length > len(data):
             return None
         start = how.base + place if length > 4 else at + 10 + 12 * k
-        found.append(Value(tag, kind, start, start + length))
-    return Table(at, min(end + 4, len(data)), tuple(found))
+        found.append(DirectoryValue(tag, kind, start, start + length))
+    return Directory(at, min(end + 4, len(data)), tuple(found))
 
 
-def tables(data: bytes, start: int, end: int, order: str) -> list[Table]:
+def read_directories(data: bytes, start: int, end: int, order: str) -> list[Directory]:
     """The directories of a note; none where it is no directory.
 
     Args:
@@ -68,34 +68,34 @@ def tables(data: bytes, start: int, end: int, order: str) -> list[Table]:
         end: where it ends.
         order: the block's, which many notes share.
     """
-    first = _first(data, start, end, order)
+    first = _find_first(data, start, end, order)
     if first is None:
         return []
     at, order = first
-    how = Counting(order, _base(data, (start, end), at, order))
-    found, waiting = dict[int, Table](), [at]
+    how = Addressing(order, _find_base(data, (start, end), at, order))
+    found, waiting = dict[int, Directory](), [at]
     while waiting and len(found) < _MOST_TABLES:
         place = waiting.pop()
-        known = table(data, place, how) if place not in found else None
+        known = read_directory(data, place, how) if place not in found else None
         if known is not None:
             found[place] = known
-            waiting += [p for p in _inner(data, known, how) if start <= p < end]
+            waiting += [p for p in _inner_places(data, known, how) if start <= p < end]
     return list(found.values())
 
 
-def _first(data: bytes, start: int, end: int, order: str) -> tuple[int, str] | None:
+def _find_first(data: bytes, start: int, end: int, order: str) -> tuple[int, str] | None:
     """Where the first directory is, and its order of bytes: the longest near the beginning."""
-    places = [*range(start, min(end, start + _LONGEST_HEAD)), *_told(data, start, end)]
+    places = [*range(start, min(end, start + _LONGEST_HEAD)), *_declared_starts(data, start, end)]
     best, most = None, 0
     for at in places:
         for way in (order, "<" if order == ">" else ">"):
-            found = table(data[:end], at, Counting(way, 0))
+            found = read_directory(data[:end], at, Addressing(way, 0))
             if found is not None and len(found.values) > most:
                 best, most = (at, way), len(found.values)
     return best
 
 
-def _told(data: bytes, start: int, end: int) -> Iterator[int]:
+def _declared_starts(data: bytes, start: int, end: int) -> Iterator[int]:
     """Where heads of TIFF near the beginning, and Fujifilm's, say that the directory is."""
     for head in range(start, min(end - 8, start + _LONGEST_HEAD)):
         way = _MARKS.get(data[head : head + 4])
@@ -105,11 +105,11 @@ def _told(data: bytes, start: int, end: int) -> Iterator[int]:
         yield start + struct.unpack_from("<I", data, start + 8)[0]
 
 
-def _base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
+def _find_base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
     """The place from which the most values and directories lie in the note."""
     start, end = note
     heads = [h for h in range(start, min(at, start + _LONGEST_HEAD)) if data[h : h + 4] in _MARKS]
-    plain = table(data, at, Counting(order, 0))
+    plain = read_directory(data, at, Addressing(order, 0))
     values = () if plain is None else plain.values
     long = [v for v in values if v.end - v.start > 4]
     # A note that was moved: its first value follows its directory.
@@ -118,15 +118,15 @@ def _base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
     bases = (*heads, 0, start, at, behind + 4 - lowest, behind - lowest)
 
     def fitting(base: int) -> int:
-        how = Counting(order, base)
-        inner = () if plain is None else _inner(data, plain, how)
-        others = sum(table(data[:end], p, how) is not None for p in inner if at < p < end)
+        how = Addressing(order, base)
+        inner = () if plain is None else _inner_places(data, plain, how)
+        others = sum(read_directory(data[:end], p, how) is not None for p in inner if at < p < end)
         return others + sum(behind <= base + v.start and base + v.end <= end for v in long)
 
     return max(bases, key=fitting)  # of several the first
 
 
-def _inner(data: bytes, outer: Table, how: Counting) -> Iterator[int]:
+def _inner_places(data: bytes, outer: Directory, how: Addressing) -> Iterator[int]:
     """Places that numbers of a directory name, where others may be, and where long values are."""
     for value in outer.values:
         size = value.end - value.start

@@ -62,7 +62,7 @@ def is_smooth(data: bytes) -> bool:
     return not _is_rough(np.frombuffer(data[:_SAMPLE], np.uint8))
 
 
-def says_little(letters: bytes) -> bool:
+def is_repetitive(letters: bytes) -> bool:
     """Whether there are hardly any letters but for repeated ones."""
     return len(set(letters)) <= _FEW or len(_RUN.sub(b"", letters)) < _FEW_LETTERS
 
@@ -125,7 +125,7 @@ def _is_printed(text: str) -> bool:
 
 def _holds_packed(data: bytes) -> bool:
     """Whether what some program packed is in the bytes, and could be a picture."""
-    if len(data) >= _SHORTEST and _unpacked(_raw_deflate, data):
+    if len(data) >= _SHORTEST and _unpacks_to_pixels(_raw_deflate, data):
         return True
     for tries, found in enumerate(_PACKED.finditer(data)):
         rest = data[found.start() : found.start() + _PORTION]
@@ -134,7 +134,7 @@ def _holds_packed(data: bytes) -> bool:
         if found[0] in _SEALED:
             if len(rest) >= _SHORTEST:
                 return True
-        elif any(_unpacked(unpack, rest) for unpack in _unpackers(found[0])):
+        elif any(_unpacks_to_pixels(unpack, rest) for unpack in _unpackers(found[0])):
             return True
     return False
 
@@ -157,7 +157,7 @@ def _raw_deflate(data: bytes) -> bytes:
     return found if whole else b""
 
 
-def _unpacked(unpack: Callable[[bytes], bytes], data: bytes) -> bool:
+def _unpacks_to_pixels(unpack: Callable[[bytes], bytes], data: bytes) -> bool:
     """Whether the data can be unpacked, and what comes out could be a picture."""
     try:
         return could_be_pixels(unpack(data))

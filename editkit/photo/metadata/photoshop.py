@@ -25,27 +25,27 @@ class Resource(NamedTuple):
     data: bytes
 
 
-def cleaned(block: bytes) -> tuple[bytes, list[str]]:
+def clean_resources(block: bytes) -> tuple[bytes, list[str]]:
     """The resources that show no picture of the photo, and notes on those left out.
 
     Raises:
         ValueError: the block is damaged.
     """
     kept, notes = list[bytes](), list[str]()
-    for found in _resources(block):
+    for found in _iter_resources(block):
         if found.number == _IPTC:
-            iptc, lost = cleaned_iptc(found.data)
-            kept.append(found.raw if iptc == found.data else packed(_IPTC, iptc))
+            iptc, lost = clean_iptc(found.data)
+            kept.append(found.raw if iptc == found.data else pack_resource(_IPTC, iptc))
             notes += lost
-        elif _shows(found):
+        elif _holds_preview(found):
             name = _NAMES.get(found.number, f"Photoshop's resource {found.number}")
-            notes.append(previews.left_out(name))
+            notes.append(previews.omission_note(name))
         else:
             kept.append(found.raw)
     return b"".join(kept), list(dict.fromkeys(notes))
 
 
-def _shows(found: Resource) -> bool:
+def _holds_preview(found: Resource) -> bool:
     if found.number in _THUMBNAILS or previews.holds_picture(found.data):
         return True
     if found.number in _PATHS and _is_path(found.data):
@@ -60,30 +60,32 @@ def _is_path(data: bytes) -> bool:
     )
 
 
-def packed(number: int, data: bytes) -> bytes:
+def pack_resource(number: int, data: bytes) -> bytes:
     """A resource without a name."""
     return (
         b"8BIM" + number.to_bytes(2) + b"\0\0" + len(data).to_bytes(4) + data + bytes(len(data) % 2)
     )
 
 
-def cleaned_iptc(data: bytes) -> tuple[bytes, list[str]]:
+def clean_iptc(data: bytes) -> tuple[bytes, list[str]]:
     """IPTC data without its preview (2:200 to 2:202), and a note if there was one.
 
     Data that are damaged come back as they are, unless they hold a picture.
     """
     kept, found = list[bytes](), False
     try:
-        for raw, name, content in _datasets(data):
+        for raw, name, content in _iter_datasets(data):
             shows = name in ((2, 200), (2, 201), (2, 202)) or previews.may_show(content)
             found = found or shows
             kept += [] if shows else [raw]
     except ValueError:
         found, kept = previews.may_show(data), []
-    return (b"".join(kept) if found else data), [previews.left_out("IPTC preview")] if found else []
+    return (b"".join(kept) if found else data), [
+        previews.omission_note("IPTC preview")
+    ] if found else []
 
 
-def _resources(block: bytes) -> Iterator[Resource]:
+def _iter_resources(block: bytes) -> Iterator[Resource]:
     at = 0
     while at < len(block):
         if block[at : at + 4] not in _SIGNATURES:
@@ -101,7 +103,7 @@ def _resources(block: bytes) -> Iterator[Resource]:
         at = end + length % 2
 
 
-def _datasets(data: bytes) -> Iterator[tuple[bytes, tuple[int, int], bytes]]:
+def _iter_datasets(data: bytes) -> Iterator[tuple[bytes, tuple[int, int], bytes]]:
     """Each data set as it lies in the data, its record and number, and its content."""
     at = 0
     while at < len(data):

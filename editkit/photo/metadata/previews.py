@@ -20,18 +20,18 @@ _STARTS = re.compile(
     rb"|BM[\x00-\xff]{4}\x00{4}[\x00-\xff]{4}[\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00"
 )
 # How these begin where their bytes are told by 64 letters, or by 16.
-_SIXTY_FOUR = re.compile(
+_BASE64 = re.compile(
     rb"(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|OEJQUwAB|AAAA[0-9A-Za-z+/]{2}Z0eX|AAAADGpQ|AAAADEpYT|Qk)"
     rb"[0-9A-Za-z+/\s]{28,}"
 )
-_SIXTEEN = re.compile(
+_HEX = re.compile(
     rb"(?:ff\s?d8\s?ff|89\s?50\s?4e\s?47\s?0d\s?0a|52494646|[0-9a-f]{8}66747970)[0-9a-f\s]{40,}",
     re.I,
 )
-_LONG_SIXTY_FOUR = re.compile(
+_LONG_BASE64 = re.compile(
     rb"(?<![0-9A-Za-z+/])[0-9A-Za-z+/]{40,}+(?:\s++[0-9A-Za-z+/]{40,}+)*+(?:\s++[0-9A-Za-z+/]++)?"
 )
-_LONG_SIXTEEN = re.compile(
+_LONG_HEX = re.compile(
     rb"(?<![0-9A-Fa-f])(?:(?:0x|\\x|%%)?[0-9A-Fa-f]{2}[\s,:;]{0,2}+){%d,}+" % opaque.LEAST
 )
 _NUMBERS = re.compile(rb"(?<![0-9.+-])(?:[0-9]{1,5}+(?:[\s,;\]\[]{1,4}+|$)){%d,}+" % opaque.LEAST)
@@ -52,14 +52,14 @@ _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 IN_EXIF = "thumbnail or previews in its EXIF data"
 
 
-def left_out(what: str) -> str:
+def omission_note(what: str) -> str:
     """The note on something that showed the photo."""
     return f"{what}: left out, as it may show what an edit removes"
 
 
 def holds_picture(data: bytes) -> bool:
     """Whether there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
-    return next(streams(data), None) is not None or _told_by_letters(data)
+    return next(find_pictures(data), None) is not None or _holds_encoded_picture(data)
 
 
 def may_show(data: bytes) -> bool:
@@ -67,23 +67,23 @@ def may_show(data: bytes) -> bool:
     return holds_picture(data) or opaque.is_opaque(data)
 
 
-def streams(data: bytes) -> Iterator[tuple[int, int]]:
+def find_pictures(data: bytes) -> Iterator[tuple[int, int]]:
     """Where pictures and videos begin and end in the bytes, those within others not counted."""
     at = 0
-    for start, end in sorted(_starts(data), key=lambda found: found[0]):
+    for start, end in sorted(_find_starts(data), key=lambda found: found[0]):
         if start >= at:
-            at = _end_of(data, start) if end is None else end
+            at = _find_end(data, start) if end is None else end
             yield start, at
 
 
-def blanked(block: bytes) -> tuple[bytes, int]:
+def blank_pictures(block: bytes) -> tuple[bytes, int]:
     """The bytes with zeros for every picture in them, and how many there were.
 
     Nothing else moves: what points to other places in the block still points there.
     """
     out, count = bytearray(block), 0
-    told = (f.span() for f in _SIXTY_FOUR.finditer(block) if _is_picture_of_64(f[0]))
-    for start, end in (*streams(block), *told):
+    told = (f.span() for f in _BASE64.finditer(block) if _is_base64_picture(f[0]))
+    for start, end in (*find_pictures(block), *told):
         out[start:end] = bytes(end - start)
         count += 1
     return bytes(out), count
@@ -125,7 +125,7 @@ def _is_frame(head: bytes) -> bool:
     return len(head) >= 9 and 2 <= head[0] <= 16 and len(head) == 6 + 3 * head[5]
 
 
-def _starts(data: bytes) -> Iterator[tuple[int, int | None]]:
+def _find_starts(data: bytes) -> Iterator[tuple[int, int | None]]:
     """Where pictures may begin, and where they end, if that is known."""
     yield from ((found.start(), None) for found in _STARTS.finditer(data))
     dead, end = set[int](), 0
@@ -137,7 +137,7 @@ def _starts(data: bytes) -> Iterator[tuple[int, int | None]]:
                 yield found.start(), known
 
 
-def _end_of(data: bytes, start: int) -> int:
+def _find_end(data: bytes, start: int) -> int:
     """Where a picture that is no JPEG ends; the end of the data where it does not tell."""
     head = data[start : start + 16]
     if head.startswith(b"\x89PNG"):
@@ -150,36 +150,36 @@ def _end_of(data: bytes, start: int) -> int:
     return len(data)
 
 
-def _told_by_letters(data: bytes) -> bool:
+def _holds_encoded_picture(data: bytes) -> bool:
     text = _BREAKS.sub(b"", data.replace(b"\0", b""))
     for coded, plain in _CODED:
         text = text.replace(coded, plain)
-    lists = (found[0] for rule in (_NUMBERS, _LONG_SIXTEEN) for found in rule.finditer(text))
-    if not all(map(opaque.says_little, lists)):
+    lists = (found[0] for rule in (_NUMBERS, _LONG_HEX) for found in rule.finditer(text))
+    if not all(map(opaque.is_repetitive, lists)):
         return True
     text = text.translate(_URLS)
     return (
-        any(_is_picture_of_64(found[0]) for found in _SIXTY_FOUR.finditer(text))
-        or any(_is_picture_of_16(found[0]) for found in _SIXTEEN.finditer(text))
-        or any(_is_opaque_of_64(found[0]) for found in _LONG_SIXTY_FOUR.finditer(text))
+        any(_is_base64_picture(found[0]) for found in _BASE64.finditer(text))
+        or any(_is_hex_picture(found[0]) for found in _HEX.finditer(text))
+        or any(_is_base64_opaque(found[0]) for found in _LONG_BASE64.finditer(text))
     )
 
 
-def _is_picture_of_64(letters: bytes) -> bool:
-    return next(streams(_from_64(letters)), None) is not None
+def _is_base64_picture(letters: bytes) -> bool:
+    return next(find_pictures(_decode_base64(letters)), None) is not None
 
 
-def _is_opaque_of_64(letters: bytes) -> bool:
+def _is_base64_opaque(letters: bytes) -> bool:
     """Whether many letters tell of something that is neither a text nor known."""
-    if opaque.says_little(letters):
+    if opaque.is_repetitive(letters):
         return False
-    data = _from_64(letters)
+    data = _decode_base64(letters)
     return not data.startswith(_SHOT_LOG) and (
-        next(streams(data), None) is not None or opaque.is_opaque(data)
+        next(find_pictures(data), None) is not None or opaque.is_opaque(data)
     )
 
 
-def _from_64(letters: bytes) -> bytes:
+def _decode_base64(letters: bytes) -> bytes:
     """The bytes that letters tell; none where they tell nothing."""
     packed = b"".join(letters[:_LENGTHY].split())
     packed = packed[: len(packed) - (len(packed) % 4 == 1)]
@@ -189,6 +189,9 @@ def _from_64(letters: bytes) -> bytes:
         return b""
 
 
-def _is_picture_of_16(letters: bytes) -> bool:
+def _is_hex_picture(letters: bytes) -> bool:
     packed = b"".join(letters[:_LENGTHY].split())
-    return next(streams(bytes.fromhex(packed[: len(packed) // 2 * 2].decode())), None) is not None
+    return (
+        next(find_pictures(bytes.fromhex(packed[: len(packed) // 2 * 2].decode())), None)
+        is not None
+    )

@@ -5,22 +5,22 @@ from typing import Any
 from editkit.photo.metadata import exif_previews, photoshop, previews, xmp_previews
 
 
-def without_pictures(carried: dict[str, Any]) -> list[str]:
+def remove_previews(carried: dict[str, Any]) -> list[str]:
     """Takes pictures of the photo out of what is carried; notes on what was left out.
 
     Args:
-        carried: see `metadata.py`; changed in place.
+        carried: see `bundle.py`; changed in place.
     """
     notes = list[str]()
     if "exif" in carried:
-        carried["exif"], lost = exif_previews.cleaned(carried["exif"])
+        carried["exif"], lost = exif_previews.clean_block(carried["exif"])
         notes += lost
     if "xmp" in carried:
-        packet, lost = xmp_previews.cleaned(carried.pop("xmp"))
+        packet, lost = xmp_previews.clean_packet(carried.pop("xmp"))
         carried.update({"xmp": packet} if packet is not None else {})
         notes += lost
     if "iptc" in carried:
-        carried["iptc"], lost = photoshop.cleaned_iptc(carried["iptc"])
+        carried["iptc"], lost = photoshop.clean_iptc(carried["iptc"])
         notes += lost
     if "comment" in carried and previews.may_show(carried["comment"]):
         del carried["comment"]  # a note comes from the segments

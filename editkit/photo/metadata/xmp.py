@@ -50,7 +50,7 @@ _DEEPEST = 32
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def stamped(
+def add_record(
     packet: bytes | None,
     *,
     source: str,
@@ -69,95 +69,104 @@ def stamped(
         keep: keep the record that there was among those of earlier edits; once some are kept, all
             are.
     """
-    root, home, unread = _opened(packet or b"")
+    root, home, unread = _open_packet(packet or b"")
     if unread is not None:
-        _set(home, f"{{{_OURS}}}{_UNREAD}", _storable(unread))
-    if source != HUMAN_EDITS or _source(root) not in _TRAINED:
-        _set(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
-    last = _value(root, _RECORD)
+        _set_property(home, f"{{{_OURS}}}{_UNREAD}", _escape_for_xml(unread))
+    if source != HUMAN_EDITS or _source_type(root) not in _TRAINED:
+        _set_property(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
+    last = _get_property(root, _RECORD)
     earlier = root.find(f".//{_EARLIER}")
     if last and (keep or earlier is not None):
         _append(_sequence(home, _EARLIER), last)
-    _set(home, _RECORD, _storable(json.dumps(record, sort_keys=True, ensure_ascii=False)))
+    _set_property(
+        home, _RECORD, _escape_for_xml(json.dumps(record, sort_keys=True, ensure_ascii=False))
+    )
     _append_event(home, event)
-    return xmp_packets.written(root)
+    return xmp_packets.serialize(root)
 
 
-def _opened(packet: bytes) -> "tuple[_Element, _Element, str | None]":
+def _open_packet(packet: bytes) -> "tuple[_Element, _Element, str | None]":
     """The packet's tree and what holds its descriptions; the text of a packet that has no such."""
     from lxml import etree
 
-    read = None if xmp_packets.is_empty(packet) else xmp_packets.read(packet)
-    home = None if read is None else xmp_packets.home_of(read.root)
+    read = None if xmp_packets.is_empty(packet) else xmp_packets.parse_packet(packet)
+    home = None if read is None else xmp_packets.find_rdf(read.root)
     if read is not None and home is not None:
         return read.root, home, None
     root = etree.fromstring(xmp_packets.EMPTY)
-    return root, root[0], None if xmp_packets.is_empty(packet) else xmp_packets.text_of(packet)
+    return root, root[0], None if xmp_packets.is_empty(packet) else xmp_packets.decode_text(packet)
 
 
-def record_of(packet: bytes | None) -> dict[str, Any] | None:
-    """The record that `stamped` wrote last, or None."""
+def read_record(packet: bytes | None) -> dict[str, Any] | None:
+    """The record that `add_record` wrote last, or None."""
     root = _root(packet)
-    return None if root is None else _told(_value(root, _RECORD))
+    return None if root is None else _parse_record(_get_property(root, _RECORD))
 
 
-def records_of(packet: bytes | None) -> list[dict[str, Any]]:
-    """All records that were kept, oldest first; the last is `record_of`'s."""
+def read_records(packet: bytes | None) -> list[dict[str, Any]]:
+    """All records that were kept, oldest first; the last is `read_record`'s."""
     root = _root(packet)
     if root is None:
         return []
     items = root.iterfind(f".//{_EARLIER}/{{{_RDF}}}Seq/{{{_RDF}}}li")
-    told = [_told(text) for text in (*(item.text for item in items), _value(root, _RECORD))]
+    told = [
+        _parse_record(text)
+        for text in (*(item.text for item in items), _get_property(root, _RECORD))
+    ]
     return [record for record in told if record is not None]
 
 
-def source_of(packet: bytes | None) -> str | None:
+def read_source_type(packet: bytes | None) -> str | None:
     """The IPTC DigitalSourceType by its short name, or None."""
     root = _root(packet)
-    return None if root is None else _source(root)
+    return None if root is None else _source_type(root)
 
 
-def history_of(packet: bytes | None) -> list[dict[str, str]]:
+def read_history(packet: bytes | None) -> list[dict[str, str]]:
     """Events of `xmpMM:History`, oldest first."""
     root = _root(packet)
     if root is None:
         return []
     events = root.iterfind(f".//{{{_MM}}}History/*/{{{_RDF}}}li")
-    return [_fields(event) for event in events]
+    return [_event_fields(event) for event in events]
 
 
-def readable(packet: bytes) -> tuple[bytes, list[str]]:
+def mend_packet(packet: bytes) -> tuple[bytes, list[str]]:
     """The packet as UTF-8 that XML readers take, and a note where it was anything else.
 
     One that is well-formed comes back byte for byte; so does one that cannot be read.
     """
     if xmp_packets.is_empty(packet):
         return packet, []
-    read = xmp_packets.read(packet)
-    if read is None or xmp_packets.home_of(read.root) is None:
+    read = xmp_packets.parse_packet(packet)
+    if read is None or xmp_packets.find_rdf(read.root) is None:
         return packet, [_UNREADABLE]
-    return (xmp_packets.written(read.root), [_MENDED]) if read.mended else (packet, [])
+    return (xmp_packets.serialize(read.root), [_MENDED]) if read.mended else (packet, [])
 
 
 def _root(packet: bytes | None) -> "_Element | None":
-    read = xmp_packets.read(packet) if packet else None
+    read = xmp_packets.parse_packet(packet) if packet else None
     return None if read is None else read.root
 
 
-def _source(root: "_Element") -> str | None:
-    text = _value(root, f"{{{_EXT}}}DigitalSourceType")
+def _source_type(root: "_Element") -> str | None:
+    text = _get_property(root, f"{{{_EXT}}}DigitalSourceType")
     return text.strip().rsplit("/", 1)[-1] if text else None
 
 
-def _told(text: str | None) -> dict[str, Any] | None:
+def _parse_record(text: str | None) -> dict[str, Any] | None:
     try:
-        found = json.loads(text, parse_constant=_finite, parse_float=_finite) if text else None
+        found = (
+            json.loads(text, parse_constant=_parse_finite, parse_float=_parse_finite)
+            if text
+            else None
+        )
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and _depth(found) <= _DEEPEST else None
+    return found if isinstance(found, dict) and _nesting_depth(found) <= _DEEPEST else None
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     """A number of JSON's, which has none that are infinite."""
     number = float(text)
     if not math.isfinite(number):
@@ -165,7 +174,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _depth(value: object) -> int:
+def _nesting_depth(value: object) -> int:
     """How deeply tables and lists are nested, as far as it matters."""
     level: list[Any] = [value]
     depth = 0
@@ -176,7 +185,7 @@ def _depth(value: object) -> int:
     return depth
 
 
-def _set(home: "_Element", name: str, value: str) -> None:
+def _set_property(home: "_Element", name: str, value: str) -> None:
     """Sets a property in a description of ours, wherever it stood before."""
     from lxml import etree
 
@@ -184,10 +193,10 @@ def _set(home: "_Element", name: str, value: str) -> None:
         description.attrib.pop(name, "")
         for child in description.findall(name):
             description.remove(child)
-    etree.SubElement(_ours(home), name).text = value
+    etree.SubElement(_own_description(home), name).text = value
 
 
-def _ours(home: "_Element") -> "_Element":
+def _own_description(home: "_Element") -> "_Element":
     """The last description, made if there is none."""
     from lxml import etree
 
@@ -210,7 +219,7 @@ def _append_event(home: "_Element", event: Mapping[str, str]) -> None:
     item = etree.SubElement(history, f"{{{_RDF}}}li", nsmap={"stEvt": _EVENT})
     item.set(f"{{{_RDF}}}parseType", "Resource")
     for name, value in event.items():
-        etree.SubElement(item, f"{{{_EVENT}}}{name}").text = _storable(value)
+        etree.SubElement(item, f"{{{_EVENT}}}{name}").text = _escape_for_xml(value)
 
 
 def _sequence(home: "_Element", name: str) -> "_Element":
@@ -218,7 +227,7 @@ def _sequence(home: "_Element", name: str) -> "_Element":
     from lxml import etree
 
     owner = home.find(f".//{name}")
-    owner = etree.SubElement(_ours(home), name) if owner is None else owner
+    owner = etree.SubElement(_own_description(home), name) if owner is None else owner
     for kind in ("Seq", "Bag"):
         found = owner.find(f"{{{_RDF}}}{kind}")
         if found is not None:
@@ -232,12 +241,12 @@ def _append(sequence: "_Element", text: str) -> None:
     etree.SubElement(sequence, f"{{{_RDF}}}li").text = text
 
 
-def _storable(text: str) -> str:
+def _escape_for_xml(text: str) -> str:
     """The text with escapes of JSON for what XML cannot hold: file names are bytes of any kind."""
     return _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _value(root: "_Element", name: str) -> str | None:
+def _get_property(root: "_Element", name: str) -> str | None:
     for description in root.iter(f"{{{_RDF}}}Description"):
         if name in description.attrib:
             return str(description.attrib[name])
@@ -245,7 +254,7 @@ def _value(root: "_Element", name: str) -> str | None:
     return None if found is None else found.text or found.get(f"{{{_RDF}}}resource")
 
 
-def _fields(event: "_Element") -> dict[str, str]:
+def _event_fields(event: "_Element") -> dict[str, str]:
     """What an event says, in either of the two ways that RDF has."""
     from lxml import etree
 

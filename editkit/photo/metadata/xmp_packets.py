@@ -47,14 +47,14 @@ _LONG = 9_000_000
 """Where libxml2 must be let off its limits, in bytes."""
 
 
-class Read(NamedTuple):
+class ParsedPacket(NamedTuple):
     """A packet as a tree, and what had to be done to have one."""
 
     root: "_Element"
     mended: bool
 
 
-def text_of(packet: bytes) -> str:
+def decode_text(packet: bytes) -> str:
     """The packet as text; bytes that are no UTF-8 are taken as what Windows would write."""
     for mark, name in _BOMS:
         if packet.startswith(mark):
@@ -64,45 +64,45 @@ def text_of(packet: bytes) -> str:
     try:  # what is read here byte by byte is no UTF-16
         text = packet.decode("utf-8" if name.lower().startswith(("utf", "ucs")) else name)
     except (UnicodeDecodeError, LookupError, ValueError):
-        text = _SURROGATE.sub(_of_windows, packet.decode("utf-8", "surrogateescape"))
+        text = _SURROGATE.sub(_decode_windows_byte, packet.decode("utf-8", "surrogateescape"))
     return text.strip(_BLANK)
 
 
 def is_empty(packet: bytes) -> bool:
     """Whether there is nothing between its wrappers."""
-    return not _WRAPPER.sub("", text_of(packet)).strip(_BLANK)
+    return not _WRAPPER.sub("", decode_text(packet)).strip(_BLANK)
 
 
-def read(packet: bytes) -> Read | None:
+def parse_packet(packet: bytes) -> ParsedPacket | None:
     """The packet as a tree, mended where it must be; None where it cannot be read.
 
     Of several packets in a row, the properties of all are in the tree of the first.
     """
-    text = text_of(packet)
+    text = decode_text(packet)
     plain = _DECLARATION.sub("", text, count=1)
-    root = None if "<!DOCTYPE" in plain else _parsed(plain)
+    root = None if "<!DOCTYPE" in plain else _parse_xml(plain)
     if root is not None:
-        return Read(root, mended=not _is_utf8(packet))
+        return ParsedPacket(root, mended=not _is_utf8(packet))
     parts = [
         part for part in _NEXT.split(_TYPE.sub("", plain)) if _WRAPPER.sub("", part).strip(_BLANK)
     ]
-    roots = [_mended(part) for part in parts]
+    roots = [_parse_mended(part) for part in parts]
     found = [root for root in roots if root is not None]
     if not found or len(found) < len(roots):
         return None
     for other in found[1:]:
         merge(found[0], other)
-    return Read(found[0], mended=True)
+    return ParsedPacket(found[0], mended=True)
 
 
-def written(root: "_Element") -> bytes:
+def serialize(root: "_Element") -> bytes:
     """The tree as a packet of UTF-8."""
     from lxml import etree
 
     return HEAD + bytes(etree.tostring(root, encoding="utf-8")) + TAIL
 
 
-def home_of(root: "_Element") -> "_Element | None":
+def find_rdf(root: "_Element") -> "_Element | None":
     """The element that holds all descriptions, made where there is none; None of other XML."""
     from lxml import etree
 
@@ -114,7 +114,7 @@ def home_of(root: "_Element") -> "_Element | None":
     return found
 
 
-def properties_of(home: "_Element") -> dict[str, "_Element"]:
+def list_properties(home: "_Element") -> dict[str, "_Element"]:
     """Each property's name, and the description that holds it as an attribute or an element."""
     found = dict[str, "_Element"]()
     for description in home.iterchildren(f"{{{RDF}}}Description"):
@@ -127,10 +127,10 @@ def properties_of(home: "_Element") -> dict[str, "_Element"]:
 
 def merge(root: "_Element", other: "_Element") -> None:
     """Adds what another packet says; what both say, the first says."""
-    home, source = home_of(root), home_of(other)
+    home, source = find_rdf(root), find_rdf(other)
     if home is None or source is None:
         return
-    known = properties_of(home)
+    known = list_properties(home)
     for description in list(source.iterchildren(f"{{{RDF}}}Description")):
         for name in [name for name in description.attrib if name in known]:
             del description.attrib[name]
@@ -139,7 +139,7 @@ def merge(root: "_Element", other: "_Element") -> None:
         home.append(description)
 
 
-def taken_extension(root: "_Element") -> str:
+def take_extension_name(root: "_Element") -> str:
     """The name of the packet's extension, which is taken out of it; empty where it has none."""
     found = ""
     for description in root.iter(f"{{{RDF}}}Description"):
@@ -150,7 +150,7 @@ def taken_extension(root: "_Element") -> str:
     return str(found)
 
 
-def parted(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
+def split_packet(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
     """A packet of at most so many bytes, and the name and content of what extends it.
 
     The longest properties go into the extension; where the picture comes from stays.
@@ -160,11 +160,11 @@ def parted(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
     """
     from lxml import etree
 
-    found = read(packet)
-    home = None if found is None else home_of(found.root)
+    found = parse_packet(packet)
+    home = None if found is None else find_rdf(found.root)
     if found is None or home is None:
         return None
-    taken_extension(found.root)
+    take_extension_name(found.root)
     other = etree.fromstring(EMPTY)
     moved = etree.SubElement(other[0], f"{{{RDF}}}Description")
     first = home.find(f"{{{RDF}}}Description")
@@ -172,27 +172,27 @@ def parted(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
     named = etree.SubElement(home, f"{{{RDF}}}Description", nsmap={"xmpNote": _NOTE})
     named.set(f"{{{RDF}}}about", moved.get(f"{{{RDF}}}about", ""))
     named.set(_HAS_MORE, "0" * 32)
-    if not _moved(found.root, home, moved, room):
+    if not _move_properties(found.root, home, moved, room):
         return None
     extension = bytes(etree.tostring(other, encoding="utf-8"))
     name = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
     named.set(_HAS_MORE, name)
-    return written(found.root), name, extension
+    return serialize(found.root), name, extension
 
 
-def _moved(root: "_Element", home: "_Element", target: "_Element", room: int) -> bool:
+def _move_properties(root: "_Element", home: "_Element", target: "_Element", room: int) -> bool:
     """Moves the longest properties until the packet fits; whether it does then."""
     from lxml import etree
 
     movable = list[tuple[int, str, "_Element"]]()
-    for name, owner in properties_of(home).items():
+    for name, owner in list_properties(home).items():
         inner = owner.find(name)
         length = len(owner.get(name, "") if inner is None else etree.tostring(inner))
         if name not in _STAY:
             movable.append((-length, name, owner))
-    excess = len(written(root)) - room
+    excess = len(serialize(root)) - room
     for length, name, owner in sorted(movable, key=lambda found: found[:2]):
-        if excess <= 0 and (excess := len(written(root)) - room) <= 0:
+        if excess <= 0 and (excess := len(serialize(root)) - room) <= 0:
             break
         inner = owner.find(name)
         if inner is None:
@@ -200,7 +200,7 @@ def _moved(root: "_Element", home: "_Element", target: "_Element", room: int) ->
         else:
             target.append(inner)
         excess += length
-    return len(written(root)) <= room
+    return len(serialize(root)) <= room
 
 
 def _is_utf8(packet: bytes) -> bool:
@@ -211,7 +211,7 @@ def _is_utf8(packet: bytes) -> bool:
     return not packet.startswith(b"<\0") and not packet.startswith(b"\0")
 
 
-def _of_windows(found: re.Match[str]) -> str:
+def _decode_windows_byte(found: re.Match[str]) -> str:
     byte = bytes([ord(found[0]) - 0xDC00])
     try:
         return byte.decode("cp1252")
@@ -219,7 +219,7 @@ def _of_windows(found: re.Match[str]) -> str:
         return byte.decode("latin-1")
 
 
-def _parsed(text: str) -> "_Element | None":
+def _parse_xml(text: str) -> "_Element | None":
     from lxml import etree
 
     parser = etree.XMLParser(
@@ -232,15 +232,15 @@ def _parsed(text: str) -> "_Element | None":
     return root if root.getroottree().docinfo.internalDTD is None else None
 
 
-def _mended(text: str) -> "_Element | None":
+def _parse_mended(text: str) -> "_Element | None":
     """The text as a tree, without a document type, and with every lone `&` as a character."""
-    text = _REFERENCE.sub(_as_reference, _NOT_XML.sub("", text))
+    text = _REFERENCE.sub(_mend_reference, _NOT_XML.sub("", text))
     outer = _OUTER.search(text)
-    whole = _parsed(_DECLARATION.sub("", text).strip(_BLANK))
-    return whole if whole is not None or outer is None else _parsed(outer[0])
+    whole = _parse_xml(_DECLARATION.sub("", text).strip(_BLANK))
+    return whole if whole is not None or outer is None else _parse_xml(outer[0])
 
 
-def _as_reference(found: re.Match[str]) -> str:
+def _mend_reference(found: re.Match[str]) -> str:
     """A reference that XML knows, or the characters that stand there."""
     decimal, hexadecimal, name = found.groups()
     if decimal or hexadecimal:

@@ -39,7 +39,7 @@ _SPACES = re.compile("|".join(map(re.escape, (*_HOLDING, _CAMERA, _IMAGES))).enc
 _LONGEST = 1 << 27
 
 
-def cleaned(packet: bytes) -> tuple[bytes | None, list[str]]:
+def clean_packet(packet: bytes) -> tuple[bytes | None, list[str]]:
     """The packet without what shows the photo or points to it, and a note on what was left out.
 
     A packet without any comes back byte for byte; None comes back for one that has some and
@@ -48,33 +48,33 @@ def cleaned(packet: bytes) -> tuple[bytes | None, list[str]]:
     holds = previews.holds_picture(packet) or _UNBOUND.search(packet) is not None
     if not holds and not _SPACES.search(packet.replace(b"\0", b"")):
         return packet, []
-    read = xmp_packets.read(packet) if len(packet) < _LONGEST else None
-    names = () if read is None else _all_dropped(read.root)
+    read = xmp_packets.parse_packet(packet) if len(packet) < _LONGEST else None
+    names = () if read is None else _drop_previews(read.root)
     if read is None or (holds and not names):
-        return None, [previews.left_out("XMP data that cannot be parsed and name pictures")]
+        return None, [previews.omission_note("XMP data that cannot be parsed and name pictures")]
     if not names:
         return packet, []
-    out, note = xmp_packets.written(read.root), f"XMP properties of pictures ({', '.join(names)})"
-    return (None if previews.holds_picture(out) else out), [previews.left_out(note)]
+    out, note = xmp_packets.serialize(read.root), f"XMP properties of pictures ({', '.join(names)})"
+    return (None if previews.holds_picture(out) else out), [previews.omission_note(note)]
 
 
-def _all_dropped(root: "_Element") -> list[str]:
+def _drop_previews(root: "_Element") -> list[str]:
     """Names of the properties that were there and are not any more."""
-    return sorted({_dropped(owner, name) for owner, name in list(_showing(root))})
+    return sorted({_drop(owner, name) for owner, name in list(_find_previews(root))})
 
 
-def _showing(root: "_Element") -> Iterator[tuple["_Element", str | None]]:
+def _find_previews(root: "_Element") -> Iterator[tuple["_Element", str | None]]:
     """Elements that show the photo; or elements with the name of an attribute that does."""
     for element in root.iter(f"{_RDF}Description"):
         for name, value in element.attrib.items():
             if _is_of_picture(str(name)) or previews.holds_picture(str(value).encode()):
                 yield element, str(name)
         for child in element.iterchildren("*"):
-            if _shows(child):
+            if _holds_preview(child):
                 yield child, None
 
 
-def _shows(element: "_Element") -> bool:
+def _holds_preview(element: "_Element") -> bool:
     """Whether a property does, by its name or by what is in it."""
     for inner in element.iter("*"):
         texts = (inner.text or "", *map(str, inner.attrib.values()))
@@ -90,7 +90,7 @@ def _is_of_picture(name: str) -> bool:
     return space.startswith((*_HOLDING, _IMAGES)) or (space == _XMP and local == "Thumbnails")
 
 
-def _dropped(owner: "_Element", name: str | None) -> str:
+def _drop(owner: "_Element", name: str | None) -> str:
     """What was dropped, by the name that a reader knows."""
     from lxml import etree
 

@@ -62,7 +62,7 @@ def seam_score(rgb: Rgb, coverage: Coverage) -> float | None:
         for pairs in _edge_pairs(window):
             steps.add(*_step(window, pairs))
             for shift in _shifts():
-                copies.add(*_step(window, _pairs_outside(window, pairs.shifted(*shift))))
+                copies.add(*_step(window, _pairs_outside(window, pairs.shift(*shift))))
     if not steps.weight or not copies.weight:
         return None
     return (steps.value + _LEAST_STEP) / (copies.value + _LEAST_STEP)
@@ -174,11 +174,11 @@ class _Pairs:
     cell: Places
     """Which cell a pair is counted in: that of the true edge, however far the pair is shifted."""
 
-    def shifted(self, rows: int, columns: int) -> "_Pairs":
+    def shift(self, rows: int, columns: int) -> "_Pairs":
         (y, x), (v, u) = self.inside, self.outside
         return _Pairs((y + rows, x + columns), (v + rows, u + columns), self.cell)
 
-    def chosen(self, which: NDArray[np.bool_]) -> "_Pairs":
+    def choose(self, which: NDArray[np.bool_]) -> "_Pairs":
         (y, x), (v, u) = self.inside, self.outside
         return _Pairs((y[which], x[which]), (v[which], u[which]), self.cell[which])
 
@@ -282,7 +282,7 @@ def _edge_pairs(window: _Window) -> Iterator[_Pairs]:
 
 def _in_core(window: _Window, pairs: _Pairs) -> _Pairs:
     core, (y, x) = window.core, pairs.inside
-    return pairs.chosen((y >= core.top) & (y < core.bottom) & (x >= core.left) & (x < core.right))
+    return pairs.choose((y >= core.top) & (y < core.bottom) & (x >= core.left) & (x < core.right))
 
 
 def _pairs_outside(window: _Window, pairs: _Pairs) -> _Pairs:
@@ -290,8 +290,8 @@ def _pairs_outside(window: _Window, pairs: _Pairs) -> _Pairs:
     height, width = window.mask.shape
     both = np.stack([*pairs.inside, *pairs.outside])
     limits = np.array([height, width, height, width])[:, None]
-    pairs = pairs.chosen(np.all((both >= 0) & (both < limits), axis=0))
-    return pairs.chosen(~(window.mask[pairs.inside] | window.mask[pairs.outside]))
+    pairs = pairs.choose(np.all((both >= 0) & (both < limits), axis=0))
+    return pairs.choose(~(window.mask[pairs.inside] | window.mask[pairs.outside]))
 
 
 def _shifts() -> Iterator[tuple[int, int]]:

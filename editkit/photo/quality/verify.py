@@ -11,7 +11,7 @@ from editkit.photo import color
 from editkit.photo.blend.composite import compare_samples
 from editkit.photo.formats import jpeg
 from editkit.photo.geometry.boxes import bounding_box
-from editkit.photo.io.files import Photo, turned_back
+from editkit.photo.io.files import Photo, undo_orientation
 from editkit.photo.metadata import xmp
 from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Coverage, Report, Size
@@ -63,14 +63,14 @@ def verify(
         "regions": _regions(differs),
         "scores": _scores(edited, area),
         "same": {key: _is_same(original, edited, key) for key in _CARRIED},
-        "source_type": xmp.source_of(edited.carried.get("xmp")),
+        "source_type": xmp.read_source_type(edited.carried.get("xmp")),
     }
 
 
 def info(photo: Photo) -> Report:
     """What a photo's file carries, by names and sizes."""
     packet = photo.carried.get("xmp")
-    record = xmp.record_of(packet)
+    record = xmp.read_record(packet)
     return {
         "format": photo.format,
         "size": str(photo.size),
@@ -85,8 +85,8 @@ def info(photo: Photo) -> Report:
         "iptc_bytes": len(photo.carried.get("iptc", b"")),
         "text": dict(photo.carried.get("text", {})),
         "comment": _text(photo.carried.get("comment")),
-        "source_type": xmp.source_of(packet),
-        "history": xmp.history_of(packet),
+        "source_type": xmp.read_source_type(packet),
+        "history": xmp.read_history(packet),
         "record": record,
         "notes": list(photo.notes),
     }
@@ -102,18 +102,18 @@ def _changed_pixels(original: Photo, edited: Photo) -> NDArray[np.bool_]:
     return differs
 
 
-def _compare_blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.Blocks | None:
+def _compare_blocks(original: Photo, edited: Photo, mask: Coverage) -> jpeg.BlockCounts | None:
     before, after = (photo.carried.get("jpeg") for photo in (original, edited))
     if original.orientation != edited.orientation or before is None or after is None:
         return None
     try:
-        stored = turned_back(mask > 0, original.orientation)
-        return jpeg.blocks_compared(before, after, stored)
+        stored = undo_orientation(mask > 0, original.orientation)
+        return jpeg.compare_blocks(before, after, stored)
     except ImageError:
         return None
 
 
-def _block_report(blocks: jpeg.Blocks | None) -> Report:
+def _block_report(blocks: jpeg.BlockCounts | None) -> Report:
     if blocks is None:
         return {}
     return {"jpeg_blocks_kept": blocks.total, "jpeg_blocks_changed_outside": blocks.changed}

@@ -43,7 +43,7 @@ def test_a_bmp_keeps_its_profile(mode: str) -> None:
 
 
 def test_color_of_a_bmp_that_is_not_kept_is_said() -> None:
-    data = bytearray(bmp.with_profile(saved("BMP"), bytes(200)))
+    data = bytearray(bmp.add_profile(saved("BMP"), bytes(200)))
     for space, word in ((b"KNIL", "elsewhere"), (b"\0\0\0\0", "primaries")):
         data[70:74] = space
         data[74:78] = b"\1\2\3\4"

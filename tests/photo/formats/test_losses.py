@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 
 import editkit
 from editkit.batch.manifest import read_rows
-from editkit.photo.formats.jpeg import APP13, IPTC, Segment, segments_of, with_segments
-from editkit.photo.metadata.bundle import resource_of
+from editkit.photo.formats.jpeg import APP13, IPTC, Segment, read_segments, replace_segments
+from editkit.photo.metadata.bundle import photoshop_resource
 
 SIDE = 32
 MASK = np.zeros((SIDE, SIDE), np.float32)
@@ -27,7 +27,7 @@ NOISE = RNG.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 def jpeg(*more: Segment, **options: Any) -> bytes:
     out = BytesIO()
     Image.fromarray(NOISE).save(out, "JPEG", **options)
-    return with_segments(out.getvalue(), [*segments_of(out.getvalue()), *more])
+    return replace_segments(out.getvalue(), [*read_segments(out.getvalue()), *more])
 
 
 def png() -> bytes:
@@ -59,7 +59,7 @@ def notes_of(data: bytes, format_: str) -> list[str]:
     return editkit.erase(data, MASK, method="telea").encoded(format_).evidence.get("notes", [])
 
 
-IPTC_ONLY = Segment(APP13, IPTC + resource_of(b"\x1c\x02\x78\0\x02hi"))
+IPTC_ONLY = Segment(APP13, IPTC + photoshop_resource(b"\x1c\x02\x78\0\x02hi"))
 PATHS = Segment(APP13, IPTC + b"8BIM\x04\x0a\0\0\0\0\0\x01\x01\0")
 
 

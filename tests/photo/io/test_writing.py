@@ -233,7 +233,7 @@ def no_unnamed(*_: object) -> None:
 def test_systems_without_unnamed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, force: bool
 ) -> None:
-    monkeypatch.setattr(writing, "_unnamed", no_unnamed)
+    monkeypatch.setattr(writing, "_open_unnamed", no_unnamed)
     photo = photo_of("RGB")
     write_photo(photo, tmp_path / "a.png", force=force)
     assert np.array_equal(read_photo(tmp_path / "a.png").samples, photo.samples)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from editkit.photo.io.files import Photo, read_photo, write_photo
-from editkit.photo.metadata.bundle import sized_xmp
-from editkit.photo.metadata.exif import upright_exif
+from editkit.photo.metadata.bundle import set_xmp_size
+from editkit.photo.metadata.exif import clean_exif
 
 SAMPLES = np.random.default_rng(5).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" a="b"/></x:xmpmeta>'
@@ -43,7 +43,7 @@ def exif_with_thumbnail(order: str) -> bytes:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_exif_loses_orientation_and_thumbnail_only(order: str) -> None:
     before = exif_with_thumbnail(order)
-    after = upright_exif(before)
+    after = clean_exif(before)
     assert len(after) == len(before)
     assert b"THUMBNAIL" in before
     assert b"THUMBNAIL" not in after
@@ -52,7 +52,7 @@ def test_exif_loses_orientation_and_thumbnail_only(order: str) -> None:
     assert 0x0112 not in exif
     assert exif[0x013B] == "Someone"
     assert exif.get_ifd(0x8769)[0x927C] == b"makernot"
-    assert upright_exif(after) == after
+    assert clean_exif(after) == after
 
 
 @pytest.mark.parametrize("length", range(0, 210, 7))
@@ -107,7 +107,7 @@ def test_the_sides_that_xmp_tells_are_true() -> None:
         b'<r tiff:ImageWidth="9" exif:PixelYDimension = "7" a="9"/>'
         b"<tiff:ImageLength>7</tiff:ImageLength><exif:PixelXDimension> 9 </exif:PixelXDimension>"
     )
-    assert sized_xmp(told, (12, 345)) == (
+    assert set_xmp_size(told, (12, 345)) == (
         b'<r tiff:ImageWidth="12" exif:PixelYDimension = "345" a="9"/>'
         b"<tiff:ImageLength>345</tiff:ImageLength><exif:PixelXDimension> 12 </exif:PixelXDimension>"
     )

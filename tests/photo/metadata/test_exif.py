@@ -18,7 +18,7 @@ import editkit
 from editkit.ops.output import Saving
 from editkit.ops.result import Result
 from editkit.photo.io.files import encode_photo, read_photo
-from editkit.photo.metadata.exif import orientation_of, upright_exif
+from editkit.photo.metadata.exif import clean_exif, read_orientation
 
 SAMPLES = np.random.default_rng(6).integers(0, 256, (32, 48, 3), dtype=np.uint8)
 MASK = np.zeros((32, 48), np.float32)
@@ -101,11 +101,11 @@ def test_all_directories_lose_their_pictures(order: str) -> None:
 
     rest = (directory(260, 230) + directory(270, 8)).ljust(60, b"\0")
     made = block(order, following=200, rest=rest + b"\xff\xd8ONE!\0\0\0\0\xff\xd8TWO!")
-    after = upright_exif(made)
+    after = clean_exif(made)
     assert b"ONE" not in after
     assert b"TWO" not in after
     assert b"Someone" in after
-    assert upright_exif(after) == after
+    assert clean_exif(after) == after
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -115,7 +115,7 @@ def test_strips_of_a_thumbnail_are_blanked(order: str) -> None:
     pair = pair[:20] + lengths
     directory = (struct.pack(order + "H", 2) + pair + bytes(4)).ljust(40, b"\0")
     rest = directory + struct.pack(order + "II", 248, 251) + b"ABCDEFG"
-    after = upright_exif(block(order, following=200, rest=rest))
+    after = clean_exif(block(order, following=200, rest=rest))
     assert b"ABC" not in after
     assert b"DEFG" not in after
 
@@ -125,7 +125,7 @@ def test_a_thumbnail_that_claims_other_data_takes_none(order: str) -> None:
     pair = entry(order, 0x0201, 4, 1, 0) + entry(order, 0x0202, 4, 1, 100000)
     directory = struct.pack(order + "H", 2) + pair + bytes(4)
     made = block(order, following=200, rest=directory)
-    assert b"Someone" in upright_exif(made)
+    assert b"Someone" in clean_exif(made)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -133,9 +133,9 @@ def test_a_thumbnail_that_claims_other_data_takes_none(order: str) -> None:
 def test_a_wrong_count_keeps_what_there_is(tmp_path: Path, order: str, count: int) -> None:
     turned = entry(order, 0x0112, 3, 1, 3)
     made = block(order, entries=[turned], count=count)
-    assert orientation_of(made) == 3
-    after = upright_exif(made)
-    assert orientation_of(after) == 1
+    assert read_orientation(made) == 3
+    after = clean_exif(made)
+    assert read_orientation(after) == 1
     assert b"Someone" in after
     result = erased(jpeg(MARK + made), tmp_path / "a.jpg")
     for how in ("auto", "encode"):
@@ -152,7 +152,7 @@ def test_odd_types_are_no_orientation_or_one(
     made = block(order, entries=[entry(order, 0x0112, kind, count, 3)])
     file = tmp_path / "a.jpg"
     result = erased(jpeg(MARK + made), file)
-    assert read_photo(file).orientation == orientation_of(made)
+    assert read_photo(file).orientation == read_orientation(made)
     assert b"Someone" in result.encoded(".jpg").data
 
 
@@ -212,7 +212,7 @@ def test_two_blocks_are_two_blocks(tmp_path: Path) -> None:
         assert b"Anybody" in data
         assert read_photo(data).size == (32, 48)
     encoded = result.encoded(".jpg", Saving(jpeg="encode")).data
-    assert orientation_of(encoded[encoded.index(b"MM\0*") :]) == 1
+    assert read_orientation(encoded[encoded.index(b"MM\0*") :]) == 1
 
 
 def test_a_short_second_block_is_no_error(tmp_path: Path) -> None:
@@ -230,11 +230,11 @@ def test_random_damage_raises_nothing() -> None:
         for at in rng.integers(0, len(data), 6):
             data[at] = rng.integers(0, 256)
         try:
-            after = upright_exif(bytes(data))
+            after = clean_exif(bytes(data))
         except ValueError:
             continue
         assert len(after) == len(data) + 6
-        assert orientation_of(after) == 1
+        assert read_orientation(after) == 1
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -37,7 +37,7 @@ def packet(inner: str = "<photoshop:City>Rome</photoshop:City>", *, wrapped: boo
 
 
 def stamped(given: bytes) -> bytes:
-    return xmp.stamped(given, source=xmp.COMPOSITE, event={"action": "edited"}, record={"a": 1})
+    return xmp.add_record(given, source=xmp.COMPOSITE, event={"action": "edited"}, record={"a": 1})
 
 
 def city_of(made: bytes) -> tuple[str | None, str | None]:
@@ -99,38 +99,38 @@ NOTHING = {"empty": b"", "blank": b" \0\n", "wrapper": xmp_packets.HEAD + xmp_pa
 @pytest.mark.parametrize("name", READABLE)
 def test_what_can_be_read_is_there_with_the_mark(name: str) -> None:
     given = READABLE[name]
-    carried, notes = xmp.readable(given)
+    carried, notes = xmp.mend_packet(given)
     started = time.perf_counter()
     made = stamped(carried)
     assert time.perf_counter() - started < 1
     assert city_of(made) == ("Rome", "Zoë")
-    assert (xmp.source_of(made), xmp.record_of(made)) == (MARK, {"a": 1})
+    assert (xmp.read_source_type(made), xmp.read_record(made)) == (MARK, {"a": 1})
     assert b"ENTITY" not in made
     assert bool(notes) == (carried != given)
     again = stamped(made)
-    assert len(xmp.history_of(again)) == 2
-    assert xmp.readable(made) == (made, [])
+    assert len(xmp.read_history(again)) == 2
+    assert xmp.mend_packet(made) == (made, [])
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_cannot_be_read_is_a_text_beside_the_mark(name: str) -> None:
     given = UNREADABLE[name]
-    carried, notes = xmp.readable(given)
+    carried, notes = xmp.mend_packet(given)
     assert carried == given
     assert "cannot be read as XML" in notes[0]
     made = stamped(stamped(given))
     root = etree.fromstring(made)
     (text,) = [found.text for found in root.iter("{urn:editkit:xmp:1.0:}Unread")]
-    assert str(text)[:20].strip() == xmp_packets.text_of(given)[:20].strip() or name == "bytes"
-    assert (xmp.source_of(made), len(xmp.history_of(made))) == (MARK, 2)
+    assert str(text)[:20].strip() == xmp_packets.decode_text(given)[:20].strip() or name == "bytes"
+    assert (xmp.read_source_type(made), len(xmp.read_history(made))) == (MARK, 2)
 
 
 @pytest.mark.parametrize("name", NOTHING)
 def test_nothing_is_nothing(name: str) -> None:
-    assert xmp.readable(NOTHING[name])[1] == []
+    assert xmp.mend_packet(NOTHING[name])[1] == []
     made = stamped(NOTHING[name])
     assert b"Unread" not in made
-    assert xmp.source_of(made) == MARK
+    assert xmp.read_source_type(made) == MARK
 
 
 def photo_with(given: bytes, suffix: str, path: Path) -> Result:
@@ -153,7 +153,7 @@ def test_containers_hand_on_what_was_mended(tmp_path: Path, suffix: str, name: s
     assert any("XMP" in note for note in result.report["notes"])
     made = read_photo(result.encoded(suffix).data).carried["xmp"]
     assert city_of(made) == ("Rome", "Zoë")
-    assert xmp.source_of(made) == "humanEdits"
+    assert xmp.read_source_type(made) == "humanEdits"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".avif"])
@@ -162,7 +162,7 @@ def test_containers_hand_on_what_cannot_be_read(tmp_path: Path, suffix: str) -> 
     result = photo_with(given, suffix, tmp_path / f"a{suffix}")
     assert any("XMP" in note for note in result.report["notes"])
     made = read_photo(result.encoded(suffix).data).carried["xmp"]
-    assert (xmp.source_of(made), b"Rome" in made) == ("humanEdits", True)
+    assert (xmp.read_source_type(made), b"Rome" in made) == ("humanEdits", True)
     assert given in result.encoded(suffix, Saving(provenance=False)).data
 
 
@@ -208,7 +208,7 @@ def test_packets_near_the_limit_keep_all(tmp_path: Path, length: int) -> None:
     for how in ("lossless", "encode"):
         data = result.encoded(".jpg", Saving(jpeg=how)).data
         made = read_photo(data).carried["xmp"]
-        assert xmp.record_of(made)["edit"] == "Erase"  # pyright: ignore[reportOptionalSubscript]
+        assert xmp.read_record(made)["edit"] == "Erase"  # pyright: ignore[reportOptionalSubscript]
         assert city_of(made) == ("Rome", "Zoë")
     found = tags(data)
     assert "ExifTool:Warning" not in found
@@ -217,7 +217,7 @@ def test_packets_near_the_limit_keep_all(tmp_path: Path, length: int) -> None:
     assert json.loads(found["XMP-editkit:Record"])["edit"] == "Erase"
     # What reads the first packet alone finds the mark in it.
     with Image.open(BytesIO(data)) as image:
-        assert xmp.source_of(image.info["xmp"]) == "humanEdits"
+        assert xmp.read_source_type(image.info["xmp"]) == "humanEdits"
 
 
 def extend(path: Path, text: str) -> None:
@@ -247,7 +247,7 @@ def test_the_record_stays_in_what_was_extended_before(tmp_path: Path) -> None:
     for suffix in (".png", ".tif", ".webp", ".avif", ".heic", ".jxl"):
         again = read_photo(result.encoded(suffix).data)
         assert text.encode() in again.carried["xmp"]
-        assert xmp.source_of(again.carried["xmp"]) == "humanEdits"
+        assert xmp.read_source_type(again.carried["xmp"]) == "humanEdits"
 
 
 @pytest.mark.parametrize("fault", ["missing part", "other name", "no first packet"])
@@ -265,7 +265,9 @@ def test_a_part_that_is_not_there_is_said(tmp_path: Path, fault: str) -> None:
     photo = read_photo(data)
     assert any("XMP" in note for note in photo.notes)
     result = editkit.erase(photo, MASK, method="telea")
-    assert xmp.source_of(read_photo(result.encoded(".jpg").data).carried["xmp"]) == "humanEdits"
+    assert (
+        xmp.read_source_type(read_photo(result.encoded(".jpg").data).carried["xmp"]) == "humanEdits"
+    )
 
 
 def test_two_packets_in_two_segments_are_joined(tmp_path: Path) -> None:
@@ -286,12 +288,12 @@ def test_hundreds_of_edits_keep_their_history() -> None:
     made, record = None, {"edit": "Erase", "options": {"method": "telea"}}
     event = {"action": "edited", "softwareAgent": "editkit", "parameters": "Erase by telea"}
     for number in range(400):
-        made = xmp.stamped(
+        made = xmp.add_record(
             made, source=xmp.COMPOSITE, event=event, record={**record, "number": number}
         )
     assert made is not None
-    assert len(xmp.history_of(made)) == 400
-    assert xmp.records_of(made) == [{**record, "number": 399}]
+    assert len(xmp.read_history(made)) == 400
+    assert xmp.read_records(made) == [{**record, "number": 399}]
     assert len(made) > 65533
     out = BytesIO()
     Image.fromarray(SAMPLES).save(out, "PNG")
@@ -304,16 +306,18 @@ def test_hundreds_of_edits_keep_their_history() -> None:
         record=result.record,
     )
     again = read_photo(grown.encoded(".jpg").data).carried["xmp"]
-    assert len(xmp.history_of(again)) == 401
-    assert xmp.source_of(again) is not None
+    assert len(xmp.read_history(again)) == 401
+    assert xmp.read_source_type(again) is not None
 
 
 def test_all_records_are_kept_once_that_was_asked_for() -> None:
     event, made = {"action": "edited"}, None
     for number, keep in enumerate([False, False, True, False]):
-        made = xmp.stamped(made, source=xmp.COMPOSITE, event=event, record={"n": number}, keep=keep)
-    assert xmp.records_of(made) == [{"n": 1}, {"n": 2}, {"n": 3}]
-    assert xmp.record_of(made) == {"n": 3}
+        made = xmp.add_record(
+            made, source=xmp.COMPOSITE, event=event, record={"n": number}, keep=keep
+        )
+    assert xmp.read_records(made) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert xmp.read_record(made) == {"n": 3}
 
 
 def test_odd_histories_are_read_and_grow() -> None:
@@ -325,7 +329,7 @@ def test_odd_histories_are_read_and_grow() -> None:
             f"<rdf:{kind}>{event}</rdf:{kind}></xmpMM:History>"
         )
         made = stamped(packet(inner).encode())
-        assert xmp.history_of(made) == [{"action": "made"}, {"action": "edited"}]
+        assert xmp.read_history(made) == [{"action": "made"}, {"action": "edited"}]
         assert made.count(b"<xmpMM:History") == 1
 
 
@@ -351,6 +355,6 @@ def test_records_that_are_kept_are_made_again(tmp_path: Path) -> None:
     done = shell.call("erase", first, tmp_path / "m.png", "--method", "ns", "--keep-records",
                       "-o", tmp_path / "c.jpg")  # fmt: skip
     assert done.code == 0, done.err
-    records = xmp.records_of(read_photo(tmp_path / "c.jpg").carried["xmp"])
+    records = xmp.read_records(read_photo(tmp_path / "c.jpg").carried["xmp"])
     assert [record["options"]["method"] for record in records] == ["telea", "ns"]
     assert find_replay(tmp_path / "c.jpg").run(None)["same"]
