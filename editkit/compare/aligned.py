@@ -226,7 +226,7 @@ def _graded(photo: Photo, grade: ColorGrade) -> Photo:
 
 
 def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """Whether most squares are off in the mean, by what no change of colors explains.
+    """True if most squares are off in the mean, by what no change of colors explains.
 
     An edit may take up two fifths of them; no more than the rest tells.
     """
@@ -257,7 +257,7 @@ def _sample_colors(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Value
 
 
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
-    """Whether a grade explains a copy better than a drift.
+    """True if a grade explains a copy better than a drift.
 
     Where there is a drift, as well is enough: a cubic is off in rare colors, which medians do not
     show, and that is taken for edits. Where there is none, a grade has to be clearly better, there
@@ -340,7 +340,7 @@ def _probe(over: Overlay, box: Box, changed: Coverage | None) -> tuple[Values, V
 
 
 def _is_exact(probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """Whether a good part of the squares that are no even areas are the same to the sample.
+    """True if a good part of the squares that are no even areas are the same to the sample.
 
     Encoders leave even areas as they were, and nothing else.
     """

@@ -47,7 +47,7 @@ class Inner:
 
     @property
     def whole(self) -> bool:
-        """Whether there are no bars."""
+        """True if there are no bars."""
         return self.box == Box(0, 0, *self.copy)
 
     def bars(self) -> list[Box]:

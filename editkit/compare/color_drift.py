@@ -42,7 +42,7 @@ class ColorDrift:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing to undo."""
+        """True if there is nothing to undo."""
         return not self.terms.any()
 
     def step(self, values: Values) -> Values:

@@ -78,7 +78,7 @@ class ColorGrade:
 
     @property
     def lost(self) -> bool:
-        """Whether colors cannot be brought back, as in black and white."""
+        """True if colors cannot be brought back, as in black and white."""
         sizes = np.linalg.svd(self.mix, compute_uv=False)
         return bool(sizes[2] < _LOST * sizes[0])
 
@@ -215,7 +215,7 @@ def _fit_curves(fit: "_GradeFit", state: "CurveState", wide: float) -> "CurveSta
 
 
 def _is_as_good(fit: "_GradeFit", wide: "CurveState", narrow: "CurveState") -> bool:
-    """Whether one that was drawn to rare colors explains as well what another explains.
+    """True if one that was drawn to rare colors explains as well what another explains.
 
     So it does where a program that cuts off lights between two steps bends rare colors by more than
     an edit may differ; not where they were edited, and are not where they are as well.

@@ -56,7 +56,7 @@ class ExpectedCopy:
 
     @property
     def is_encoded(self) -> bool:
-        """Whether the copy's encoding is known, and repeated."""
+        """True if the copy's encoding is known, and repeated."""
         known = "qtables" in self.copy.carried and self.copy.orientation == 1
         return known and self.copy.mode in _CHANNELS
 

@@ -103,7 +103,7 @@ class NoiseFloor:
 
     @property
     def is_redrawn(self) -> bool:
-        """Whether no rest is left to tell what is usual, as all was drawn anew."""
+        """True if no rest is left to tell what is usual, as all was drawn anew."""
         return bool(self.photo.off.mean() > _REDRAWN)
 
 

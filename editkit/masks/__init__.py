@@ -1,1 +1,1 @@
-"""Where to edit: masks read, checked and measured."""
+"""Masks: reading, the mask language, selection, segmentation and preview."""

@@ -1,8 +1,8 @@
-"""Selections that took long, kept on disk for the next time.
+"""A disk cache of the coverage that slow selections compute.
 
-A file holds one coverage, bit for bit, under a key of all that it was made of; what does not match
-its key and its checksum counts as missing. Nothing here ever fails: without a folder to write to
-there is no cache.
+A file holds one coverage, bit for bit, under a key of everything that it was computed from. A file
+that does not match its key and its checksum counts as missing. No method raises: without a writable
+folder there is no cache.
 """
 
 import contextlib
@@ -36,18 +36,18 @@ _COMPUTE = (
 
 @dataclass(frozen=True)
 class Cache:
-    """Coverages on disk, those longest unused dropped beyond a size.
+    """Coverage on disk; the entries that were unused longest are dropped beyond a total size.
 
     Attributes:
-        folder: where they are.
-        most: bytes that all of them may take.
+        folder: the folder of the files.
+        most: the largest total size, in bytes.
     """
 
     folder: Path
     most: int = MOST
 
     def read(self, key: str, size: Size) -> Coverage | None:
-        """The coverage of a key, if it is there and whole."""
+        """The float32 coverage stored under a key; None if missing, damaged or of other size."""
         file = self._file(key)
         try:
             found = _decode(file.read_bytes(), key, size)
@@ -61,7 +61,7 @@ class Cache:
         return found
 
     def write(self, key: str, coverage: Coverage) -> None:
-        """Keeps a coverage, if there is room for it and a folder to write to."""
+        """Stores a coverage, if it fits and the folder is writable."""
         data = _encode(coverage, key)
         if len(data) > self.most:
             return
@@ -80,7 +80,7 @@ class Cache:
         return self.folder / f"{key}.mask"
 
     def _trim(self) -> None:
-        """Drops what was longest unused, and what a killed process left half written."""
+        """Drops the entries that were unused longest, and part files of killed processes."""
         for part in self.folder.glob("*.part"):
             if time.time() - part.stat().st_mtime > _DAY:
                 part.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def open_cache() -> Cache | None:
 
 
 def cache_key(parts: Iterable[str]) -> str:
-    """A key of all that a coverage depends on, and of the code that makes it."""
+    """The SHA-256, in hexadecimal, of everything that a coverage depends on, our code included."""
     whole = hashlib.sha256()
     for part in (*_code_versions(), *parts):
         whole.update(f"{len(part)}:{part}".encode())
@@ -114,7 +114,7 @@ def cache_key(parts: Iterable[str]) -> str:
 
 
 def _code_versions() -> tuple[str, ...]:
-    """Versions of what computes, and our own code, which may change without its version."""
+    """Versions of the packages that compute, and digests of our own modules."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = [__version__]
@@ -127,7 +127,7 @@ def _code_versions() -> tuple[str, ...]:
 
 
 def _encode(coverage: Coverage, key: str) -> bytes:
-    """A head, and the values: a bit each where all are 0 or 1, else float32."""
+    """The file's bytes: a header, then one bit a pixel if all values are 0 or 1, else float32."""
     hard = bool(((coverage == 0) | (coverage == 1)).all())
     values = np.packbits(coverage > 0) if hard else np.ascontiguousarray(coverage, "<f4")
     raw = values.tobytes()
@@ -140,7 +140,7 @@ def _decode(data: bytes, key: str, size: Size) -> Coverage:
     if mark != _MARK or (height, width) != size or kind not in (b"b", b"f"):
         raise ValueError("not this mask")
     length = -(-size.area // 8) if kind == b"b" else size.area * 4
-    # No more than is wanted is unpacked, whatever the file says.
+    # Decompression stops at the expected length, whatever the file declares.
     raw = zlib.decompressobj().decompress(data[_HEAD.size :], length + 1)
     if len(raw) != length or _checksum(key, raw) != checksum:
         raise ValueError("damaged")

@@ -1,6 +1,6 @@
-"""Segmentation models: those used unless said, and how any compatible checkpoint is found and read.
+"""Segmentation models: the default checkpoints, and how compatible ones are found and loaded.
 
-Light until one is loaded.
+The import is light; torch and transformers are imported when a model is loaded.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class DefaultCheckpoint:
-    """A checkpoint that is used unless another is named, and the license of its weights."""
+    """A default checkpoint and the license of its weights."""
 
     name: str
     license: str
@@ -49,12 +49,12 @@ DEFAULTS: Mapping[str, DefaultCheckpoint] = {
     "subject": DefaultCheckpoint("tue-mps/coco_panoptic_eomt_large_640", "MIT"),
     "matte": DefaultCheckpoint("hustvl/vitmatte-small-composition-1k", "Apache-2.0"),
 }
-"""Checkpoints by the selection that uses them."""
+"""Default checkpoints by the selection that uses them."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A class of transformers': its name, and what it answers."""
+    """The name of a transformers class, and the kind of answer that it gives."""
 
     network: str
     answers: str
@@ -67,7 +67,7 @@ OBJECTS = "all objects"
 ALPHAS = "the alpha of the main objects"
 MATTES = "an alpha where a rough mask leaves it open"
 ANSWERS = (MAPS, BOXES, CUTS, OBJECTS, ALPHAS, MATTES)
-"""All that models answer."""
+"""All kinds of answers."""
 
 FAMILIES: Mapping[str, Architecture] = {
     "clipseg": Architecture("CLIPSegForImageSegmentation", MAPS),
@@ -81,23 +81,23 @@ FAMILIES: Mapping[str, Architecture] = {
     "sapiens2": Architecture("Sapiens2ForImageMatting", ALPHAS),
     "vitmatte": Architecture("VitMatteForImageMatting", MATTES),
 }
-"""Kinds of model by the `model_type` of their configuration."""
+"""Architectures by the `model_type` of a checkpoint's configuration."""
 
-# SAM 2's checkpoints serve pictures and videos, and are marked as the latter.
+# SAM 2's checkpoints serve images and videos, and are marked as video models.
 _ALSO = {"sam2_video": "sam2"}
-# Kinds whose checkpoints serve many ends; the wrong one would load, and answer nonsense.
+# Families whose checkpoints serve several tasks; a wrong one would load and answer nonsense.
 _MANY = ("sapiens2",)
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A loaded model.
+    """A loaded segmentation model.
 
     Attributes:
-        name: what it was asked for as.
-        folder: where it is.
+        name: the name that it was requested by.
+        folder: the folder of its files.
         family: one of `FAMILIES`.
-        network: the model, in float32, ready to be called.
+        network: the model, in float32 and evaluation mode.
         table: the settings of its image processor.
     """
 
@@ -109,11 +109,11 @@ class Segmenter:
 
     @property
     def device(self) -> "torch.device":
-        """Where the model is."""
+        """The device of the model."""
         return self.network.device
 
     def tokenizer(self) -> Any:  # noqa: ANN401 - transformers picks the class
-        """What turns words into tokens.
+        """The tokenizer of the checkpoint.
 
         Raises:
             ModelLoadError: its files are missing or damaged.
@@ -128,7 +128,7 @@ class Segmenter:
 
 @dataclass(frozen=True)
 class LocatedSegmenter:
-    """A model that is on this machine, not loaded yet."""
+    """A model that is on this machine and not loaded yet."""
 
     name: str
     folder: Path
@@ -136,7 +136,7 @@ class LocatedSegmenter:
 
     @property
     def answers(self) -> str:
-        """What it answers: one of `ANSWERS`."""
+        """The kind of answer that the model gives, one of `ANSWERS`."""
         return FAMILIES[self.family].answers
 
     @property
@@ -147,7 +147,7 @@ class LocatedSegmenter:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the contents of all files that loading may read, in hexadecimal."""
+        """The SHA-256, in hexadecimal, of all files that loading may read."""
         whole = hashlib.sha256()
         for file in self.files:
             with file.open("rb") as stream:
@@ -185,7 +185,7 @@ def find_segmenter(
 
 
 def is_available(name: str, answers: tuple[str, ...]) -> bool:
-    """Whether a model can be loaded without a connection."""
+    """True if a model can be loaded without a connection."""
     try:
         return _is_complete(find_segmenter(name, answers, offline=True).folder)
     except EditkitError:
@@ -266,7 +266,7 @@ def _load_network(name: str, folder: Path, family: str) -> Any:  # noqa: ANN401 
         dtype=torch.float32,
         output_loading_info=True,
     )
-    # What a checkpoint lacks would be drawn at random, and the masks with it.
+    # transformers would initialize missing weights at random, and the masks would be random, too.
     lacking = sorted(set(told["missing_keys"]) & {key for key, _ in model.named_parameters()})
     if lacking:
         raise ModelLoadError(f"{name} lacks weights: {lacking[0]} and {len(lacking) - 1} more")

@@ -185,7 +185,7 @@ def _answer_kind(name: str, answers: tuple[str, ...]) -> str | None:
 
 
 def _is_slow(node: Node) -> bool:
-    """Whether a part is worth keeping on disk: models, and GrabCut."""
+    """True if a part is worth keeping on disk: models, and GrabCut."""
     if isinstance(node, Refine):
         return node.name == "matte" or ("method", "grabcut") in node.args
     return isinstance(node, Pick) and node.name in _SLOW

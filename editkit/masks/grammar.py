@@ -1,4 +1,4 @@
-"""What the mask language knows: selections, refinements, and the values that they take."""
+"""The vocabulary of the mask language: selections, refinements and types of arguments."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,13 @@ _FAR = 1e6
 
 @dataclass(frozen=True)
 class Length:
-    """A length or a place, in pixels or in percent of what it is measured by."""
+    """A length or a position, in pixels or in percent of a reference length."""
 
     value: float
     percent: bool = False
 
     def of(self, whole: float) -> float:
-        """The length in pixels, where 100 percent are `whole`."""
+        """The length in pixels; 100 percent are `whole` pixels."""
         return self.value * whole / 100 if self.percent else self.value
 
     def __str__(self) -> str:
@@ -26,14 +26,14 @@ class Length:
 
 
 Value = str | float | Length | tuple[float, float] | tuple[Length, ...]
-"""An argument: text or a word, a number, a length, a range, or places written as `x/y`."""
+"""An argument: text or a word, a number, a length, a range, or positions written as `x/y`."""
 
 Args = tuple[tuple[str, Value], ...]
-"""Arguments by name, in the order of the table; places are many `at`."""
+"""Arguments by name, in the order of the table; points are several `at`."""
 
 
 class ArgumentError(ValueError):
-    """An argument that cannot be read; `index` is its place among those given."""
+    """An argument that cannot be parsed; `index` is its position among the given ones."""
 
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class ArgumentError(ValueError):
 
 @dataclass(frozen=True)
 class ArgumentType:
-    """A kind of argument: how it is read, and what messages call it."""
+    """A type of argument: its parser, and its description in messages."""
 
     what: str
     read: Callable[[str], Value | None]
@@ -51,7 +51,7 @@ class ArgumentType:
 
 @dataclass(frozen=True)
 class Parameter:
-    """An argument that a selection or refinement takes; `alias` is another name for it."""
+    """A parameter of a selection or refinement; `alias` is another name for it."""
 
     name: str
     kind: ArgumentType
@@ -61,13 +61,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Spec:
-    """A selection or refinement: what it is for, and what it takes.
+    """The signature of a selection or refinement.
 
     Attributes:
         about: one line of documentation.
-        params: its arguments in order; one that is not needed may be left out by position too.
-        places: how many points x,y it wants first at least; None where it takes none.
-        usage: how its arguments are written.
+        params: its parameters in order; an optional one may be left out by position, too.
+        places: the least number of points x,y that come first; None where it takes none.
+        usage: the syntax of its arguments.
     """
 
     about: str
@@ -79,7 +79,7 @@ class Spec:
         """The arguments by name.
 
         Raises:
-            Unreadable: one is unknown, missing, given twice or not of its kind.
+            ArgumentError: one is unknown, missing, given twice or of another type.
         """
         rest = list(enumerate(given))
         places: list[tuple[str, Value]] = []
@@ -98,7 +98,7 @@ class Spec:
         return (*places, *((p.name, found[p.name]) for p in self.params if p.name in found))
 
     def text(self, args: Args) -> str:
-        """The inverse of `bind`: arguments as they are written, those after a gap by name."""
+        """The inverse of `bind`: the arguments as text, those after a gap by name."""
         parts = [str(length) for name, pair in args if name == "at" for length in _lengths_in(pair)]
         found, by_place = dict(args), self.places is None
         for param in self.params:
@@ -130,7 +130,7 @@ class Spec:
     def _match(
         self, name: str, key: str | None, text: str, open_params: list[Parameter], index: int
     ) -> tuple[Parameter, Value]:
-        """The parameter that an argument is for; those that it passes over are closed."""
+        """The parameter that an argument belongs to; parameters that it skips are closed."""
         if key is not None:
             param = next((p for p in self.params if key in (p.name, p.alias)), None)
             if param is None:
@@ -158,18 +158,18 @@ def _lengths_in(value: Value) -> tuple[Length, ...]:
 
 
 def format_number(number: float) -> str:
-    """The shortest text of a number that reads as the same number, without a plus sign."""
+    """The shortest text that parses to the same number, without a plus sign."""
     return str(int(number)) if number == int(number) else repr(float(number)).replace("e+", "e")
 
 
 def quote(text: str) -> str:
-    """Text in quotes, as the language reads it."""
+    """The text in double quotes, with escapes."""
     inside = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{inside}"'
 
 
 def format_value(value: Value, *, quotes: bool = False) -> str:
-    """A value as it is written; `quotes` puts text in quotes in any case."""
+    """The text of a value; with `quotes`, text is always quoted."""
     if isinstance(value, str):
         return quote(value) if quotes or not _SAFE.fullmatch(value) else value
     if not isinstance(value, tuple):

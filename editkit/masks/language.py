@@ -1,11 +1,12 @@
-"""The mask language: a small algebra of selections, from text to a tree and back.
+"""The mask language: an algebra of selections, parsed from text to a tree and printed back.
 
     text:"dog" - box:10,20,300,400 | sky.png ~grow:12 ~feather:8
 
-A selection (`box`, `sky`, a file) says where; operators combine: `|` or `+` union, `&`
-intersection, `-` difference, `!` complement. `&` binds tighter than the others, which go from left
-to right. A refinement (`~grow:12`) acts on all that stands before it, up to the parenthesis. A tree
-is a plain value: it knows nothing of photos, and `str` of it is text that parses to an equal tree.
+A selection (`box`, `sky`, a file) names an area. Operators combine selections: `|` or `+` union,
+`&` intersection, `-` difference, `!` complement. `&` binds tighter than the others, which
+associate to the left. A refinement (`~grow:12`) applies to everything before it, up to the
+parenthesis. A tree is a plain value without a photo; `str` of it is text that parses to an equal
+tree.
 """
 
 import math
@@ -51,7 +52,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Base:
-    """The mask that a rule refines: what a text that begins with `~` begins from."""
+    """The mask that a rule refines: the start of a text that begins with `~`."""
 
     at: int = field(default=0, compare=False)
 
@@ -61,7 +62,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Not:
-    """What is not selected."""
+    """The complement of a selection."""
 
     of: "Node"
     at: int = field(default=0, compare=False)
@@ -85,7 +86,7 @@ class Join:
 
 @dataclass(frozen=True)
 class Refine:
-    """A selection refined, such as by `~grow:12`."""
+    """A refined selection, such as by `~grow:12`."""
 
     name: str
     of: "Node"
@@ -100,14 +101,14 @@ Node = Pick | Base | Not | Join | Refine
 
 
 def parse(text: str, *, rule: bool = False) -> Node:
-    """The tree that a text stands for.
+    """The tree of an expression.
 
     Args:
         text: an expression.
-        rule: whether it may begin with `~`, and so refine a mask that is given elsewhere.
+        rule: whether it may begin with `~`, and so refine another mask.
 
     Raises:
-        MaskError: it is no expression; the message names the column.
+        MaskError: a syntax error; the message names the column.
     """
     parser = _Parser(text, rule=rule)
     node = parser.expression(0, 0)
@@ -121,33 +122,33 @@ def to_text(node: Node) -> str:
 
 
 def count_parts(node: Node) -> int:
-    """How many selections, operators and refinements a tree holds."""
+    """The number of selections, operators and refinements in a tree."""
     return 1 + sum(count_parts(child) for child in children(node))
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """What a node combines or refines."""
+    """The operands of a node."""
     if isinstance(node, Join):
         return node.left, node.right
     return (node.of,) if isinstance(node, Not | Refine) else ()
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A node and all that is in it."""
+    """A node and all its descendants, depth first."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def files_in(node: Node) -> Iterator[str]:
-    """The files that a tree names."""
+    """The names of the files in a tree."""
     for part in walk(node):
         if isinstance(part, Pick) and part.name == "file":
             yield str(dict(part.args)["name"])
 
 
 def syntax_error(column: int, message: str) -> MaskError:
-    """An error that points at a column of the expression, from 1."""
+    """An error that names a column of the expression, from 1."""
     return MaskError(f"mask expression, column {column}: {message}")
 
 
@@ -179,18 +180,18 @@ def _with_arguments(name: str, args: str) -> str:
 
 
 def _is_plain_file(name: str) -> bool:
-    """Whether a name can stand for a file without quotes."""
+    """True if a name can stand for a file without quotes."""
     return bool(_PLAIN_FILE.fullmatch(name)) and ("." in name or "/" in name)
 
 
 class _Parser:
-    """A Pratt parser over one text; `pos` is where it has got to."""
+    """A Pratt parser over one text; `pos` is its position."""
 
     def __init__(self, text: str, *, rule: bool) -> None:
         self.text, self.pos, self.parts, self.rule = text, 0, 0, rule
 
     def expression(self, least: int, depth: int) -> Node:
-        """A term and every operator after it that binds at least as tightly as `least`."""
+        """A term and every following operator that binds at least as tightly as `least`."""
         left = self.prefix(depth + 1)
         while (op := self.peek()) in _POWER and _POWER[op] >= least:
             at = self.column
@@ -226,7 +227,7 @@ class _Parser:
         return inside
 
     def selection(self, at: int) -> Node:
-        """A file in quotes or by its plain name, or a named selection."""
+        """A file, quoted or by its plain name, or a named selection."""
         if self.peek() in ('"', "'"):
             name = self.string()
             if self.text[self.pos : self.pos + 1] == ":":
@@ -292,7 +293,7 @@ class _Parser:
         return found.group()
 
     def string(self) -> str:
-        """Text in quotes of either kind; a backslash takes the next character as it is."""
+        """Text in quotes of either kind; a backslash escapes the next character."""
         start, quote = self.column, self.text[self.pos]
         self.pos += 1
         out: list[str] = []
@@ -377,7 +378,7 @@ class _Parser:
 
 
 def pick(name: str, *values: Value, **named: Value | None) -> Pick:
-    """A selection made in Python: values as the language's own, or numbers in pixels.
+    """A selection made in Python; numbers are pixels.
 
     Raises:
         MaskError: a value that the selection does not take.
@@ -405,7 +406,7 @@ def _bind(name: str, spec: Spec, values: Sequence[Value], named: dict[str, Value
 
 
 def _argument_text(value: Value) -> str:
-    """A value of Python's as the language writes it, without quotes."""
+    """The text of a Python value, without quotes."""
     if isinstance(value, bool):
         raise MaskError(f"{value!r} is neither a number nor text")
     if isinstance(value, int | float) and not math.isfinite(value):

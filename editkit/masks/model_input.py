@@ -1,7 +1,7 @@
-"""How a photo goes into a segmentation model, and a map of logits comes back.
+"""Preprocessing for segmentation models, and the way back from a map of logits to the photo.
 
-transformers' own image processors differ between its versions, and some want torchvision. What they
-do for these models is little: fit, pad, normalize; the numbers come from the checkpoint.
+The image processors of transformers differ between its versions, and some need torchvision. Their
+work for these models is small: resize, pad, normalize. The numbers come from the checkpoint.
 """
 
 import math
@@ -29,12 +29,12 @@ _MATTED_AT = 1024
 
 @dataclass(frozen=True)
 class ModelFrame:
-    """Where a photo lies in what a model sees: at the upper left, at a size of its own.
+    """The placement of a photo in a model's input: at the upper left, at its own size.
 
     Attributes:
         photo: the photo's size.
-        inner: its size within the frame.
-        outer: the size of the frame; what is not photo is padding.
+        inner: the photo's size in the input.
+        outer: the size of the input; the rest is padding.
     """
 
     photo: Size
@@ -43,14 +43,14 @@ class ModelFrame:
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Factors of x and y, from the photo to the frame."""
+        """The factors (x, y) from the photo to the input."""
         return np.array(
             (self.inner.width / self.photo.width, self.inner.height / self.photo.height)
         )
 
 
 def model_frame(photo: Size, family: str, table: Mapping[str, Any]) -> ModelFrame:
-    """The frame that a checkpoint's image processor would use.
+    """The frame that the checkpoint's own image processor would use.
 
     Args:
         photo: the photo's size.
@@ -87,14 +87,14 @@ def model_frame(photo: Size, family: str, table: Mapping[str, Any]) -> ModelFram
 
 
 def to_pixels(rgb: Rgb, frame: ModelFrame, family: str, table: Mapping[str, Any]) -> "torch.Tensor":
-    """The photo as the model sees it: float32 (1, 3, H, W) of the frame, normalized."""
+    """The model's input: float32 (1, 3, H, W), normalized and padded."""
     if family == "owlv2":
         return _pad_square(rgb, frame, table)
     size = (frame.inner.width, frame.inner.height)
     resample = Image.Resampling(int(table.get("resample") or Image.Resampling.BILINEAR))
     small = np.asarray(Image.fromarray(rgb).resize(size, resample), np.float32)
     pad = (frame.outer.height - frame.inner.height, frame.outer.width - frame.inner.width)
-    # EoMT's padding is black; that of the others is the mean color.
+    # EoMT pads with black; the others pad with the mean color.
     if family == "eomt":
         small = np.pad(small, ((0, pad[0]), (0, pad[1]), (0, 0)))
     usual = ((0.5,) * 3, (0.5,) * 3) if family == "vitmatte" else (_MEAN, _DEVIATION)
@@ -105,7 +105,7 @@ def to_pixels(rgb: Rgb, frame: ModelFrame, family: str, table: Mapping[str, Any]
 
 
 def to_batch(values: NDArray[np.float32]) -> "torch.Tensor":
-    """Channels last, (H, W, C), as a batch of one with channels first."""
+    """An array (H, W, C) as a tensor (1, C, H, W)."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
@@ -121,10 +121,10 @@ def _normalize(
 
 
 def _pad_square(rgb: Rgb, frame: ModelFrame, table: Mapping[str, Any]) -> "torch.Tensor":
-    """OWLv2's way: made square by black at the right and below, then brought to size.
+    """OWLv2's input: padded with black to a square, then resized.
 
-    It blurs before it picks, as scikit-image does, in floating point; a photo much larger than the
-    frame is first brought nearer to it by averaging.
+    It is resized with anti-aliasing in floating point, as scikit-image does; a photo much larger
+    than the frame is first reduced by averaging.
     """
     from skimage.transform import resize
 
@@ -142,20 +142,20 @@ def _pad_square(rgb: Rgb, frame: ModelFrame, table: Mapping[str, Any]) -> "torch
 
 
 def _matting_frame(photo: Size, table: Mapping[str, Any]) -> ModelFrame:
-    """A frame of the photo's own size, unless that is too much to attend to, in whole patches."""
+    """A frame of whole patches, at the photo's own size unless attention would cost too much."""
     step = int(table.get("size_divisor") or table.get("size_divisibility") or 32)
     inner = photo if max(photo) <= _MATTED_AT else _longest(photo, _MATTED_AT)
     return ModelFrame(photo, inner, Size(*(math.ceil(side / step) * step for side in inner)))
 
 
 def crop_padding(logits: "torch.Tensor", frame: ModelFrame) -> "torch.Tensor":
-    """Maps (n, h, w) of the frame, whatever their size, as maps of its inner part."""
+    """Maps (n, h, w) of the whole input, at any size, as maps of its inner part."""
     wide = _resize(logits, frame.outer)
     return wide[..., : frame.inner.height, : frame.inner.width]
 
 
 def restore(logits: "torch.Tensor", frame: ModelFrame) -> NDArray[np.float32]:
-    """Maps (n, h, w) of the frame at the photo's size, float32 (n, H, W)."""
+    """Maps (n, h, w) of the input at the photo's size, float32 (n, H, W)."""
     padded = frame.inner != frame.outer
     inner = crop_padding(logits, frame) if padded else logits
     return _resize(inner, frame.photo).float().cpu().numpy()
@@ -170,7 +170,7 @@ def _resize(maps: "torch.Tensor", size: Size) -> "torch.Tensor":
 
 
 def _side(given: object, key: str, otherwise: int) -> int:
-    """A side from a table, or from the one number that older checkpoints give."""
+    """A side length from the table, or the single number of older checkpoints."""
     if isinstance(given, Mapping):
         return int(given.get(key) or otherwise)
     if isinstance(given, int) and key == "shortest_edge":
@@ -191,7 +191,7 @@ def _longest(photo: Size, longest: int) -> Size:
 
 
 def _shortest(photo: Size, shortest: int, longest: int) -> Size:
-    """The short side brought to `shortest`, or less, so that the long one stays in `longest`."""
+    """The size whose short side is `shortest`, or less to keep the long side within `longest`."""
     short, long = min(photo), max(photo)
     exact = float(shortest)
     if long / short * shortest > longest:

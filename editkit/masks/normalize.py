@@ -1,8 +1,8 @@
-"""What counts as black and as white in a mask: noise, small ranges, probabilities, label maps.
+"""Black and white points of masks: noise, reduced ranges, probabilities and label maps.
 
-An edit changes whatever is not exactly black, so a mask whose black is 1 of 255 would repaint all
-of a photo. Values that only stand beside black or white are taken for it; soft masks, most of whose
-values lie between, are left as they are.
+An edit changes every pixel that is not exactly black, so a mask whose black is 1 of 255 would
+repaint the whole photo. Values close to black or white are snapped to it. Soft masks, most of whose
+values lie between, stay as they are.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from editkit.errors import MaskError
 from editkit.types import Coverage
 
 FLOOR = 3 / 255
-"""Values up to this beside black, and as much beside white, are noise where most of them are."""
+"""Values within this of black or white are noise, where most intermediate values are that close."""
 
 _RINGING = 16 / 255
 _HALF_STEP = 0.5 / 255
@@ -26,7 +26,7 @@ Values = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def check_labels(values: Values, name: str) -> None:
-    """Finds label maps and values of fewer bits, read by which almost nothing would be edited.
+    """Refuses label maps and values of fewer bits, by which almost nothing would be edited.
 
     Raises:
         MaskError: the brightest value is nearly black, or the values are labels.
@@ -50,11 +50,11 @@ def check_labels(values: Values, name: str) -> None:
 
 
 def normalize_mask(coverage: Coverage, *, lossy: bool = False) -> tuple[Coverage, tuple[str, ...]]:
-    """A mask whose black is 0 and whose white is 1, and what was done to make it so.
+    """The mask with black at 0 and white at 1, and notes on the changes.
 
     Args:
-        coverage: values in [0, 1].
-        lossy: whether they come from a container that puts ripples beside edges.
+        coverage: (H, W) in [0, 1].
+        lossy: whether the values come from a lossy container, which adds ripples at edges.
     """
     if not coverage.size or not _is_doubtful(coverage):
         return coverage, ()
@@ -73,18 +73,18 @@ def normalize_mask(coverage: Coverage, *, lossy: bool = False) -> tuple[Coverage
 
 
 def _is_doubtful(coverage: Coverage) -> bool:
-    """Whether there is anything but black and white."""
+    """True if any value lies strictly between 0 and 1."""
     return bool(((coverage > 0) & (coverage < 1)).any())
 
 
 def _is_of_fewer_bits(values: Values, brightest: int, full: int) -> bool:
-    """Whether 16 bits hold a black and a white of fewer."""
+    """True if 16-bit values hold only black and the white of a smaller depth."""
     few = full == 65535 and brightest & (brightest + 1) == 0 and brightest < full
     return few and bool(((values == 0) | (values == brightest)).all())
 
 
 def _is_label_map(values: Values) -> bool:
-    """Whether there are small numbers in even areas, and beside them 255 at most."""
+    """True if the values are small numbers in even areas, apart from 255."""
     counts = np.bincount(values.ravel(), minlength=256)
     few = 0 < np.count_nonzero(counts[1:_LABELS]) <= _MOST_LABELS
     if counts[_LABELS:255].any() or not counts[0] or not few:
@@ -99,7 +99,7 @@ def _share(which: NDArray[np.bool_]) -> float:
 
 
 def _expand_video_range(coverage: Coverage, *, lossy: bool) -> Coverage | None:
-    """A mask of 16 to 235, stretched; None for any other."""
+    """A mask of video range (16 to 235) expanded to [0, 1]; None for any other mask."""
     black, white = _VIDEO
     levels, slack = np.rint(coverage * 255), 12 if lossy else 3
     if _share((levels < black - slack) | (levels > white + slack)) > 0.005:
@@ -113,7 +113,7 @@ def _expand_video_range(coverage: Coverage, *, lossy: bool) -> Coverage | None:
 
 
 def _is_probability(coverage: Coverage) -> bool:
-    """Whether hardly anything is 0, and nearly all is either dark or light, in many values."""
+    """True if almost no value is 0, and almost all are dark or light, in many levels."""
     if _share(coverage == 0) > 0.01:
         return False
     dark, light = _share(coverage <= _DARK), _share(coverage >= _LIGHT)
@@ -125,7 +125,7 @@ def _is_probability(coverage: Coverage) -> bool:
 
 
 def _remove_noise(coverage: Coverage) -> tuple[Coverage, tuple[str, ...]]:
-    """Without what lies beside black and white, where that is more than a soft edge would have."""
+    """The mask with near-black and near-white snapped, if a soft edge would have fewer of them."""
     out = coverage
     for reach, often in ((FLOOR, 0.5), (_RINGING, 2.0)):
         near = reach + _HALF_STEP

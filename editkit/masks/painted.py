@@ -1,8 +1,8 @@
-"""Masks as people paint them: over a copy of the photo, or as holes in it.
+"""Masks painted by hand: over a copy of the photo, or as transparent holes in it.
 
-A picture is compared with the photo square by square. Where squares that are rich in detail are the
-photo's own, it is a copy: what differs was painted. A picture that is none, and yet looks like a
-photo, is no mask.
+A picture is compared with the photo in blocks of 8x8 pixels. If textured blocks match the photo,
+the picture is a copy, and the differing area is the mask. A picture that is no copy and still looks
+like a photo is refused.
 """
 
 from dataclasses import dataclass, replace
@@ -38,13 +38,14 @@ _PALETTE = 256
 
 @dataclass(frozen=True)
 class Resemblance:
-    """How much of a picture is a photo's, of all squares of the photo that are rich in detail.
+    """The share of a picture that equals the photo, over all textured blocks of the photo.
 
     Attributes:
-        squares: how many there are.
-        same: the share that shows the same, but for what an encoder changes.
-        like: the share that is as light and dark in the same places, or the other way about.
-        equal: the share that is the same to the sample.
+        squares: the number of textured blocks.
+        same: the share of blocks that match but for encoding.
+        like: the share of blocks whose lightness correlates with the photo's, positively or
+            negatively.
+        equal: the share of blocks whose samples are equal.
     """
 
     squares: int
@@ -54,23 +55,23 @@ class Resemblance:
 
     @property
     def is_copy(self) -> bool:
-        """Whether enough squares are the photo's."""
+        """True if enough blocks match the photo."""
         return self.squares * self.same >= min(_FEWEST, self.squares) > 0 and self.same >= _LEAST
 
 
 def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None, str] | None:
-    """What was painted over a copy of the photo, or cut out of it, and how it was told.
+    """The painted or cut-out area of a copy of the photo, and a note.
 
-    A copy in gray with nothing painted on it is a mask by its brightness: there is no coverage, but
-    a note.
+    A gray copy with nothing painted on it is a mask by its brightness: the coverage is None and
+    there is a note.
 
     Args:
         mask: the picture given as a mask, of the photo's size.
         photo: the photo.
-        name: how messages call the mask.
+        name: the mask's name in messages.
 
     Returns:
-        None where it is a mask by its values.
+        None where the picture is a mask by its values.
 
     Raises:
         MaskError: a copy with nothing painted on it, or another photo.
@@ -98,13 +99,13 @@ def read_painted(mask: Photo, photo: Photo, name: str) -> tuple[Coverage | None,
 
 
 def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None, *, slack: int = 0) -> Resemblance:
-    """How much of a picture is a photo's.
+    """The resemblance of a picture to the photo.
 
     Args:
-        rgb: the picture.
-        photo: the photo, of the same size.
-        usable: where to look; everywhere unless given.
-        slack: by how much samples may differ that are equal.
+        rgb: (H, W, 3), the picture.
+        photo: (H, W, 3), the photo.
+        usable: (H, W), the pixels to compare; all unless given.
+        slack: the largest difference of equal samples.
     """
     height, width = (side // _BLOCK for side in photo.shape[:2])
     count = height * width
@@ -130,7 +131,7 @@ def resemblance(rgb: Rgb, photo: Rgb, usable: Bits | None = None, *, slack: int 
 
 
 def _blocks(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N, 64, C): squares of a picture, by their numbers."""
+    """(N, 64, C): the blocks of a picture with the given numbers."""
     height, width = (side // _BLOCK for side in values.shape[:2])
     tiles = values[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK, -1)
     rows, columns = np.divmod(chosen, width)
@@ -138,7 +139,7 @@ def _blocks(values: NDArray[np.generic], chosen: NDArray[np.int64]) -> NDArray[n
 
 
 def _is_black_and_white(mask: Photo) -> bool:
-    """Whether nearly all is, without color and without transparency: the usual mask."""
+    """True if almost all pixels are opaque and black or white, as in an ordinary mask."""
     if mask.mode in ("LA", "RGBA") and mask.samples[..., -1].min() < 255:
         return False
     step = isqrt(max(1, mask.size.area // _LOOKED_AT))
@@ -156,7 +157,7 @@ def _is_colorless(rgb: Rgb) -> Bits:
 
 
 def _closest_rendering(mask: Photo, photo: Photo) -> Rgb:
-    """The photo as the mask's maker saw it: with its profile, or as an app without any sees it."""
+    """The photo as the mask's program saw it: with its profile, or without color management."""
     ours = photo.rgb()
     if photo.profile is None or mask.profile is not None:
         return ours
@@ -168,7 +169,7 @@ def _closest_rendering(mask: Photo, photo: Photo) -> Rgb:
 def _read_gray_copy(
     mask: Photo, rgb: Rgb, ours: Rgb, name: str
 ) -> tuple[Coverage | None, str] | None:
-    """What was painted over a copy in gray of a photo in color; None for what is no such copy."""
+    """The painted area of a gray copy of a color photo; None if the picture is no such copy."""
     real = ours.astype(np.float32)
     kinds = (to_gray(real), np.repeat(real.mean(axis=2, keepdims=True), 3, axis=2))
     grays = [np.rint(kind).astype(np.uint8) for kind in kinds]
@@ -188,7 +189,7 @@ def _read_gray_copy(
 
 
 def _gray_where_mostly_gray(rgb: Rgb, ours: Rgb) -> Rgb:
-    """The photo in gray, where most of a picture is, though not all."""
+    """The photo, in gray if most of the picture is gray."""
     if float(np.mean(_is_colorless(rgb))) < 0.5 or _is_gray(rgb) or _is_gray(ours):
         return ours
     gray = np.rint(to_gray(ours.astype(np.float32))).astype(np.uint8)
@@ -197,7 +198,7 @@ def _gray_where_mostly_gray(rgb: Rgb, ours: Rgb) -> Rgb:
 
 
 def _drop_idle_alpha(mask: Photo, photo: Photo) -> Photo:
-    """The mask without an alpha channel that says nothing: one value, or the photo's own."""
+    """The mask without an alpha channel that is constant or the photo's own."""
     if mask.mode not in ("LA", "RGBA"):
         return mask
     alpha = mask.samples[..., -1]
@@ -210,7 +211,7 @@ def _drop_idle_alpha(mask: Photo, photo: Photo) -> Photo:
 
 
 def _read_holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | None:
-    """The transparent part of a copy; None for what was painted on a transparent layer."""
+    """The transparent part of a copy; None for paint on a transparent layer."""
     alpha = mask.samples[..., -1]
     rgb, opaque = mask.rgb(), alpha == 255
     found = resemblance(rgb, _closest_rendering(mask, photo), opaque)
@@ -230,13 +231,13 @@ def _read_holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | 
 def _changed_area(
     mask: Photo, rgb: Rgb, ours: Rgb, found: Resemblance, name: str, *, slack: int = 0
 ) -> Coverage:
-    """Where a painted copy differs from the photo.
+    """The area in which a painted copy differs from the photo.
 
     Raises:
-        MaskError: nowhere.
+        MaskError: the copy differs nowhere.
     """
     if found.equal >= max(_LEAST, _OF_SAME * found.same):
-        # To the sample: what differs was painted; in a brush some pixels may have had its color.
+        # The copy is exact: what differs was painted. Some pixels may have had the brush's color.
         apart = np.maximum(rgb, ours) - np.minimum(rgb, ours)
         bits = np.asarray(apart.max(axis=2) > slack).astype(np.uint8)
         area = np.asarray(cv2.morphologyEx(bits, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))) > 0
@@ -253,9 +254,9 @@ def _changed_area(
 
 
 def _changed_by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
-    """Where a copy of few colors is farther from the photo than the closest of them would be.
+    """Pixels of a copy in few colors that are farther from the photo than the nearest color.
 
-    None where it has many, or was dithered, which is left to the network.
+    None if the copy has many colors or is dithered; the network handles those.
     """
     packed = rgb.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     seen = np.zeros(1 << 24, np.bool_)
@@ -264,7 +265,7 @@ def _changed_by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
     if len(found) > _PALETTE or float(np.mean(_is_colorless(rgb))) > 0.9:
         return None
     colors = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.float32)
-    # How far the closest is from each of 32,768 colors, which stand for all.
+    # Distances to the nearest palette color, for a grid of 32,768 colors.
     coarse = np.stack(np.unravel_index(np.arange(1 << 15), (32, 32, 32)), axis=1) * 8 + 4
     nearest = np.full(1 << 15, np.inf, np.float32)
     for color in colors:
@@ -278,9 +279,9 @@ def _changed_by_palette(rgb: Rgb, ours: Rgb) -> Bits | None:
 
 
 def _changed_by_network(copy: Photo, ours: Rgb) -> Bits:
-    """Where an encoded copy shows something else, as `composite` finds it; nothing where nowhere.
+    """The edited area of an encoded copy, as `composite` detects it; empty if there is none.
 
-    What an encoder put around it is left out.
+    Encoding artifacts around the area are excluded.
     """
     from editkit.compare.aligned import overlay_copy
     from editkit.compare.detect import find_changes
@@ -295,16 +296,16 @@ def _changed_by_network(copy: Photo, ours: Rgb) -> Bits:
 
 
 def _looks_like_a_photo(rgb: Rgb) -> bool:
-    """Whether a picture has the many middle tones and the texture of a photo.
+    """True if a picture has the many midtones and the texture of a photo.
 
-    Masks are black and white for the most part, or smooth, or have few colors in even areas.
+    Masks are mostly black and white, or smooth, or have few colors in even areas.
     """
     light = rgb.astype(np.float32).mean(axis=2)
     middle = (light > _EXTREME) & (light < 255 - _EXTREME)
     few = np.sort(np.bincount(np.rint(light).astype(np.int64).ravel(), minlength=256))[-_FEW:]
     if float(np.mean(middle)) < 0.4 or few.sum() > _IN_FEW * light.size:
         return False
-    # What is no slope within a square: neither an even area nor a gradient has any.
+    # The difference to the local mean: neither even areas nor gradients have any.
     rough = np.abs(light - cv2.blur(light, (5, 5)))
     textured = cv2.blur((rough > _TEXTURE).astype(np.float32), (9, 9)) > 0.3
     return float(np.mean(textured & middle)) > 0.15

@@ -1,4 +1,4 @@
-"""Masks to look at: as photos of their own, over their photo, and as a tree with areas."""
+"""Previews of masks: as photos, over their photo, and as a tree with areas."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +17,12 @@ _LONGEST = 1600
 
 
 def mask_photo(coverage: Coverage) -> Photo:
-    """The mask as a gray photo: white where it selects."""
+    """The mask as a gray photo, uint8: white is selected."""
     return Photo(np.rint(coverage * 255).astype(np.uint8), "L")
 
 
 def overlay(rgb: Rgb, coverage: Coverage) -> Photo:
-    """The photo, at most 1600 px long, tinted red where selected, outlined, with the share."""
+    """The photo, at most 1600 px long, with the selection in red and outlined, and its share."""
     share = float(np.mean(coverage, dtype=np.float64))
     factor = max(1.0, max(rgb.shape[:2]) / _LONGEST)
     size = [max(1, round(side / factor)) for side in rgb.shape[1::-1]]
@@ -55,7 +55,7 @@ def explain(node: Node, view: View) -> dict[str, Any]:
 
 
 def tree_lines(tree: dict[str, Any], before: str = "", below: str = "") -> Iterator[str]:
-    """An explained tree as text, a line for each part."""
+    """The lines of an explained tree as text, one for each part."""
     yield f"{tree['share']:7.2%}  {before}{tree['part']}"
     for place, part in enumerate(tree["of"]):
         last = place == len(tree["of"]) - 1

@@ -25,7 +25,7 @@ class Reading:
     """A mask that was read.
 
     Attributes:
-        coverage: 1 may change, 0 stays.
+        coverage: float32 (H, W): 1 may change, 0 stays.
         notes: how it was read, where that was not simply by its brightness.
     """
 
@@ -36,27 +36,27 @@ class Reading:
 def read_mask(
     source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
 ) -> Coverage:
-    """The mask as float32 coverage of a photo of `size`: white may change, black stays.
+    """The mask as float32 coverage (H, W) of a photo of `size`: white may change, black stays.
 
-    Color counts by its luminance. With an alpha channel that varies: where everything visible
-    has one color, alpha alone is the mask (a shape painted on a transparent layer; or, in a sheet
-    without color that is mostly opaque, the holes in it); otherwise luminance times alpha.
-    Arrays may be bool, uint8, uint16 or floating point in [0, 1], or hold whole numbers of another
-    type: 0 and 1, or up to 255 or 65535.
+    Color counts by its luminance. With a varying alpha channel: if all visible pixels have one
+    color, alpha alone is the mask (a shape painted on a transparent layer; or the holes in a
+    colorless, mostly opaque sheet); otherwise the mask is luminance times alpha. Arrays may be
+    bool, uint8, uint16 or floating point in [0, 1], or hold whole numbers of another type: 0 and 1,
+    or up to 255 or 65535.
 
-    Lossy containers put ripples beside the edges of a mask, which would make pixels far from the
-    painted area count as edited; so there values up to 16/255 become 0, and from 239/255 on 1. So
-    does noise in any other, and what else counts as black and white: `normalize.py`. A painted copy of
-    the photo, or one with transparent holes, is read by what was done to it: `painted.py`.
+    Lossy containers put ripples beside the edges of a mask, which would mark pixels far from the
+    painted area; so values up to 16/255 become 0, and from 239/255 on 1. For noise in other masks
+    see `normalize.py`. For a painted copy of the photo, or one with transparent holes, see
+    `painted.py`.
 
     Args:
         source: a file, an image or an array, upright like the photo (EXIF is applied).
         size: the upright photo's; a mask is never resized.
-        photo: what a painted copy may be a copy of.
-        source_name: how messages call the mask, instead of its path.
+        photo: the photo that a painted copy may be a copy of.
+        source_name: the mask's name in messages, in place of its path.
 
     Raises:
-        MaskError: another size than the photo's, no pixel above 0, or no mask but a photo.
+        MaskError: another size than the photo's, no pixel above 0, or a photo that is no mask.
         ImageError: not an image, or not readable.
     """
     return read_with_notes(source, size, photo=photo, source_name=source_name).coverage
@@ -65,7 +65,7 @@ def read_mask(
 def read_with_notes(
     source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
 ) -> Reading:
-    """What `read_mask` gives, with how it was read."""
+    """`read_mask`, with notes on how the mask was read."""
     read = read_part(source, size, photo=photo, source_name=source_name)
     if not read.coverage.any():
         name = _mask_name(source, source_name)
@@ -76,7 +76,7 @@ def read_with_notes(
 def read_part(
     source: PhotoLike, size: Size, *, photo: Photo | None = None, source_name: str | None = None
 ) -> Reading:
-    """What `read_with_notes` gives, for a part of an expression: it may select nothing.
+    """`read_with_notes` for a part of an expression, which may select nothing.
 
     Raises:
         MaskError: another size than the photo's.
@@ -102,7 +102,7 @@ def read_part(
 
 
 def read_as_is(values: Coverage, size: Size) -> Coverage:
-    """Values that were made for one job of a mask, none of which is taken for noise.
+    """The values as float32 coverage, without any normalization.
 
     Raises:
         MaskError: another size than the photo's, or values beyond [0, 1].
@@ -115,29 +115,29 @@ def read_as_is(values: Coverage, size: Size) -> Coverage:
 
 
 def is_file(name: str) -> bool:
-    """Whether a text names a file; text that can name none, such as a long expression, does not."""
+    """True if a text is the path of a file; overlong text is not."""
     return os.path.isfile(name)  # noqa: PTH113 - pathlib's raises where a name is too long
 
 
 def is_floating(source: object) -> bool:
-    """Whether a mask is given as values in floating point, not as a picture."""
+    """True if a mask is given as values in floating point, not as a picture."""
     return isinstance(source, np.ndarray) and source.dtype.kind == "f"
 
 
 def _mask_name(source: PhotoLike, source_name: str | None) -> str:
-    """How messages call a mask: by its file's name, or by what it was given as."""
+    """The mask's name in messages: its file, or the kind of object that was given."""
     name = source_name or describe_source(source)
     return f"the mask in {name}" if name.startswith("the given ") else f"the mask {name}"
 
 
 def _array_of_numbers(source: PhotoLike) -> NDArray[Any] | None:
-    """The array that a mask was given as, or that Pillow holds as numbers of no known range."""
+    """The array of a mask; None for sources that `read_photo` reads."""
     made = isinstance(source, Image.Image) and source.format is None and source.mode in ("I", "F")
     return to_array(np.asarray(source) if made else source)
 
 
 def _float_coverage(array: NDArray[Any], name: str) -> Coverage | None:
-    """Gray arrays of bool or float at their full precision; None for all that a photo can be."""
+    """Gray bool or float arrays as float32 coverage; None for arrays that `read_photo` reads."""
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if flat.ndim != 2:
         return None
@@ -150,7 +150,7 @@ def _float_coverage(array: NDArray[Any], name: str) -> Coverage | None:
     if not (low >= 0.0 and high <= 1.0):
         raise MaskError(f"{name} goes from {low:g} to {high:g}; values must be from 0 to 1")
     out = np.ascontiguousarray(flat, np.float32)
-    # What nobody can write to need not be copied: a mask of a large photo is larger than that.
+    # A read-only array need not be copied; the float32 mask of a large photo takes much memory.
     return out.copy() if flat.flags.writeable and np.may_share_memory(out, array) else out
 
 
@@ -180,7 +180,7 @@ def _read_brightness(mask: Photo, name: str) -> Reading:
 
 
 def _color_notes(mask: Photo, brightest: int) -> tuple[str, ...]:
-    """That colors are no white, where a mask is painted in one that would be nearly all."""
+    """A note, if the mask is painted in a color whose brightness is nearly that of white."""
     if base_mode(mask.mode) == "L" or bit_depth(mask.mode) == 16 or brightest >= _DIM:
         return ()
     rgb = mask.rgb()
@@ -203,7 +203,7 @@ def _luminance(photo: Photo) -> NDArray[np.uint8] | NDArray[np.uint16]:
 
 
 def _read_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, ...]]:
-    """The mask by its brightness and its alpha, or by its alpha alone, and a note of that."""
+    """The mask by brightness times alpha, or by alpha alone, and a note on the latter."""
     alpha = photo.samples[..., -1]
     luminance = gray.astype(np.float32) / np.float32(255)
     opacity = alpha.astype(np.float32) / np.float32(255)
@@ -219,7 +219,7 @@ def _read_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, 
 
 
 def _is_cut_out(opacity: Coverage, darkest: int, brightest: int) -> bool:
-    """Whether holes were cut into a sheet without color, not shapes put on a clear one."""
+    """True if the mask is a colorless sheet with holes, not shapes on a transparent layer."""
     if brightest - darkest > _COLORLESS:
         return False
     rim = np.concatenate((opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]))

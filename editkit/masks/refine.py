@@ -1,7 +1,7 @@
-"""Refinements: coverage in, coverage out. Distances are Euclidean, in pixels; nothing wraps.
+"""Refinements of coverage. Distances are Euclidean, in pixels.
 
-What lies beyond the photo is as selected as its nearest pixel, so that the photo's border is no
-edge. Where a refinement speaks of the inside of a soft mask, values from 0.5 on are inside.
+Pixels beyond the photo count as their nearest pixel, so that the photo's border is no edge. The
+inside of a soft mask is the area of values from 0.5 on.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ _COARSE = 32
 
 
 def grow(coverage: Coverage, by: float) -> Coverage:
-    """Each pixel takes the greatest value within a distance: dilation by a disc."""
+    """Dilation by a disc: each pixel takes the greatest value within a distance."""
     if by < 1 or not coverage.any():
         return coverage.copy()
     if _is_hard(coverage):
@@ -28,12 +28,12 @@ def grow(coverage: Coverage, by: float) -> Coverage:
 
 
 def shrink(coverage: Coverage, by: float) -> Coverage:
-    """Each pixel takes the least value within a distance: the dual of `grow`."""
+    """Erosion by a disc: each pixel takes the least value within a distance."""
     return 1 - grow(1 - coverage, by)
 
 
 def feather(coverage: Coverage, width: float) -> Coverage:
-    """The coverage times `clip(d / (width + 1), 0, 1)`, d the distance to where it is 0."""
+    """The coverage times `clip(d / (width + 1), 0, 1)`, with d the distance to the nearest 0."""
     if not width or coverage.all():
         return coverage.copy()
     ramp = _distance(coverage > 0)
@@ -44,7 +44,7 @@ def feather(coverage: Coverage, width: float) -> Coverage:
 
 
 def blur(coverage: Coverage, sigma: float) -> Coverage:
-    """A Gaussian of that deviation; wide ones are made at a reduced size (within 0.01)."""
+    """The coverage after a Gaussian blur; wide ones are computed at reduced size (within 0.01)."""
     if sigma <= 0:
         return coverage.copy()
     shape = Size(*coverage.shape)
@@ -59,7 +59,12 @@ def blur(coverage: Coverage, sigma: float) -> Coverage:
 
 
 def holes(coverage: Coverage, most: float | None = None) -> Coverage:
-    """Holes filled: parts outside (4-connected) that do not reach the photo's border."""
+    """The coverage with its holes filled: outside parts (4-connected) that do not touch the border.
+
+    Args:
+        coverage: (H, W) in [0, 1].
+        most: the largest hole to fill, in pixels; all unless given.
+    """
     outside = (coverage < 0.5).astype(np.uint8)
     _, labels, areas = _connected_components(outside, connectivity=4)
     fill = np.ones(len(areas), np.bool_)
@@ -72,7 +77,7 @@ def holes(coverage: Coverage, most: float | None = None) -> Coverage:
 
 
 def islands(coverage: Coverage, least: float) -> Coverage:
-    """Parts above 0 (8-connected) of fewer pixels than `least` dropped, soft rims included."""
+    """The coverage without 8-connected parts of fewer than `least` pixels, soft rims included."""
     _, labels, areas = _connected_components((coverage > 0).astype(np.uint8), connectivity=8)
     keep = areas >= least
     keep[0] = False
@@ -80,7 +85,7 @@ def islands(coverage: Coverage, least: float) -> Coverage:
 
 
 def hull(coverage: Coverage) -> Coverage:
-    """The convex hull of what is inside, filled."""
+    """The coverage with the convex hull of its inside filled."""
     hard = coverage >= 0.5
     rows = np.flatnonzero(hard.any(axis=1))
     if not rows.size:
@@ -96,22 +101,22 @@ def hull(coverage: Coverage) -> Coverage:
 
 
 def smooth(coverage: Coverage, by: float) -> Coverage:
-    """A hard outline without corners and teeth of about `by`: blurred, and cut at a half."""
+    """A hard mask with corners and teeth of about `by` pixels rounded: blur, then threshold."""
     return threshold(blur(coverage, by / 2), 0.5)
 
 
 def threshold(coverage: Coverage, value: float = 0.5) -> Coverage:
-    """1 from a value on, else 0; at 0, from above 0 on."""
+    """1 from `value` on, else 0; with `value` 0, 1 above 0."""
     return (coverage >= value if value > 0 else coverage > 0).astype(np.float32)
 
 
 def invert(coverage: Coverage) -> Coverage:
-    """What was not selected."""
+    """The complement of the coverage."""
     return 1 - coverage
 
 
 def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Coverage:
-    """The edge moved onto edges of the picture; farther than `by` from it nothing changes."""
+    """The mask with its edge moved onto edges of the photo, within `by` pixels of its own edge."""
     inside = coverage >= 0.5
     out = coverage.copy()
     if by < 1 or inside.all() or not inside.any():
@@ -129,10 +134,9 @@ def snap(coverage: Coverage, rgb: Rgb, by: float, method: str = "guided") -> Cov
 
 
 def near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
-    """Whether the nearest pixel of the other side is at most so far away; wide ones never farther.
+    """True for pixels within `by` pixels of the other side.
 
-    Distances of many pixels are measured between squares of 2x2, which may leave out the outermost
-    5 pixels of those that are near.
+    For large `by`, distances are measured between squares of 2x2 pixels: up to 5 pixels too few.
     """
     if by < _COARSE:
         near = _distance(inside) <= by
@@ -149,7 +153,7 @@ def near_edge(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
 
 
 def edge_window(inside: NDArray[np.bool_], by: float) -> tuple[slice, slice]:
-    """The part of a picture that snapping looks at: the edge, with surroundings to learn from."""
+    """The window that contains the edge, with a margin for context."""
     reach = int(2 * by) + 32
 
     def span(changes: NDArray[np.bool_], length: int) -> slice:
@@ -170,8 +174,12 @@ def guided_filter(
 ) -> Coverage:
     """The guided filter with a gray guide (arXiv 1505.00996: coefficients at a reduced size).
 
-    The source may be smaller than the picture: it is brought to its size along the picture's edges.
-    The filter leaves a wide ramp; `steep` makes it steeper by that factor, through the same half.
+    Args:
+        source: coverage, which may be smaller than the picture; it is upsampled along its edges.
+        rgb: (H, W, 3), the picture.
+        radius: in pixels of the picture.
+        epsilon: the regularization.
+        steep: a factor that steepens the ramp about 0.5.
     """
     height, width = rgb.shape[:2]
     gray = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
@@ -190,7 +198,7 @@ def guided_filter(
         mean(guide * guide) - of_guide**2 + epsilon
     )
     offset = of_source - slope * of_guide
-    # What is linear is done while it is small; at the picture's size each pass costs.
+    # Linear steps are done at the reduced size, where they are cheap.
     parts = (mean(slope) * np.float32(steep / 255), mean(offset) * steep - (steep - 1) / 2)
     wide = [np.asarray(cv2.resize(p.astype(np.float32), (width, height))) for p in parts]
     wide[0] *= gray
@@ -199,7 +207,7 @@ def guided_filter(
 
 
 def _grabcut_edge(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Coverage:
-    """GrabCut at a reduced size, with what is far from the edge taken as known."""
+    """GrabCut at a reduced size; pixels far from the edge are known."""
     height, width = coverage.shape
     factor = max(1.0, max(height, width) / _CUT_AT)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
@@ -212,7 +220,7 @@ def _grabcut_edge(coverage: Coverage, rgb: Rgb, sure: NDArray[np.bool_]) -> Cove
 
 
 def grabcut(rgb: Rgb, labels: NDArray[np.uint8], rounds: int = 3) -> Coverage:
-    """What GrabCut (Rother et al. 2004) takes as foreground, from labels of `cv2.GC_*`."""
+    """The foreground by GrabCut (Rother et al. 2004), from labels of `cv2.GC_*`."""
     if not (labels % 2 == 1).any() or not (labels % 2 == 0).any():
         return (labels % 2 == 1).astype(np.float32)
     state = [np.zeros((1, 65), np.float64) for _ in range(2)]
@@ -238,7 +246,7 @@ def upscale_mask(small: SmallCoverage, rgb: Rgb, factor: float) -> Coverage:
     hard = small >= 0.5
     if hard.all() or not hard.any():
         return wide
-    # Soft is only what lies between pixels of the small mask that differ.
+    # Only values between differing pixels of the small mask are soft.
     scales = (height / small.shape[0], width / small.shape[1])
     around = edge_window(hard, 0)
     rows, columns = (
@@ -257,13 +265,13 @@ def _is_hard(coverage: Coverage) -> bool:
 
 
 def _distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """To the nearest pixel that is not inside; of that pixel itself, 0."""
+    """The distance of each inside pixel to the nearest outside pixel; 0 outside."""
     bits = np.ascontiguousarray(inside).view(np.uint8)
     return np.asarray(cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _dilate(coverage: Coverage, by: float) -> Coverage:
-    """A disc as rows of many widths, each a running maximum."""
+    """Dilation by a disc, as a running maximum over each row of the disc."""
     out = coverage.copy()
     height, width = coverage.shape
     reach = min(int(by), height - 1)

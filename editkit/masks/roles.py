@@ -82,7 +82,7 @@ class Masks:
 
     @property
     def soft(self) -> bool:
-        """Whether the sampler is asked for anything between none and all."""
+        """True if the sampler is asked for anything between none and all."""
         return bool(((self.denoise > 0) & (self.denoise < 1)).any())
 
 

@@ -1,6 +1,6 @@
-"""What a scene shows, told without weights: sky, faces, and what stands out.
+"""Selections of scene content without a network: sky, faces, and salient objects.
 
-All work at a reduced size; the edge is then brought to the photo's own size along its edges.
+All work at a reduced size; the edge is then refined at the photo's own size.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ _FaceBox = tuple[float, float, float, float]
 
 
 def saliency(rgb: Rgb) -> Coverage:
-    """What stands out from what lies along the photo's border, refined by GrabCut.
+    """Objects that stand out from the photo's border, refined by GrabCut.
 
-    Two measures are averaged: how far a color is from all of the border's colors, and how steep
-    the way to the border is at least (geodesic saliency, Wei et al. 2012, on superpixels): a sky
-    that fades is near to its border, however its colors change.
+    Two measures are averaged: the distance of a color to all border colors, and the geodesic
+    distance to the border (geodesic saliency, Wei et al. 2012, on superpixels). By the latter a
+    fading sky is near its border, however much its color changes.
     """
     small, factor = reduce(rgb, 320)
     height, width = small.shape[:2]
@@ -54,7 +54,7 @@ def _normalize(score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _border_distance(small: Rgb) -> NDArray[np.float32]:
-    """The distance in CIELAB to the nearest of the colors along the border."""
+    """The distance in CIELAB to the nearest of the border colors."""
     height, width = small.shape[:2]
     colors = _blur(to_lab(small), 2)
     rim = max(2, min(height, width) // 30)
@@ -67,7 +67,7 @@ def _border_distance(small: Rgb) -> NDArray[np.float32]:
 
 
 def _geodesic_distance(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Superpixels, and of each the least sum of steps in CIELAB on a way to the border."""
+    """Superpixels, and the least sum of CIELAB steps on a path from each to the border."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import dijkstra
     from skimage.segmentation import slic
@@ -85,7 +85,7 @@ def _geodesic_distance(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64
         np.minimum.at(least, side, steps)
     usual = float(np.mean(least[np.isfinite(least)])) if len(pairs) else 0.0
     rim = np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
-    # Zero would mean no way at all.
+    # A weight of zero would mean no connection in a sparse graph.
     weights = np.concatenate((np.maximum(steps - usual, 0), _border_costs(colors[rim]))) + 1e-3
     ends = np.concatenate((pairs, np.stack((rim, np.full(len(rim), count)), 1)))
     graph = csr_matrix((weights, (ends[:, 0], ends[:, 1])), (count + 1, count + 1))
@@ -93,7 +93,7 @@ def _geodesic_distance(small: Rgb) -> tuple[NDArray[np.intp], NDArray[np.float64
 
 
 def _neighbors(labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Pairs of superpixels that touch, (n, 2)."""
+    """Pairs of adjacent superpixels, (n, 2)."""
     beside = np.stack((labels[:, 1:].ravel(), labels[:, :-1].ravel()), 1)
     below = np.stack((labels[1:].ravel(), labels[:-1].ravel()), 1)
     both = np.concatenate((beside, below))
@@ -101,7 +101,7 @@ def _neighbors(labels: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _border_costs(colors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the border itself costs: an object that is cut by it differs from the rest of it."""
+    """The cost of each border superpixel; it is high for objects that the border cuts."""
     alike = max(2, len(colors) // 3)
     between = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
     usual = np.sort(between, axis=1)[:, 1:alike]
@@ -110,10 +110,10 @@ def _border_costs(colors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sky(rgb: Rgb) -> Coverage:
-    """Smooth areas in a sky's colors that reach the upper border, and clouds between them.
+    """The sky: smooth areas of a sky's colors that reach the upper border, and clouds between them.
 
-    Light blue to gray, near white, and deep blue that does not darken downwards, as ground does.
-    Refined by GrabCut.
+    A sky is light blue to gray, near white, or a deep blue that does not darken downwards, as
+    ground does. The area is refined by GrabCut.
     """
     small, factor = reduce(rgb, 384)
     colors = to_lab(small)
@@ -149,7 +149,7 @@ def _has_sky_color(colors: NDArray[np.float32], gray: NDArray[np.float32]) -> ND
 def _clouds(
     seeds: NDArray[np.bool_], colors: NDArray[np.float32], rough: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """What has sky above and below it and the colors of a cloud; what is small is none."""
+    """Cloud-colored areas with sky above and below; small ones are dropped."""
     light, green_red, blue_yellow = np.moveaxis(colors, -1, 0)
     between = np.logical_or.accumulate(seeds, axis=0)
     between &= np.logical_or.accumulate(seeds[::-1], axis=0)[::-1]
@@ -162,9 +162,8 @@ def _clouds(
 def face(rgb: Rgb) -> Coverage:
     """Faces seen from the front, by scikit-image's cascade of local binary patterns.
 
-    Trees and trunks pass the cascade now and then: a face must be found in at least two of the
-    photo, its mirror image and a brightened copy, and hold the colors of skin, if the photo has
-    colors.
+    Trees sometimes pass the cascade. So a face must be found in at least two of the photo, its
+    mirror image and a brightened copy, and contain skin colors, unless the photo has no colors.
     """
     small, factor = reduce(rgb, 640)
     least = max(24, min(small.shape[:2]) // 16)
@@ -185,7 +184,7 @@ def face(rgb: Rgb) -> Coverage:
 
 
 def _detect_faces(small: Rgb, least: int) -> Iterator[Iterator[_FaceBox]]:
-    """Faces found in a photo, in its mirror image, and in a brightened copy."""
+    """Faces found in the photo, its mirror image and a brightened copy."""
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
 
@@ -209,7 +208,7 @@ def _detect_faces(small: Rgb, least: int) -> Iterator[Iterator[_FaceBox]]:
 
 
 def _overlap(one: _FaceBox, other: _FaceBox) -> bool:
-    """Whether two squares share a third of what both cover."""
+    """True if the intersection of two squares is more than a third of their union."""
     across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     along = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     shared = max(0.0, across) * max(0.0, along)

@@ -1,8 +1,8 @@
-"""Selections by models: for words, for points and boxes, and of all objects.
+"""Selections by networks: from words, from points and boxes, and of all objects.
 
 - words, fast: CLIPSeg (Lüddecke & Ecker 2022, arXiv 2112.10003): a map of 352x352.
 - words, best: Grounding DINO (Liu et al. 2023, arXiv 2303.05499) or OWLv2 (Minderer et al. 2023,
-  arXiv 2306.09683) finds boxes, SAM cuts them out.
+  arXiv 2306.09683) finds boxes, SAM segments them.
 - points and boxes: SAM (Kirillov et al. 2023, arXiv 2304.02643), SAM 2 (arXiv 2408.00714).
 - objects: EoMT (Kerssies et al. 2025, arXiv 2503.19108), Mask2Former (arXiv 2112.01527); people
   with their alpha: Sapiens2 (arXiv 2604.21681).
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import torch
 
 SegmenterLoader = Callable[[str, tuple[str, ...]], Segmenter]
-"""What loads a model by its name and what it answers; a caller may keep what it loaded."""
+"""Loads a model by its name and its kinds of answer; a caller may cache it."""
 
 FloatBox = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
@@ -57,7 +57,7 @@ _SURE = 0.8
 _MAIN = 0.1
 _OPEN = 128
 MATTE_SHARE = 0.02
-"""How wide an edge is left open to a matting model unless said, as a share of the short side."""
+"""The default width of the unknown band for matting, as a share of the short side."""
 
 
 def segment_words(
@@ -70,21 +70,21 @@ def segment_words(
     sam: str | None = None,
     load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
-    """What words name; several, between commas, select all that any of them names.
+    """The objects that words name, float32 (H, W); comma-separated phrases are united.
 
     Args:
-        rgb: the photo.
+        rgb: (H, W, 3), the photo.
         text: such as `red car` or `dog, cat`.
-        best: a detector and SAM, unless `model` says.
-        threshold: of the probability, from 0 to 1. A map's is 0.4 unless said, and 0 keeps its
-            soft values; a detector's is 0.3, OWLv2's 0.2.
-        model: a checkpoint; its kind decides the way.
-        sam: the checkpoint that cuts out what a detector finds.
+        best: use a detector and SAM, unless `model` is given.
+        threshold: of the probability, in [0, 1]. The default is 0.4 for a map, where 0 keeps its
+            soft values; 0.3 for a detector, 0.2 for OWLv2.
+        model: a checkpoint; its family decides the method.
+        sam: the checkpoint that segments the detected boxes.
         load: loads a model.
 
     Raises:
         MaskError: there are no words.
-        ModelError: a model is not there, or of another kind.
+        ModelError: a model is missing, or of another kind.
     """
     phrases = [phrase for part in text.split(",") if (phrase := part.strip())]
     if not phrases:
@@ -121,7 +121,7 @@ def _clipseg_map(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: floa
 
 
 def detect(rgb: Rgb, phrases: list[str], model: Segmenter, threshold: float) -> list[FloatBox]:
-    """The boxes of what phrases name, by Grounding DINO or OWLv2, in pixels of the photo."""
+    """Boxes of the objects that phrases name, in pixels, by Grounding DINO or OWLv2."""
     import torch
 
     frame, seen = _model_input(rgb, model)
@@ -144,7 +144,7 @@ def _dino_words(
 ) -> "dict[str, torch.Tensor]":
     import torch
 
-    # It was trained on phrases in small letters that end in full stops.
+    # Grounding DINO was trained on lowercase phrases that end in full stops.
     text = " ".join(f"{phrase.lower().rstrip('.')}." for phrase in phrases)
     tokens = model.tokenizer()(text, truncation=True, return_tensors="pt").to(model.device)
     names = ("input_ids", "token_type_ids", "attention_mask")
@@ -178,21 +178,21 @@ def segment_prompts(
     model: str | None = None,
     load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
-    """The object at points (x, y), or those in boxes, by SAM or SAM 2.
+    """The object at points (x, y), or the objects in boxes, by SAM or SAM 2; float32 (H, W).
 
-    Points go with the one box that is given with them; several boxes are several objects.
+    Points belong to the single box that is given with them; several boxes are several objects.
 
     Args:
-        rgb: the photo.
-        points: (n, 2) in the object, in pixels.
-        outside: (n, 2) that are not of it.
+        rgb: (H, W, 3), the photo.
+        points: (n, 2) inside the object, in pixels.
+        outside: (n, 2) outside the object.
         boxes: around objects.
         model: a checkpoint.
         load: loads a model.
 
     Raises:
         MaskError: neither points nor boxes.
-        ModelError: the model is not there, or of another kind.
+        ModelError: the model is missing, or of another kind.
     """
     empty = np.zeros((0, 2))
     inside = empty if points is None else points
@@ -244,20 +244,20 @@ def segment_subject(
     matte: str | None = None,
     load: SegmenterLoader = load_segmenter,
 ) -> Coverage:
-    """The main objects: those that cover at least a tenth of what the largest does.
+    """The main objects, float32 (H, W): those of at least a tenth of the largest one's area.
 
-    Of models that know COCO's 133 panoptic classes the first 80, things, count as objects; of
-    others all classes do. A model that gives an alpha itself is taken at its word.
+    For models of COCO's 133 panoptic classes only the first 80, things, are objects; for others all
+    classes are. The alpha of a model that gives one is used unchanged.
 
     Args:
-        rgb: the photo.
-        best: give the edges their true softness by `matte_edge`.
-        model: a checkpoint; its kind decides the way.
+        rgb: (H, W, 3), the photo.
+        best: soften the edges by `matte_edge`.
+        model: a checkpoint; its family decides the method.
         matte: the checkpoint for the edges.
         load: loads a model.
 
     Raises:
-        ModelError: a model is not there, or of another kind.
+        ModelError: a model is missing, or of another kind.
     """
     main = load(model or DEFAULTS["subject"].name, (OBJECTS, ALPHAS))
     found = _predict_alpha(rgb, main) if main.family == "sapiens2" else _main_objects(rgb, main)
@@ -302,12 +302,12 @@ def matte_edge(
 ) -> Coverage:
     """A mask with the true softness of its edge, hair included, by ViTMatte.
 
-    What is farther than `by` from the edge is taken as known and stays as it is; the rest is open.
-    Only what lies around the edge is looked at, at 1024 pixels along its longer side at most; from
-    there the alpha is brought to the photo's size along the photo's edges.
+    Pixels farther than `by` from the edge are known and stay unchanged. Only a window around the
+    edge is processed, at most 1024 pixels long; the alpha is then upsampled along the photo's
+    edges.
 
     Raises:
-        ModelError: the model is not there, or of another kind.
+        ModelError: the model is missing, or of another kind.
     """
     matting = load(model or DEFAULTS["matte"].name, (MATTES,))
     inside = mask >= 0.5
@@ -323,7 +323,7 @@ def matte_edge(
 
 
 def _vitmatte_alpha(rgb: Rgb, trimap: NDArray[np.uint8], model: Segmenter) -> Coverage:
-    """Alpha of a picture and its trimap: 0 is outside, 255 inside, 128 open."""
+    """The alpha of a picture and its trimap: 0 is outside, 255 inside, 128 unknown."""
     import torch
 
     frame, seen = _model_input(rgb, model)
@@ -341,10 +341,10 @@ def _vitmatte_alpha(rgb: Rgb, trimap: NDArray[np.uint8], model: Segmenter) -> Co
 
 
 def panoptic_objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["torch.Tensor"]:
-    """Objects (h, w) by the panoptic rule: each pixel goes to the query most sure of it.
+    """The objects (h, w) by the panoptic rule: each pixel belongs to its most confident query.
 
     Args:
-        classes: logits (queries, classes + 1); the last is for nothing.
+        classes: logits (queries, classes + 1); the last is for no object.
         maps: logits (queries, h, w).
     """
     scores, labels = classes.softmax(-1).max(-1)
@@ -359,7 +359,7 @@ def panoptic_objects(classes: "torch.Tensor", maps: "torch.Tensor") -> list["tor
     for index, label in enumerate(labels[keep].tolist()):
         own, whole = owner == index, likely[index] >= 0.5
         visible = own & whole
-        # Where others took most of it, it was no object.
+        # A query that loses most of its area to others is no object.
         if bool(visible.any()) and int(own.sum()) > _SURE * int(whole.sum()) and label < last:
             found.append(visible)
     return found

@@ -1,4 +1,4 @@
-"""Selections without weights: from the photo's colors, lightness and layout alone."""
+"""Selections without a network: from the photo's colors, lightness and layout alone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ _WORKED_AT = 512
 _CUT_AT = 400
 
 Measure = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""From CIELAB (h, w, 3) to coverage (h, w)."""
+"""Maps CIELAB (h, w, 3) to coverage (h, w)."""
 
 
 def to_lab(rgb: Rgb) -> NDArray[np.float32]:
@@ -28,7 +28,7 @@ def color(
 ) -> Coverage:
     """Pixels whose CIELAB distance to the line between two colors is at most `tolerance`.
 
-    Beyond it they fade to 0 over `soft`. The distance is Euclidean (CIE 1976).
+    Beyond it the coverage fades to 0 over `soft`. The distance is Euclidean (CIE 1976).
     """
     ends = to_lab(np.array([[first[:3], last[:3]]], np.uint8))[0]
     along = ends[1] - ends[0]
@@ -45,7 +45,7 @@ def color(
 
 
 def luma(rgb: Rgb, low: float, high: float, soft: float = 0) -> Coverage:
-    """Pixels whose lightness (CIELAB L, 0 to 100) lies in a range, fading over `soft` outside."""
+    """Pixels whose lightness (CIELAB L, 0 to 100) lies in a range; it fades over `soft` outside."""
 
     def beyond(strip: NDArray[np.float32]) -> NDArray[Any]:
         return np.maximum(np.maximum(low - strip[..., 0], strip[..., 0] - high), 0)
@@ -59,7 +59,7 @@ def lightness(rgb: Rgb) -> Coverage:
 
 
 def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
-    """What is connected (8 neighbors) to a pixel and within a CIELAB distance of its color."""
+    """The 8-connected area around a pixel, within a CIELAB distance of its color."""
     seed = tuple(int(value) for value in rgb[row, column])
     near = color(rgb, seed, seed, tolerance).astype(np.uint8)
     near[row, column] = 1
@@ -68,7 +68,7 @@ def point(rgb: Rgb, row: int, column: int, tolerance: float) -> Coverage:
 
 
 def edges(rgb: Rgb, share: float) -> Coverage:
-    """Outlines by Canny; its upper threshold is passed by that share of all gradients."""
+    """Edges by Canny; the upper threshold is exceeded by the given share of all gradients."""
     gray = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
     dx, dy = (cv2.Sobel(gray, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
@@ -78,10 +78,10 @@ def edges(rgb: Rgb, share: float) -> Coverage:
 
 
 def grabcut_box(rgb: Rgb, inside: Coverage) -> Coverage:
-    """The object in a box by GrabCut: what is outside the box is known not to be it.
+    """The object in a box by GrabCut; pixels outside the box are background.
 
-    Only the box and half of its size around it are looked at, so that a small box in a large photo
-    is cut as sharply as a large one.
+    Only the box with half of its size around it is processed, so that a small box in a large photo
+    is segmented as sharply as a large one.
     """
     out = np.zeros(rgb.shape[:2], np.float32)
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
@@ -114,7 +114,7 @@ def superpixels(rgb: Rgb, strokes: Coverage, side: float) -> Coverage:
 
 
 def reduce(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
-    """A photo with its longer side brought down to a length, and by which factor."""
+    """The photo reduced to a longer side of at most `longest`, and the factor."""
     factor = max(1.0, max(rgb.shape[:2]) / longest)
     if factor == 1.0:
         return rgb, factor
@@ -123,7 +123,7 @@ def reduce(rgb: Rgb, longest: int = _WORKED_AT) -> tuple[SmallRgb, float]:
 
 
 def _map_strips(rgb: Rgb, measure: Measure) -> Coverage:
-    """A measure of every pixel's CIELAB color, in portions that keep temporary arrays small."""
+    """A measure of each pixel's CIELAB color, in strips that keep temporary arrays small."""
     out = np.empty(rgb.shape[:2], np.float32)
     portion = max(1, _STRIP // rgb.shape[1])
     for start in range(0, len(rgb), portion):
@@ -132,7 +132,7 @@ def _map_strips(rgb: Rgb, measure: Measure) -> Coverage:
 
 
 def _falloff(distance: NDArray[Any], tolerance: float, soft: float) -> NDArray[np.float32]:
-    # A hair more, so that a color is within tolerance 0 of itself after conversion.
+    # Slightly more, so that a color is within tolerance 0 of itself after conversion.
     over = distance - np.float32(tolerance + 1e-3)
     if not soft:
         return (over <= 0).astype(np.float32)

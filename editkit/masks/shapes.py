@@ -32,7 +32,7 @@ def ellipse(size: Size, x: float, y: float, rx: float, ry: float) -> Coverage:
 
 
 def polygon(size: Size, points: Points) -> Coverage:
-    """A polygon by the even-odd rule: where a ray to the left crosses its outline an odd time."""
+    """A polygon by the even-odd rule."""
     toggles = np.zeros((size.height, size.width + 1), np.bool_)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
         if y0 == y1:
@@ -45,7 +45,7 @@ def polygon(size: Size, points: Points) -> Coverage:
 
 
 def stroke(size: Size, points: Points, width: float) -> Coverage:
-    """A line of a width with round ends and corners."""
+    """A line of a given width, with round ends and joints."""
     out = np.zeros(size, np.float32)
     radius = width / 2
     for x, y in points:
@@ -61,7 +61,7 @@ def stroke(size: Size, points: Points, width: float) -> Coverage:
 
 
 def border(size: Size, top: float, right: float, bottom: float, left: float) -> Coverage:
-    """A frame of four widths along the edges."""
+    """A frame of four widths along the photo's edges."""
     return 1 - box(size, left, top, size.width - right, size.height - bottom)
 
 

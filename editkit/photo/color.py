@@ -1,16 +1,15 @@
-"""Sample modes and color profiles: what is kept as it is, and the way to sRGB and back.
+"""Sample modes and color profiles: modes that are kept, and conversion to sRGB and back.
 
-The mode rule: L, LA, RGB, RGBA and CMYK keep their samples, of 8 bits or (I;16, LA;16, RGB;16,
-RGBA;16, CMYK;16) of 16. "1" becomes L. A palette (P, PA) becomes RGB, or RGBA where it has
-transparency. La, RGBa, RGBX, YCbCr, LAB and HSV become LA, RGBA or RGB. "I" becomes I;16 where
-every value fits. A color that stands for transparent (tRNS) becomes an alpha channel, because an
-edited pixel might happen to have that very color. Everything else (floating point, big-endian
-oddities that Pillow cannot hand over) is refused.
+Modes: L, LA, RGB, RGBA and CMYK keep their samples, of 8 bits or (I;16, LA;16, RGB;16, RGBA;16,
+CMYK;16) of 16 bits. "1" becomes L. A palette (P, PA) becomes RGB, or RGBA if it has transparency.
+La, RGBa, RGBX, YCbCr, LAB and HSV become LA, RGBA or RGB. "I" becomes I;16 if all values fit. A
+transparent color (tRNS) becomes an alpha channel, since an edited pixel could take that very color.
+Everything else (floating point, big-endian modes that Pillow cannot export) is refused.
 
-The color rule: a model sees sRGB. A photo with a profile is converted for it, by Little CMS,
-relative to the white point with black point compensation, and what it paints is converted back to
-the profile; kept samples are never converted. Without a profile gray and RGB are taken as sRGB,
-and CMYK by the plain complement.
+Color: a model sees sRGB. A photo with a profile is converted by Little CMS, relative to the white
+point with black point compensation, and generated pixels are converted back to the profile; kept
+samples are never converted. Without a profile, gray and RGB are taken as sRGB, and CMYK as the
+plain complement.
 """
 
 from dataclasses import dataclass
@@ -32,8 +31,9 @@ Patch = NDArray[np.uint8] | NDArray[np.float32]
 _EIGHT = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 
 CHANNELS = {**_EIGHT, "I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4, "CMYK;16": 4}
-"""The modes that a photo can have, and their channels, alpha included. I;16 is gray, as Pillow
-calls it; the other modes of 16 bits Pillow does not know."""
+"""The modes of photos, and their numbers of channels, alpha included. I;16 is gray, as Pillow calls
+it; Pillow does not know the other 16-bit modes.
+"""
 
 _BECOMES = {
     "1": "L",
@@ -51,7 +51,7 @@ _NEARLY = 0.75 / 255
 
 @dataclass(frozen=True)
 class Profile:
-    """A color profile that Little CMS can use both ways.
+    """A color profile that Little CMS can apply in both directions.
 
     Attributes:
         data: the ICC profile.
@@ -63,32 +63,32 @@ class Profile:
 
 
 def bit_depth(mode: str) -> int:
-    """Bits of a sample: 8 or 16."""
+    """The bits of a sample: 8 or 16."""
     return 16 if mode.endswith("16") else 8
 
 
 def base_mode(mode: str) -> str:
-    """The mode of the same channels with 8 bits."""
+    """The 8-bit mode of the same channels."""
     return "L" if mode == "I;16" else mode.removesuffix(";16")
 
 
 def deep_mode(mode: str) -> str:
-    """The mode of the same channels with 16 bits."""
+    """The 16-bit mode of the same channels."""
     return "I;16" if mode == "L" else f"{mode};16"
 
 
 def has_alpha(mode: str) -> bool:
-    """Whether the last channel is alpha."""
+    """True if the last channel is alpha."""
     return base_mode(mode) in ("LA", "RGBA")
 
 
 def is_gray(mode: str) -> bool:
-    """Whether it has no colors, but lightness alone."""
+    """True if the mode has no color channels."""
     return base_mode(mode) in ("L", "LA")
 
 
 def to_gray(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each pixel (H, W, 3) as gray as its luma; what was gray stays what it was to the bit."""
+    """(H, W, 3): each pixel as gray as its luma; gray pixels stay bit for bit."""
     first = rgb[..., :1]
     return np.repeat(np.asarray(first + (rgb - first) @ _LUMA[:, None], np.float32), 3, axis=2)
 
@@ -100,10 +100,10 @@ def color_channels(samples: Samples, mode: str) -> Samples:
 
 
 def convert_mode(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
-    """The image in a mode that Pillow and `CHANNELS` share, and a note where that is another one.
+    """The image in a mode of `CHANNELS`, and a note if the mode changed.
 
     Raises:
-        ImageError: the mode cannot be kept or converted without losing values.
+        ImageError: the mode cannot be kept or converted without loss.
     """
     if image.mode.startswith("I"):
         return _convert_integers(image, name)
@@ -120,8 +120,8 @@ def convert_mode(image: Image.Image, name: str) -> tuple[Image.Image, str | None
 
 
 def to_samples(image: Image.Image) -> Samples:
-    """The stored values of an image that `convert_mode` gave."""
-    # Pillow hands over all samples twice at once; a strip at a time it does so of a strip.
+    """The stored values of an image that `convert_mode` returned."""
+    # Pillow copies all samples twice at once; strips limit that to one strip.
     rows = max(1, _STRIP // max(1, image.width))
     spans = [(top, min(top + rows, image.height)) for top in range(0, image.height, rows)]
     if len(spans) < 2:
@@ -134,7 +134,7 @@ def to_samples(image: Image.Image) -> Samples:
 
 
 def to_image(samples: Samples, mode: str) -> Image.Image:
-    """The inverse of `to_samples`; modes of 16 bits that Pillow does not know come with 8."""
+    """The inverse of `to_samples`; 16-bit modes that Pillow does not know are rounded to 8 bits."""
     if bit_depth(mode) == 16 and mode != "I;16":
         samples, mode = round_to_8_bits(samples), base_mode(mode)
     stored = samples.astype("<u2") if mode == "I;16" else samples
@@ -143,13 +143,13 @@ def to_image(samples: Samples, mode: str) -> Image.Image:
 
 
 def round_to_8_bits(samples: Samples) -> NDArray[np.uint8]:
-    """Samples of 16 bits as the nearest of 8: v / 257, rounded."""
+    """16-bit samples rounded to 8 bits: v / 257."""
     # 257 is odd, so adding 128 before the division rounds to nearest without ties.
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def usable_profile(data: bytes, mode: str) -> Profile | None:
-    """The profile, if it fits the mode and can be used both ways; None otherwise."""
+    """The profile, if it fits the mode and can be applied in both directions; else None."""
     import imagecodecs
 
     space = {"L": "gray", "LA": "gray", "CMYK": "cmyk"}.get(base_mode(mode), "rgb")
@@ -163,7 +163,7 @@ def usable_profile(data: bytes, mode: str) -> Profile | None:
 
 
 def is_srgb(profile: Profile) -> bool:
-    """Whether the profile says of every color what sRGB says, to three quarters of 1/255."""
+    """True if the profile equals sRGB to 0.75/255 for all colors."""
     steps = np.linspace(0, 1, 9, dtype=np.float32)
     if profile.space == "gray":
         cube, same = steps[:, None, None], np.repeat(steps[:, None, None], 3, axis=2)
@@ -175,7 +175,7 @@ def is_srgb(profile: Profile) -> bool:
 
 
 def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
-    """What a model sees: uint8 sRGB, a fresh array. Alpha is dropped; 16 bits are rounded to 8."""
+    """The samples as uint8 sRGB (H, W, 3), a new array, without alpha; 16 bits are rounded."""
     colors = color_channels(samples, mode)
     if profile is not None:
         return _convert_strips(colors, profile)
@@ -188,9 +188,9 @@ def to_rgb(samples: Samples, mode: str, profile: Profile | None = None) -> Rgb:
 def to_float_rgb(
     samples: Samples, mode: str, profile: Profile | None = None
 ) -> NDArray[np.float32]:
-    """SRGB of the samples' full depth, (H, W, 3), about [0, 255]: colors beyond sRGB lie outside.
+    """The samples as float32 sRGB (H, W, 3) of full depth, about [0, 255]; colors may exceed sRGB.
 
-    `from_rgb` brings them back.
+    `from_rgb` is the inverse.
     """
     colors = color_channels(samples, mode)
     if profile is not None:
@@ -202,7 +202,7 @@ def to_float_rgb(
 
 
 def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray[np.float32]:
-    """SRGB as the color channels of `mode`, not rounded: (H, W, C) in that mode's own units."""
+    """Color channels of `mode` from sRGB, float32 (H, W, C) in the mode's units, not rounded."""
     scale = np.float32(257 if bit_depth(mode) == 16 else 1)
     if profile is not None:
         return _from_srgb(patch / np.float32(255), profile) * (255 * scale)
@@ -214,7 +214,7 @@ def from_rgb(patch: Patch, mode: str, profile: Profile | None = None) -> NDArray
 
 
 def _convert_strips(colors: Samples, profile: Profile) -> Rgb:
-    """By strips: floating point takes four times the room of what goes in."""
+    """The conversion strip by strip, as floating point takes four times the memory."""
     out = np.empty((*colors.shape[:2], 3), np.uint8)
     limit = np.float32(np.iinfo(colors.dtype).max)
     rows = max(1, _STRIP // max(1, colors.shape[1]))
@@ -256,14 +256,14 @@ def _transform(
 
 
 def srgb_profile() -> bytes:
-    """The ICC profile of sRGB, as Little CMS makes it."""
+    """The ICC profile of sRGB, made by Little CMS."""
     import imagecodecs
 
     return bytes(imagecodecs.cms_profile("srgb"))
 
 
 def adobe_rgb_profile() -> bytes:
-    """The ICC profile of Adobe RGB (1998), as Little CMS makes it."""
+    """The ICC profile of Adobe RGB (1998), made by Little CMS."""
     import imagecodecs
 
     return bytes(imagecodecs.cms_profile("adobergb"))
@@ -286,6 +286,6 @@ def _convert_integers(image: Image.Image, name: str) -> tuple[Image.Image, str |
             f"{name} holds values from {values.min()} to {values.max()}; "
             "gray photos may go from 0 to 65535: scale it first"
         )
-    # I;16B and its like differ in the order of bytes only.
+    # I;16B and similar modes differ only in byte order.
     note = f"mode {image.mode} was read as I;16" if image.mode == "I" else None
     return to_image(values.astype(np.uint16), "I;16"), note

@@ -1,4 +1,4 @@
-"""The terminal without what libjpeg and libtiff write on it by themselves."""
+"""Standard error without the messages that libjpeg and libtiff print by themselves."""
 
 import os
 import tempfile
@@ -21,9 +21,9 @@ _WARNINGS = (
 
 @contextmanager
 def silence_libraries() -> Generator[None]:
-    """Keeps the standard error stream of the process clean of libjpeg and libtiff.
+    """Keeps messages of libjpeg and libtiff off the process's standard error.
 
-    Whatever else is written there meanwhile appears afterwards.
+    Other output to it appears afterwards.
     """
     with _ONE, tempfile.TemporaryFile() as held:
         try:
@@ -37,7 +37,7 @@ def silence_libraries() -> Generator[None]:
             yield
             held.seek(0)
             said = held.read()
-        finally:  # of a failure an error of ours tells
+        finally:  # failures are reported by our own errors
             os.dup2(terminal, 2)
             _write_other_lines(said, terminal)
             os.close(terminal)

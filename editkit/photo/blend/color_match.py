@@ -1,7 +1,7 @@
-"""The colors that a patch is off by: a smooth field, fitted around the hole, carried across it.
+"""Color match: a smooth offset field, measured around the hole and interpolated across it.
 
-What is off is measured on kept pixels near the hole, where patch and photo show the same. It is
-smoothed there, for noise and detail are no cast, then spanned across the hole as a membrane.
+The offset is measured on kept pixels near the hole, where patch and photo show the same. It is
+smoothed there, since noise and detail are no color cast, then interpolated by Laplace's equation.
 """
 
 import cv2
@@ -15,18 +15,18 @@ _OUTLYING = 3.0
 
 
 def match_color(patch: Values, photo: Values, hole: Hole) -> Values:
-    """The patch with the colors that the photo has around the hole.
+    """The patch with the photo's colors around the hole.
 
     Args:
-        patch: (H, W, 3), the whole picture as it was painted, in [0, 255].
-        photo: (H, W, 3); what it shows in the hole does not count.
+        patch: float32 (H, W, 3) in [0, 255], the whole generated picture.
+        photo: (H, W, 3); its pixels in the hole are ignored.
         hole: (H, W).
     """
     return patch + color_offset(patch, photo, hole)
 
 
 def color_offset(patch: Values, photo: Values, hole: Hole) -> Values:
-    """What the patch's colors are off by, (H, W, 3): in the hole and on a ring 24 pixels wide."""
+    """The offset (H, W, 3) to add to the patch: in the hole and on a ring 24 pixels wide."""
     ring = ring_around(hole, _REACH)
     off = np.where(ring[..., None], photo - patch, np.float32(0))
     _clip_outliers(off, ring)
@@ -37,13 +37,13 @@ def color_offset(patch: Values, photo: Values, hole: Hole) -> Values:
 
 
 def ring_around(hole: Hole, reach: float) -> Hole:
-    """The kept pixels that are no farther than `reach` from the hole."""
+    """The kept pixels within `reach` of the hole."""
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return ~hole & (np.asarray(distance) <= reach)
 
 
 def _clip_outliers(off: Values, ring: Hole) -> None:
-    """Draws in, in place, what lies far from the rest: it is content that differs, no cast."""
+    """Clips outliers in place: content that differs is no color cast."""
     values = off[ring]
     if not len(values):
         return

@@ -1,4 +1,4 @@
-"""Pasting a patch into a photo in the photo's own samples, and the proof that the rest stayed."""
+"""Pasting a patch into a photo in the photo's own samples, and counting changed samples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _STRIP = 1 << 20
 
 @dataclass(frozen=True)
 class SampleCounts:
-    """Stored samples of two photos compared, alpha channels included.
+    """Counts of stored samples of two photos, alpha channels included.
 
     Attributes:
-        kept: where the mask is 0.
-        kept_changed: of these, how many differ.
-        edited: where the mask is above 0.
-        edited_changed: of these, how many differ.
+        kept: samples where the mask is 0.
+        kept_changed: the differing ones of these.
+        edited: samples where the mask is above 0.
+        edited_changed: the differing ones of these.
         largest: the largest difference of a kept sample, in units of the samples.
     """
 
@@ -44,18 +44,18 @@ def composite(
 ) -> Photo:
     """The photo with the patch blended in: `round(old + alpha * (new - old))` in its own samples.
 
-    Where alpha is 0, and outside of the box, samples are copies. An alpha channel of the photo is
-    left as it is: an edit changes what is seen, not where the photo is transparent. The patch is
-    converted to the photo's color profile. In photos of 16 bits it is dithered: noise of one step
-    of 8 bits, as precise as models paint, keeps even areas from showing steps.
+    Samples where alpha is 0, and outside the box, are copies. The photo's alpha channel stays: an
+    edit changes the visible picture, not its transparency. The patch is converted to the photo's
+    color profile. In 16-bit photos it is dithered by noise of one 8-bit step, the precision of
+    models, so that even areas show no banding.
 
     Args:
         photo: the photo.
-        patch: RGB of the box's size in [0, 255], sRGB, uint8 or float32.
-        box: where the patch lies.
-        alpha: composite alpha at the photo's size, or at the box's, in [0, 1].
+        patch: (H, W, 3) of the box's size in [0, 255], sRGB, uint8 or float32.
+        box: the position of the patch.
+        alpha: the composite alpha, of the photo's or the box's size, in [0, 1].
         seed: of the dither.
-        dither: whether there is any.
+        dither: whether to dither.
 
     Raises:
         InputError: a patch or an alpha of the wrong size.
@@ -79,7 +79,7 @@ def composite(
 
 
 def count_changed_outside(before: Photo, after: Photo, alpha: Coverage) -> int:
-    """How many stored samples differ where alpha is 0, found by comparing the two photos.
+    """The number of differing samples where alpha is 0.
 
     Raises:
         InputError: photos of different size or mode.
@@ -88,7 +88,7 @@ def count_changed_outside(before: Photo, after: Photo, alpha: Coverage) -> int:
 
 
 def compare_samples(before: Photo, after: Photo, alpha: Coverage) -> SampleCounts:
-    """What differs between two photos where alpha is 0, and where it is not.
+    """Counts of differing samples where alpha is 0, and where it is not.
 
     Raises:
         InputError: photos of different size or mode.
@@ -117,11 +117,11 @@ def compare_samples(before: Photo, after: Photo, alpha: Coverage) -> SampleCount
 
 
 def blend_into(old: color.Samples, new: NDArray[np.float32], alpha: Coverage) -> None:
-    """Writes `round(old + alpha * (new - old))` into `old`; where alpha is 0 nothing is written.
+    """Writes `round(old + alpha * (new - old))` into `old`; samples at alpha 0 are not written.
 
     Args:
-        old: (H, W) or (H, W, C), a photo's own samples.
-        new: (H, W, colors), in the same units; an alpha channel of `old` is left as it is.
+        old: (H, W) or (H, W, C), the photo's own samples.
+        new: (H, W, colors), in the same units; an alpha channel of `old` stays.
         alpha: (H, W) in [0, 1].
     """
     colors = new.shape[2]
@@ -137,7 +137,7 @@ def blend_into(old: color.Samples, new: NDArray[np.float32], alpha: Coverage) ->
 
 
 def _row_strips(box: Box) -> Iterator[slice]:
-    """Rows of the box, from 0, in portions that keep temporary arrays small."""
+    """The rows of the box, from 0, in strips that keep temporary arrays small."""
     portion = max(1, _STRIP // box.size.width)
     for start in range(0, box.size.height, portion):
         yield slice(start, min(start + portion, box.size.height))

@@ -1,10 +1,9 @@
-"""Grain: the noise of a photo, measured where it can be told from texture, and made anew.
+"""Grain: the noise of a photo, measured apart from texture, and synthesized.
 
-Noise is described by its power at each frequency of a cosine transform of 16x16 pixels, as a 3x3
-covariance of the channels: so it has a level and a spectrum for each channel, and the color that
-channels moving together give it. Its power is a straight line over brightness, for a sensor's is
-the sum of what it reads and what light brings. Texture is not grain: only those blocks count that
-are about as quiet as the quietest of their own brightness.
+Noise is described by its power at each frequency of a 16x16 cosine transform, as a 3x3 covariance
+of the channels: its level and spectrum per channel, and the correlation that gives it color. The
+power is linear in brightness, as a sensor's is the sum of read noise and shot noise. Texture is
+excluded: only blocks about as quiet as the quietest of the same brightness count.
 """
 
 from dataclasses import dataclass, replace
@@ -36,13 +35,13 @@ _BLACK, _WHITE = 1.0, 254.0
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """Noise of no particular place.
+    """Stationary noise.
 
     Attributes:
         power: (16, 16, 3, 3): at the vertical and horizontal frequencies pi u / 16 a sample, the
             covariance of the channels, in squared levels a sample; at one brightness.
         brightness: that brightness, the mean of the channels, in [0, 255].
-        slope: by how much of itself the power grows with each level of brightness.
+        slope: the relative growth of the power per level of brightness.
     """
 
     power: NDArray[np.float64]
@@ -50,12 +49,12 @@ class Grain:
     slope: float = 0.0
 
     def relative(self, brightness: Values) -> Values:
-        """The power at other brightnesses, as a share; from a quarter to four times."""
+        """The power at other brightnesses, relative to this one; in [1/4, 4]."""
         share = 1 + np.float32(self.slope) * (brightness - np.float32(self.brightness))
         return np.clip(share, _LEAST_POWER, 1 / _LEAST_POWER)
 
     def at(self, brightness: float) -> "Grain":
-        """The same noise, told at another brightness."""
+        """The same noise, described at another brightness."""
         share = float(self.relative(np.asarray([brightness], np.float32))[0])
         return Grain(self.power * share, brightness, self.slope / share)
 
@@ -65,9 +64,9 @@ class Grain:
         return np.sqrt(np.diagonal(self.power.mean(axis=(0, 1)) + 1e-9))
 
     def beyond(self, other: "Grain") -> "Grain":
-        """What has to be added to the other, independently drawn, so that it has this one's power.
+        """The independent noise to add to the other, so that the sum has this power.
 
-        Nothing where the other has more: noise can be added, not taken away.
+        It is zero where the other has more: noise can be added, not removed.
         """
         values, vectors = np.linalg.eigh(self.power - other.power)
         more = (vectors * np.maximum(values, 0)[..., None, :]) @ vectors.swapaxes(-1, -2)
@@ -75,25 +74,25 @@ class Grain:
 
     @cached_property
     def kernels(self) -> Values:
-        """(3, 3, 32, 32): what white noise is filtered by; channel i takes of the draws 0 to i."""
+        """(3, 3, 32, 32): filters for white noise; channel i uses the draws 0 to i."""
         whole = self.power + 1e-9 * np.eye(3)
         response = np.linalg.cholesky(whole).transpose(2, 3, 0, 1)
         places = np.abs(np.arange(-_BLOCK, _BLOCK))
         places[0] = _BLOCK - 1  # the highest frequency of all is the block's own highest
         around = np.fft.ifftshift(response[..., places[:, None], places], axes=(-2, -1))
         kernels = np.fft.fftshift(np.fft.ifft2(around).real, axes=(-2, -1))
-        # The two transforms do not weigh the frequencies quite alike; the level is to be exact.
+        # The two transforms weigh the frequencies slightly differently; the level is made exact.
         made = np.sqrt((kernels**2).sum(axis=(1, 2, 3)))
         return (kernels * (self.level / made)[:, None, None, None]).astype(np.float32)
 
 
 def estimate_grain(values: Values, where: Hole, *, whole: float = 1.0) -> Grain | None:
-    """The noise of a picture in some part of it; None where there is too little to tell.
+    """The noise of a part of a picture; None if the part is too small.
 
     Args:
-        values: (H, W, 3) in [0, 255].
+        values: float32 (H, W, 3) in [0, 255].
         where: (H, W), the part.
-        whole: how much of a block must lie in the part.
+        whole: the share of a block that must lie in the part.
     """
     blocks = _blocks(values, where, whole)
     if len(blocks) < _FEWEST:
@@ -113,13 +112,13 @@ def estimate_grain(values: Values, where: Hole, *, whole: float = 1.0) -> Grain 
 
 
 def synthesize_grain(grain: Grain, where: Hole, seed: int) -> Values:
-    """Noise of that power, (H, W, 3); zeros far from `where`.
+    """Noise of the given power, float32 (H, W, 3); zeros far from `where`.
 
-    The same seed and size give the same noise; it is drawn by Philox, row by row.
+    Equal seeds and sizes give equal noise; it is drawn by Philox, row by row.
     """
     height, width = where.shape
     out = np.zeros((height, width, 3), np.float32)
-    # A stream of its own: the seed's first one is that of the dither.
+    # A separate stream: the dither uses the seed's first one.
     stream = np.random.SeedSequence(seed, spawn_key=(_STREAM,))
     draws = np.random.Generator(np.random.Philox(stream))
     above = draws.standard_normal((_BLOCK, width, 3), np.float32)
@@ -136,9 +135,9 @@ def synthesize_grain(grain: Grain, where: Hole, seed: int) -> Values:
 
 
 def missing_grain(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: int) -> Values | None:
-    """The noise to add to the patch in the hole so that it has the grain of the photo on the ring.
+    """The noise, float32 (H, W, 3), that gives the patch in the hole the photo's grain on the ring.
 
-    None in what is clipped to black or white. (H, W, 3), or None where there is nothing to add.
+    It fades out where the patch is clipped to black or white. None if no noise is missing.
     """
     wanted = estimate_grain(photo, ring)
     has = estimate_grain(patch, hole, whole=0.5) or estimate_grain(patch, hole, whole=1 / _BLOCK**2)
@@ -153,7 +152,7 @@ def missing_grain(patch: Values, photo: Values, hole: Hole, ring: Hole, seed: in
 
 
 def _headroom(low: Values, level: NDArray[np.float64]) -> Values:
-    """From 0 where a picture is clipped to 1 where its noise would not be."""
+    """0 where a picture is clipped, rising to 1 where its noise would not be clipped."""
     nearest = np.minimum(low - _BLACK, _WHITE - low)
     needed = np.maximum(3 * level, 1).astype(np.float32)
     return np.clip(nearest / needed, 0, 1).astype(np.float32, copy=False)
@@ -168,7 +167,7 @@ def _filter_noise(white: Values, grain: Grain) -> Values:
 
 
 def _blocks(values: Values, where: Hole, whole: float) -> Values:
-    """(N, 16, 16, 3): blocks of the part that are not clipped, spread evenly if they are many."""
+    """(N, 16, 16, 3): unclipped blocks of the part, sampled evenly if there are many."""
     if min(where.shape) < _BLOCK:
         return np.zeros((0, _BLOCK, _BLOCK, 3), np.float32)
     clipped = ((values <= _BLACK) | (values >= _WHITE)).any(axis=2)
@@ -184,7 +183,7 @@ def _blocks(values: Values, where: Hole, whole: float) -> Values:
 
 
 def _window_means(values: Values) -> Values:
-    """The mean of each block, at strides of 8."""
+    """The mean of each block, at a stride of 8."""
     means = cv2.boxFilter(values, -1, (_BLOCK, _BLOCK), anchor=(0, 0))
     last = [side - _BLOCK + 1 for side in values.shape]
     return np.asarray(means, np.float32)[: last[0] : _STRIDE, : last[1] : _STRIDE]
@@ -193,11 +192,11 @@ def _window_means(values: Values) -> Values:
 def _fit_noise_line(
     shades: NDArray[np.float64], energy: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The energy of noise alone as a line over brightness: its value at 0 and its slope.
+    """The noise energy as a line over brightness: its value at 0 and its slope.
 
-    The floor of each of some shades, as many as there are blocks for, and through two of these
-    floors the line that leaves three tenths below (quantile regression): a shade that is textured
-    throughout lies above it, and does not count. A line that falls below 0 is not taken.
+    The lowest energies of each of several brightness groups are taken; of all lines through two of
+    them, the one that leaves three tenths below wins (quantile regression). So groups that are
+    textured throughout lie above the line and do not count. Lines below 0 are excluded.
     """
     count = min(_SHADES, len(shades) // _SHADE)
     if count < 3:
@@ -225,7 +224,7 @@ def _loss(off: NDArray[np.float64]) -> float:
 
 
 def _covariance(spectra: Values) -> NDArray[np.float64]:
-    """Of the channels at each frequency; what sticks out is drawn in first."""
+    """The covariance of the channels at each frequency; outliers are shrunk first."""
     size = np.sqrt((spectra**2).sum(axis=-1))
     most = _OUTLYING * np.median(size, axis=0)
     held = spectra * np.minimum(1, most / np.maximum(size, 1e-9))[..., None]
@@ -233,9 +232,9 @@ def _covariance(spectra: Values) -> NDArray[np.float64]:
 
 
 def _limit_low_frequencies(power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Power whose lowest frequencies, where shading is, are no higher than the rest lets expect.
+    """The power with its lowest frequencies, where shading is, limited by extrapolating the rest.
 
-    That is what noise softened by a Gaussian has: the logarithm falls with the frequency's square.
+    The model is noise softened by a Gaussian: the logarithm falls with the squared frequency.
     """
     radius, own = _frequency_radius(), np.trace(power, axis1=2, axis2=3) + 1e-12
     beside = (radius >= _LOWEST) & (radius < 2 * _LOWEST)

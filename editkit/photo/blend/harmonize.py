@@ -1,4 +1,4 @@
-"""Making a patch sit in a photo: its colors, sharpness and grain, and how it passes into it."""
+"""Harmonization of a patch with its photo: color, sharpness, grain and seam."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ _AROUND = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Harmonization:
-    """What is done to a patch so that it cannot be told from the photo; each step by itself.
+    """The steps that harmonize a patch with its photo; each can be used alone.
 
     Attributes:
-        color: carry what the patch's colors are off by around the hole smoothly across it.
-        blend: how the patch passes into the photo, one of `editkit.names.SEAMS`.
-        feather: pixels over which it does so, where `blend` is "feather".
-        grain: add what the patch lacks of the noise around the hole, times this; 0 is none.
-        sharpen: bring the patch to the sharpness of the photo around the hole.
+        color: match the patch's colors around the hole, smoothly across it.
+        blend: the seam, one of `editkit.names.SEAMS`.
+        feather: the width of the seam in pixels, if `blend` is "feather".
+        grain: the factor of the missing noise to add; 0 is none.
+        sharpen: match the sharpness of the photo around the hole.
     """
 
     color: bool = True
@@ -36,7 +36,7 @@ class Harmonization:
     sharpen: bool = False
 
     def __post_init__(self) -> None:
-        """Checks what was given.
+        """Checks the values.
 
         Raises:
             InputError: an unknown blend, or a number that is out of range.
@@ -50,9 +50,9 @@ class Harmonization:
 
 
 def resolve_seam(seam: str | None, feather: float | None) -> tuple[str, float]:
-    """What a seam and a feather that were asked for, or left open, come to: a blend and its width.
+    """The seam and its width in pixels, from options that may be None.
 
-    A feather asks for the seam "feather"; where both are open it is "multiband".
+    A feather implies the seam "feather"; the default is "multiband".
 
     Raises:
         InputError: an unknown seam, or a feather with another seam.
@@ -71,21 +71,21 @@ def resolve_seam(seam: str | None, feather: float | None) -> tuple[str, float]:
 def harmonize(
     patch: Values, photo: Rgb | Values, hole: Hole, harmony: Harmonization, seed: int = 0
 ) -> Values:
-    """The photo with the patch in its hole, made to sit there.
+    """The photo with the harmonized patch in its hole.
 
-    Nothing depends on what the hole covers in the photo. What lies farther than 64 pixels from the
-    hole counts for nothing either.
+    The result does not depend on the photo's pixels in the hole, nor on pixels farther than 64
+    pixels from it.
 
     Args:
-        patch: (H, W, 3) float32 in [0, 255], the whole picture as it was painted: around the hole
-            it is compared with the photo.
-        photo: (H, W, 3) in [0, 255], at the same place and size.
-        hole: (H, W), true where the patch shall be; what a composite has its alpha above 0 in.
-        harmony: what to do.
+        patch: float32 (H, W, 3) in [0, 255], the whole generated picture; it is compared with the
+            photo around the hole.
+        photo: (H, W, 3) in [0, 255], at the same position and size.
+        hole: (H, W), true where the composite's alpha is above 0.
+        harmony: the steps.
         seed: of the grain.
 
     Returns:
-        (H, W, 3) float32 in [0, 255], not rounded; outside the hole the photo's values.
+        float32 (H, W, 3) in [0, 255], not rounded; outside the hole the photo's values.
 
     Raises:
         InputError: the shapes differ.

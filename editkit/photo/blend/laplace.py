@@ -1,7 +1,7 @@
-"""A membrane spanned across a hole: Laplace's equation, solved fast at any size.
+"""Interpolation across a hole by Laplace's equation, fast at any size.
 
-A difference between a photo and a patch that is spanned so is the correction of gradient-domain
-blending (Perez et al., Poisson Image Editing, 2003, equation 5): smooth, and exact at the edge.
+For the difference of a photo and a patch this is the correction of gradient-domain blending (Perez
+et al., Poisson Image Editing, 2003, equation 5): smooth, and exact at the edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,15 +28,15 @@ Hole = NDArray[np.bool_]
 
 
 def solve_laplace(values: Values, known: Hole) -> Values:
-    """Values where they are known, and between them a membrane spanned across the rest.
+    """The known values, and Laplace's interpolation of the unknown ones; float32 (H, W, C).
 
-    Solves the five-point Laplace equation with the known values as its border; at the border of the
-    picture the membrane ends free. Conjugate gradients, with a cycle of multigrid for their
-    preconditioner: the work grows as the hole's area does. Parts that lie apart are solved by
-    themselves. Where nothing is known, zeros.
+    Solves the five-point Laplace equation with the known values as its boundary (Dirichlet), and a
+    free boundary (Neumann) at the picture's border. The solver is conjugate gradients,
+    preconditioned by a multigrid cycle: the cost is linear in the hole's area. Separate holes are
+    solved separately. If nothing is known, the result is zeros.
 
     Args:
-        values: (H, W, C); what stands where nothing is known does not matter.
+        values: (H, W, C); values at unknown pixels are ignored.
         known: (H, W).
     """
     if not known.any():
@@ -51,9 +51,10 @@ def solve_laplace(values: Values, known: Hole) -> Values:
 
 
 def _separate_holes(free: Hole) -> Iterator[tuple[Box, Hole]]:
-    """What is free, in parts that lie apart, each with a pixel of what is known about it.
+    """The separate parts of the free area, each in a box with a border of one known pixel.
 
-    Parts are told apart by blocks of 64 pixels: thousands of specks are not solved one by one.
+    Parts are separated by blocks of 64 pixels, so that thousands of specks are not solved one by
+    one.
     """
     whole = np.pad(free, [(0, -side % _BLOCK) for side in free.shape])
     blocks = whole.reshape(len(whole) // _BLOCK, _BLOCK, -1, _BLOCK).any(axis=(1, 3))
@@ -70,7 +71,7 @@ def _separate_holes(free: Hole) -> Iterator[tuple[Box, Hole]]:
 
 
 def _with_border(box: Box, hole: Hole, shape: tuple[int, ...]) -> tuple[Box, Hole]:
-    """The box drawn tight about the hole, a pixel away from it but for the picture's own border."""
+    """The tight box around the hole with a border of one pixel, as far as the picture reaches."""
     rows, columns = (np.flatnonzero(hole.any(axis=axis)) for axis in (1, 0))
     tight = Box(
         max(box.top + int(rows[0]) - 1, 0),
@@ -86,11 +87,11 @@ def _with_border(box: Box, hole: Hole, shape: tuple[int, ...]) -> tuple[Box, Hol
 
 
 def _mask_pyramid(hole: Hole) -> Sequence[Values]:
-    """1 in the hole and 0 outside, at full size and halved until little is left."""
+    """Masks (1 in the hole, 0 outside) at full size and halved repeatedly."""
     grids = [hole.astype(np.float32)]
     while max(grids[-1].shape) > _COARSEST:
         fine = np.pad(grids[-1], [(0, side % 2) for side in grids[-1].shape], "edge")
-        # A cell that is known in part holds its neighbors as one that is known does.
+        # A partly known coarse cell counts as known.
         coarse = np.minimum(fine[::2], fine[1::2])
         coarse = np.minimum(coarse[:, ::2], coarse[:, 1::2])
         if not coarse.any():
@@ -100,7 +101,7 @@ def _mask_pyramid(hole: Hole) -> Sequence[Values]:
 
 
 def _solve(values: Values, grids: Sequence[Values]) -> Values:
-    """One part's membrane, in the hole of the first grid."""
+    """The solution in the hole of the first grid."""
     hole = grids[0]
     border = values[(_filter(hole, _AROUND) > 0) & (hole == 0)]
     u = np.where(hole > 0, border.mean(dtype=np.float64), values).astype(np.float32)
@@ -119,12 +120,12 @@ def _solve(values: Values, grids: Sequence[Values]) -> Values:
         u += far * step
         residual += far * bent
         last = product
-    # Between the least and the greatest of what is known, as a membrane is.
+    # The maximum principle: the solution lies within the range of the known values.
     return np.where(hole > 0, np.clip(u, border.min(), border.max()), u)
 
 
 def _cycle(right: Values, grids: Sequence[Values]) -> Values:
-    """About what solves the equation for this right side: one V-cycle (Briggs et al., 2000)."""
+    """An approximate solution for a right-hand side: one V-cycle (Briggs et al., 2000)."""
     hole = grids[0]
     out = right * np.float32(_DAMPING / 4)
     if len(grids) == 1:
@@ -154,7 +155,7 @@ def _residual(right: Values, values: Values, hole: Values) -> Values:
 
 
 def _restrict(values: Values, shape: tuple[int, ...]) -> Values:
-    """At half the size: the transpose of `_prolong`."""
+    """Values at half the size: the transpose of `_prolong`."""
     height, width = values.shape
     missing = (0, 2 * shape[0] - height), (0, 2 * shape[1] - width)
     whole = np.pad(values, missing) if any(more for _, more in missing) else values
@@ -169,7 +170,7 @@ def _prolong(values: Values, shape: tuple[int, ...]) -> Values:
 
 
 def _filter(values: Values, kernel: NDArray[np.float32]) -> Values:
-    # The edge repeated is the edge of a membrane that ends free.
+    # A replicated edge is a free (Neumann) boundary.
     filtered = cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(filtered, np.float32)
 

@@ -1,7 +1,7 @@
-"""How a patch passes into a photo at the edge of a hole.
+"""Seams: the transition from a patch to the photo at the edge of a hole.
 
-Each way takes the whole patch and the photo, (H, W, 3) float32 in [0, 255], and the hole; none
-looks at what the hole covers in the photo, for that is there to be replaced.
+Each takes the whole patch and the photo, float32 (H, W, 3) in [0, 255], and the hole. None uses the
+photo's pixels in the hole, which are to be replaced.
 """
 
 import cv2
@@ -19,7 +19,7 @@ _FEWEST_BANDS = 3
 
 
 def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
-    """The patch, faded over `width` pixels inside the hole's edge into a membrane of the photo."""
+    """The patch, faded over `width` pixels inside the hole's edge into the interpolated photo."""
     if width <= 0:
         return patch
     around = solve_laplace(photo, ~hole)
@@ -28,21 +28,21 @@ def feather(patch: Values, photo: Values, hole: Hole, width: float) -> Values:
 
 
 def poisson(patch: Values, photo: Values, hole: Hole) -> Values:
-    """What has the patch's gradients and the photo's values at the edge.
+    """A picture with the patch's gradients and the photo's values at the edge.
 
-    Seamless cloning (Perez et al., Poisson Image Editing, 2003): the patch, and a membrane of what
-    it is off by at the edge.
+    Seamless cloning (Perez et al., Poisson Image Editing, 2003): the patch plus the interpolation
+    of its difference from the photo at the edge.
     """
     return patch + solve_laplace(photo - patch, ~hole)
 
 
 def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
-    """The patch, each band of it passing into the photo over a width of the band's own scale.
+    """The patch; each frequency band passes into the photo over a width of the band's scale.
 
-    Burt and Adelson, A Multiresolution Spline With Application to Image Mosaics (1983), with all
-    of each transition inside the hole: there the photo is the patch, brought to the photo's values
-    by a membrane (`poisson`). As bands add up, this leaves of that correction in each band what the
-    transition leaves: little detail, and only near the edge; broad differences reach further in.
+    Burt and Adelson, A Multiresolution Spline With Application to Image Mosaics (1983), with the
+    whole transition inside the hole. There the photo is replaced by the patch with Poisson
+    correction (`poisson`). Bands add up, so each band keeps the part of that correction that its
+    transition leaves: detail only near the edge, broad differences farther in.
     """
     weights = transition_weights(hole)
     bands = _bands(solve_laplace(photo - patch, ~hole), weights)
@@ -56,11 +56,11 @@ def multiband(patch: Values, photo: Values, hole: Hole) -> Values:
 
 
 def transition_weights(hole: Hole) -> list[Values]:
-    """How far the patch has come in for each band of `multiband`, at the size of the band.
+    """The weight of the patch for each band of `multiband`, at the size of the band.
 
-    0 outside the hole and in it up to 2 pixels of the band from its edge, then rising to 1 over as
-    many; as many bands as the hole has room for. Strokes have three all the same: in one band what
-    is off broadly, too, would stay off in their middle.
+    It is 0 outside the hole and up to 2 pixels of the band inside, then rises to 1 over as many;
+    there are as many bands as fit into the hole. Thin strokes have at least three: in a single band
+    broad differences would remain in their middle.
     """
     distance, out = _distance(hole), list[Values]()
     deepest, size = float(distance.max()), hole.shape[::-1]
@@ -75,7 +75,7 @@ def transition_weights(hole: Hole) -> list[Values]:
 
 
 def _bands(values: Values, like: list[Values]) -> list[Values]:
-    """A Laplacian pyramid of the depth of another; its last band is what is left."""
+    """A Laplacian pyramid with as many bands as `like`; the last band is the rest."""
     bands = list[Values]()
     for _ in like[1:]:
         small = np.asarray(cv2.pyrDown(values), np.float32)
@@ -86,13 +86,13 @@ def _bands(values: Values, like: list[Values]) -> list[Values]:
 
 
 def _smoothstep(values: Values) -> Values:
-    """From 0 at 0 to 1 at 1, without a kink at either."""
+    """A smooth step from 0 at 0 to 1 at 1."""
     share = np.clip(values, 0, 1)
     return share * share * (3 - 2 * share)
 
 
 def _distance(hole: Hole) -> Values:
-    """How far each pixel is from the nearest one outside the hole; the border is no edge."""
+    """The distance to the nearest pixel outside the hole; the picture's border is no edge."""
     if hole.all():
         return np.full(hole.shape, max(hole.shape), np.float32)
     bits = hole.astype(np.uint8)
@@ -100,12 +100,12 @@ def _distance(hole: Hole) -> Values:
 
 
 def feather_alpha(coverage: Coverage, width: float = 4.0) -> Coverage:
-    """The composite alpha: the coverage, faded over `width` pixels inside of its own edge.
+    """The composite alpha: the coverage, faded over `width` pixels inside its own edge.
 
-    The alpha is the coverage times `clip(d / (width + 1), 0, 1)`, with d the distance in pixels
-    to the nearest pixel of coverage 0; so it never leaks outward. In each connected part the
-    width is at most an eighth of that part's greatest d - 1: a thin scratch is replaced as a whole,
-    and every part reaches its full coverage. The border of the photo is not an edge.
+    The alpha is the coverage times `clip(d / (width + 1), 0, 1)`, with d the distance in pixels to
+    the nearest pixel of coverage 0, so it never extends outward. In each connected part the width
+    is at most an eighth of the part's greatest d - 1, so that thin scratches are replaced fully and
+    each part reaches its full coverage. The photo's border is no edge.
 
     Raises:
         InputError: a negative width.

@@ -1,9 +1,9 @@
-"""Sharpness: what a patch lost of the photo's detail, told where both show the same.
+"""Sharpness: the detail that a patch lost, measured where patch and photo show the same.
 
-Around the hole a patch repeats what the photo shows, softer by what the model and the change of
-scale cost. In bands of detail, each twice as broad as the one before, the ratio of their energies
-there is what the patch is to be raised by in the hole; not where the two have little in common, for
-nothing is known of a loss then, nor by more than twofold, nor beyond the values nearby.
+Around the hole a patch repeats the photo, softened by the model and by resampling. The ratio of
+their energies in each octave of detail there is the gain for the hole. The gain is 1 where the two
+correlate little, since no loss can be measured then; it is at most 2, and values stay within the
+range of their neighborhood.
 """
 
 from itertools import pairwise
@@ -26,14 +26,14 @@ _WINDOW = np.ones((5, 5), np.uint8)
 
 
 def match_sharpness(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Values:
-    """The patch with the sharpness in which it differs from the photo on the ring made up for.
+    """The patch with the photo's sharpness on the ring.
 
-    Detail of the luminance is raised, alike in all channels. No value goes more than 4 levels
-    beyond those of the 5x5 pixels about it, so that edges get no halo.
+    Detail of the luminance is amplified equally in all channels. No value exceeds those of its 5x5
+    neighborhood by more than 4 levels, so that edges get no halo.
 
     Args:
-        patch: (H, W, 3) in [0, 255], the whole picture as it was painted.
-        photo: (H, W, 3); what it shows in the hole does not count.
+        patch: float32 (H, W, 3) in [0, 255], the whole generated picture.
+        photo: (H, W, 3); its pixels in the hole are ignored.
         hole: (H, W).
         ring: (H, W), kept pixels to compare on.
     """
@@ -51,7 +51,7 @@ def match_sharpness(patch: Values, photo: Values, hole: Hole, ring: Hole) -> Val
 
 
 def band_gains(patch: list[Values], photo: list[Values], ring: Hole) -> list[float]:
-    """What each band of the patch is to be multiplied by, at least 1."""
+    """The factor of each band of the patch, at least 1."""
     if np.count_nonzero(ring) < _FEWEST:
         return [1.0] * len(patch)
     return [_gain(mine, theirs, ring) for mine, theirs in zip(patch, photo, strict=True)]
@@ -66,7 +66,7 @@ def _gain(mine: Values, theirs: Values, ring: Hole) -> float:
 
 
 def _energy(band: Values, ring: Hole) -> float:
-    """The energy of a band on the ring, without that of the noise: of where there is least."""
+    """The energy of a band on the ring, minus the noise's, which is taken from quiet areas."""
     square = band * band
     local = np.asarray(cv2.blur(square, (_CELL, _CELL)), np.float32)[ring]
     return max(float(square[ring].mean()) - float(np.percentile(local, _QUIETEST)), 0.0)
@@ -78,6 +78,6 @@ def _bands(gray: Values) -> list[Values]:
 
 
 def _ring_clear_of_hole(ring: Hole, hole: Hole) -> NDArray[np.bool_]:
-    """The ring without what a band's filter sees the hole from."""
+    """The ring without pixels whose filters reach into the hole."""
     reach = np.ones((13, 13), np.uint8)
     return ring & (cv2.dilate(hole.astype(np.uint8), reach) == 0)

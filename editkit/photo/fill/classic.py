@@ -1,4 +1,4 @@
-"""Classical fills of a hole: by themselves, or to give a model something better than noise."""
+"""Classical fills of a hole: as results, or as initial images for a model."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ _RADIUS = 5
 
 
 def prefill(image: Rgb, hole: NDArray[np.bool_], method: str, *, seed: int = 0) -> Rgb:
-    """The image with the hole filled from around it; kept pixels come back as they were.
+    """The image with the hole filled from its surroundings; kept pixels stay unchanged.
 
     Args:
         image: (H, W, 3) uint8.
         hole: (H, W), true where to fill.
-        method: one of `editkit.names.PREFILLS`; `none` gives the image back as it is.
-        seed: of what is searched for at random.
+        method: one of `editkit.names.PREFILLS`; `none` returns the image unchanged.
+        seed: of random searches.
 
     Raises:
         InputError: an unknown method, or a hole of another size than the image.
@@ -38,14 +38,14 @@ def fill(
     seed: int = 0,
     guide: Rgb | None = None,
 ) -> NDArray[Any]:
-    """Samples of any channels, of 8 or 16 bits, filled as they are: see `prefill`.
+    """Samples of any channels, of 8 or 16 bits, filled in their own type: see `prefill`.
 
     Args:
         samples: (H, W) or (H, W, C) uint8 or uint16.
         hole: (H, W), true where to fill.
         method: one of `editkit.names.PREFILLS`.
-        seed: of what is searched for at random.
-        guide: how the samples look, where they are no gray or RGB; for `patchmatch`.
+        seed: of random searches.
+        guide: the samples as RGB, if they are not gray or RGB; for `patchmatch`.
 
     Raises:
         InputError: an unknown method, or a hole of another size than the image.
@@ -59,7 +59,7 @@ def fill(
     if hole.all():
         return np.full_like(samples, _GRAY * (257 if samples.dtype == np.uint16 else 1))
     found = patchmatch(samples, hole, seed=seed, guide=guide) if method == "patchmatch" else None
-    if found is None:  # too little is known to copy from
+    if found is None:  # the known area is too small to copy from
         method = "telea" if method == "patchmatch" else method
         found = (
             _biharmonic(samples, hole)
@@ -84,6 +84,6 @@ def _opencv_inpaint(samples: NDArray[Any], hole: NDArray[np.bool_], method: str)
     where = hole.astype(np.uint8)
     if samples.ndim == 2 or (samples.dtype == np.uint8 and samples.shape[2] == 3):
         return np.asarray(cv2.inpaint(np.ascontiguousarray(samples), where, _RADIUS, flag))
-    # OpenCV takes several channels of 8 bits only.
+    # OpenCV accepts several channels only with 8 bits.
     planes = [np.ascontiguousarray(samples[..., c]) for c in range(samples.shape[2])]
     return np.stack([cv2.inpaint(plane, where, _RADIUS, flag) for plane in planes], axis=2)

@@ -1,16 +1,16 @@
-"""Filling a hole with pieces of what surrounds it.
+"""Filling a hole with patches of its surroundings.
 
-Each patch that touches the hole is given the most similar patch of what is known (PatchMatch,
-Barnes et al. 2009), and each missing sample the weighted mean of what those patches say of it
-(Wexler et al., Space-Time Completion of Video, 2007). Both are repeated, on a pyramid from coarse
-to fine. What the outcome is off by at the hole's edge is carried smoothly into the hole.
+Each patch that touches the hole is assigned the most similar known patch (PatchMatch, Barnes et al.
+2009), and each missing sample the weighted mean of what those patches vote (Wexler et al.,
+Space-Time Completion of Video, 2007). Both steps are repeated on a pyramid from coarse to fine. The
+remaining error at the hole's edge is interpolated smoothly into the hole.
 
 Patches are compared by the low frequencies of their cosine transform (after He and Sun, Computing
-Nearest-Neighbor Fields via Propagation-Assisted KD-Trees, 2012) and by how busy they are (after
-Newson et al., Video Inpainting of Complex Scenes, 2014): a blurred first guess still finds a sharp
+Nearest-Neighbor Fields via Propagation-Assisted KD-Trees, 2012) and by local activity (after Newson
+et al., Video Inpainting of Complex Scenes, 2014), so that a blurred first guess finds a sharp
 patch.
 
-All patches are moved at once, as arrays; what is found depends on the seed alone.
+All patches are updated at once, as arrays; the result depends only on the seed.
 """
 
 from collections.abc import Iterator
@@ -47,15 +47,15 @@ Places = NDArray[np.int32]
 
 @dataclass(eq=False)
 class _PyramidLevel:
-    """One size of the picture: what is known of it, and where each of its patches is copied from.
+    """One size of the picture, and the source of each of its patches.
 
     Attributes:
-        guide: (H, W, 5): three opponent colors and how busy the surroundings are in x and y.
+        guide: (H, W, 5): three opponent colors and the local activity in x and y.
         hole: (H, W).
         sources: (H, W), true where a whole patch is known.
-        targets: flat places of the patches that touch the hole and are inside the picture.
-        found: for each of them the flat place of its source.
-        distances: for each of them the distance to its source.
+        targets: flat positions of the patches that touch the hole and lie inside the picture.
+        found: the flat position of the source of each target.
+        distances: the distance of each target to its source.
     """
 
     guide: Real
@@ -73,17 +73,16 @@ class _PyramidLevel:
 def patchmatch(
     samples: NDArray[Any], hole: Hole, *, seed: int = 0, guide: Rgb | None = None
 ) -> NDArray[Any] | None:
-    """The samples with the hole filled by pieces of the rest; all else is a copy.
+    """The samples with the hole filled by patches of the rest; kept samples are copies.
 
-    Where too little is known, there is nothing to copy from, and None comes back. Large holes are
-    searched at a reduced size; their samples are still those of the full size. Where nothing but
-    the hole differs, the outcome is the same.
+    None if the known area is too small to copy from. Large holes are searched at a reduced size and
+    filled at full size. The result does not depend on the samples in the hole.
 
     Args:
         samples: (H, W) or (H, W, C), of any type.
-        hole: (H, W), true where to fill; what stands there does not matter.
+        hole: (H, W), true where to fill; its samples are ignored.
         seed: of the search.
-        guide: what is compared, (H, W, 3) in [0, 255]; the samples themselves unless given.
+        guide: the picture to compare, (H, W, 3) in [0, 255]; the samples themselves unless given.
     """
     if not hole.any():
         return samples.copy()
@@ -104,7 +103,7 @@ def patchmatch(
 
 
 def _as_guide(samples: NDArray[Any]) -> Rgb:
-    """Samples of any kind as three channels in [0, 255]."""
+    """Samples of any kind as uint8 (H, W, 3)."""
     colors = samples.reshape(*samples.shape[:2], -1).astype(np.float32)
     if samples.dtype == np.uint16:
         colors /= 257
@@ -117,7 +116,7 @@ def _as_guide(samples: NDArray[Any]) -> Rgb:
 
 
 def _pyramid(image: Rgb, hole: Hole) -> list[_PyramidLevel]:
-    """Levels from fine to coarse, until the hole is as thin as a patch; none without a source."""
+    """Levels from fine to coarse, until the hole is as thin as a patch; empty without a source."""
     known: Real = image.astype(np.float32) @ _OPPONENT.T
     known[hole] = 0
     guide: Real = np.concatenate([known, _busyness(known[..., 0], hole)], axis=2)
@@ -141,7 +140,7 @@ def _pyramid(image: Rgb, hole: Hole) -> list[_PyramidLevel]:
 
 
 def _whole_patches(known: Hole) -> Hole:
-    """Where a patch is inside the picture and known as a whole."""
+    """True where a patch lies inside the picture and is fully known."""
     return cv2.erode(
         known.astype(np.uint8),
         np.ones((_SIDE, _SIDE)),
@@ -151,13 +150,13 @@ def _whole_patches(known: Hole) -> Hole:
 
 
 def _hole_depth(hole: Hole) -> float:
-    """The largest distance of a missing pixel from what is known."""
+    """The largest distance of a missing pixel from the known area."""
     padded = np.pad(hole, 1, mode="edge").astype(np.uint8)
     return float(cv2.distanceTransform(padded, cv2.DIST_C, 3).max())
 
 
 def _busyness(luma: Real, hole: Hole) -> Real:
-    """Mean steps from pixel to pixel in x and y around each pixel, of what is known alone."""
+    """The mean absolute differences in x and y around each pixel, of known pixels only."""
     out = np.empty((*luma.shape, 2), np.float32)
     for axis in (0, 1):
         step, both = np.zeros_like(luma), np.zeros_like(luma)
@@ -172,7 +171,7 @@ def _busyness(luma: Real, hole: Hole) -> Real:
 
 
 def _halve(guide: Real, hole: Hole) -> tuple[Real, Hole]:
-    """Half the size: means of what is known; a hole wherever anything is missing."""
+    """Guide and hole at half the size: means of known values; partly missing cells are hole."""
     height, width = (-(-n // 2) for n in hole.shape)
     pad = ((0, 2 * height - hole.shape[0]), (0, 2 * width - hole.shape[1]))
     known = np.pad(~hole, pad, mode="edge").astype(np.float32)
@@ -205,9 +204,10 @@ def _solve(levels: list[_PyramidLevel], rng: np.random.Generator) -> _PyramidLev
 
 
 def _peel(level: _PyramidLevel, rng: np.random.Generator) -> None:
-    """A first guess: the hole is filled from its edge inward, as an onion is peeled.
+    """Makes a first guess: the hole is filled layer by layer from its edge inward.
 
-    Each pixel of a layer becomes the middle of the patch that is most similar where both are known.
+    Each pixel of a layer becomes the center of the most similar patch, compared where both are
+    known.
     """
     places = np.flatnonzero(level.sources)
     if len(places) > _MOST_PEELED:
@@ -220,7 +220,7 @@ def _peel(level: _PyramidLevel, rng: np.random.Generator) -> None:
         told = _patches(known[..., None].astype(np.float32), layer)
         told = np.tile(told, level.guide.shape[2])
         seen = _patches(level.guide, layer) * told
-        # The squared distance but for what is the same for all sources.
+        # The squared distance without the terms that are equal for all sources.
         distances = told @ (pool**2).T - 2 * (seen @ pool.T)
         best = places[distances.argmin(axis=1)]
         rows = level.guide.reshape(level.hole.size, -1)
@@ -229,7 +229,7 @@ def _peel(level: _PyramidLevel, rng: np.random.Generator) -> None:
 
 
 def _patches(values: Real, places: NDArray[np.intp]) -> Real:
-    """The patches around flat places, a row each, channel by channel; zeros outside."""
+    """The patches around flat positions, a row each, channel by channel; zeros outside."""
     padded = np.pad(values, ((_R, _R), (_R, _R), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (_SIDE, _SIDE), axis=(0, 1))
     y, x = np.divmod(places, values.shape[1])
@@ -237,11 +237,11 @@ def _patches(values: Real, places: NDArray[np.intp]) -> Real:
 
 
 def _inherit(level: _PyramidLevel, coarse: _PyramidLevel, rng: np.random.Generator) -> None:
-    """Takes sources over from the level of half the size."""
+    """Takes the sources from the level of half the size."""
     owner = np.full(coarse.hole.size, -1, np.int32)
     owner[coarse.targets] = np.arange(len(coarse.targets), dtype=np.int32)
     y, x = np.divmod(level.targets, level.width)
-    # At the picture's border the patch of half the size may hang over; that beside it does not.
+    # At the picture's border the half-size patch may extend beyond it; its neighbor does not.
     near_y = np.clip(y >> 1, _R, coarse.hole.shape[0] - 1 - _R)
     near_x = np.clip(x >> 1, _R, coarse.hole.shape[1] - 1 - _R)
     parent = owner[near_y * coarse.width + near_x]
@@ -261,7 +261,7 @@ def _any_source(level: _PyramidLevel, count: int, rng: np.random.Generator) -> P
 
 
 def _improve(level: _PyramidLevel, rounds: int, rng: np.random.Generator, *, voted: bool) -> None:
-    """Searches and votes in turn."""
+    """Alternates searching and voting."""
     if voted:
         _vote(level, level.guide, level.guide, even=True)
     features = np.empty((level.hole.size, _feature_count()), np.float32)
@@ -276,7 +276,7 @@ def _improve(level: _PyramidLevel, rounds: int, rng: np.random.Generator, *, vot
 
 
 def _search(level: _PyramidLevel, features: Real, rng: np.random.Generator, *, fresh: bool) -> None:
-    """PatchMatch: what the neighbors found, moved along, and places around what is found."""
+    """PatchMatch: propagation from neighbors, and random search around the current sources."""
     wanted = features[level.targets]
     level.distances = _distance(features, level.found, wanted)
     owner = np.full(level.hole.size, -1, np.int32)
@@ -303,7 +303,7 @@ def _steps() -> Iterator[tuple[int, int]]:
 def _take_better(
     level: _PyramidLevel, features: Real, wanted: Real, y: Places, x: Places, given: Hole | None
 ) -> None:
-    """Moves those targets to the given sources that are nearer to them there."""
+    """Replaces the sources of targets by the given ones where those are nearer."""
     flat = _look_up(None, level.hole.shape, y, x)
     good = (flat >= 0) & (flat != level.found) & level.sources.ravel()[flat]
     rows = np.flatnonzero(good if given is None else good & given)
@@ -316,7 +316,7 @@ def _take_better(
 def _look_up(
     table: Places | None, shape: tuple[int, ...], y: NDArray[Any], x: NDArray[Any]
 ) -> Places:
-    """Values of a flat table at places, or the places themselves; -1 outside of the picture."""
+    """Values of a flat table at positions, or the positions themselves; -1 outside the picture."""
     inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
     flat = np.where(inside, y * shape[1] + x, 0)
     return np.where(inside, flat if table is None else table[flat], -1).astype(np.int32)
@@ -337,15 +337,15 @@ def _vote(
     sharp: bool = False,
     where: Hole | None = None,
 ) -> None:
-    """Writes into the hole of `out` the weighted mean of what the sources of all patches say.
+    """Writes the weighted mean of the votes of all patches into the hole of `out`.
 
     Args:
         level: with sources found.
-        values: (H, W, C), what is copied.
+        values: (H, W, C), the values to copy.
         out: the same; may be `values` itself.
-        even: all patches count the same.
-        sharp: the most similar patches count for more.
-        where: what is written instead of the hole; beside the hole, at most.
+        even: all patches have the same weight.
+        sharp: the most similar patches have more weight.
+        where: pixels to write in place of the hole; at most beside the hole.
     """
     owner = np.full(level.hole.size, -1, np.int32)
     owner[level.targets] = np.arange(len(level.targets), dtype=np.int32)
@@ -360,10 +360,9 @@ def _vote(
 
 
 def _finish(level: _PyramidLevel, values: Real, out: Real) -> None:
-    """Writes the outcome into the hole of `out`: the vote, made to join what surrounds it.
+    """Writes the result into the hole of `out`: the vote, joined smoothly to its surroundings.
 
-    What the sources are off by on the hole's edge, where the truth is known, is carried smoothly
-    into the hole.
+    The vote's error on the hole's edge, where the truth is known, is interpolated into the hole.
     """
     _vote(level, values, out, sharp=True)
     edge = cv2.dilate(level.hole.astype(np.uint8), np.ones((3, 3))).astype(np.bool_) & ~level.hole
@@ -386,7 +385,7 @@ def _weighted_votes(
         for dx in range(-_R, _R + 1):
             patch = _look_up(owner, level.hole.shape, y + dy, x + dx)
             weight = np.where(patch >= 0, weights[patch], 0)[:, None]
-            # A source's patch is whole, so this never leaves the picture where the weight is not 0.
+            # A source's patch is whole, so this stays in the picture wherever the weight is not 0.
             source = level.found[patch] - (dy * level.width + dx)
             total += weight * rows[np.clip(source, 0, len(rows) - 1)]
             share += weight
@@ -394,7 +393,7 @@ def _weighted_votes(
 
 
 def _weights(level: _PyramidLevel, *, sharp: bool) -> Real:
-    """How much each patch counts: less the less similar it is, and the farther inside the hole."""
+    """The weight of each patch: less if it is less similar, and less farther inside the hole."""
     spread = max(float(np.quantile(level.distances, 0.75)), 1e-3) * (0.1 if sharp else 1)
     similar = np.exp(-np.minimum(level.distances / (2 * spread), 60))
     inside = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3).ravel()
@@ -430,7 +429,7 @@ def _orders(most: int) -> list[tuple[int, int]]:
 
 
 def _wave(order: int) -> Real:
-    """A row of the orthonormal cosine transform of a patch's side."""
+    """One row of the orthonormal cosine transform of a patch's side."""
     wave = np.cos(np.pi * (np.arange(_SIDE) + 0.5) * order / _SIDE)
     return (wave / np.linalg.norm(wave)).astype(np.float32)
 

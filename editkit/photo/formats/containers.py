@@ -123,7 +123,7 @@ def read_own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict
 
 
 def is_premultiplied(stream: Stream, format_: str | None) -> bool:
-    """Whether an AVIF or HEIC says that its alpha is multiplied into its colors."""
+    """True if an AVIF or HEIC says that its alpha is multiplied into its colors."""
     if format_ not in ("AVIF", "HEIF"):
         return False
     stream.seek(0)

@@ -59,7 +59,7 @@ def read_segments(data: bytes) -> list[Segment]:
 
 
 def is_arithmetic(data: bytes) -> bool:
-    """Whether its coefficients are in arithmetic coding, which jpeglib does not know."""
+    """True if its coefficients are in arithmetic coding, which jpeglib does not know."""
     return any(found.marker in _ARITHMETIC for found, _, _ in _headers(data))
 
 

@@ -111,7 +111,7 @@ def _reason_by_content(chunk: Chunk, name: str) -> str | None:
 
 
 def _holds_preview(key: bytes, text: bytes) -> bool:
-    """Whether a text, or what ImageMagick calls a raw profile, holds or could be a picture."""
+    """True if a text, or what ImageMagick calls a raw profile, holds or could be a picture."""
     if key in _BLOCKS:
         try:
             return bool(photoshop.clean_resources(text)[1])

@@ -95,7 +95,7 @@ def _page(file: Any, page: int) -> Any:  # noqa: ANN401 - tifffile's own, loosel
 
 
 def _is_followed(stream: Stream) -> bool:
-    """Whether there is more than one directory; tifffile would count those of a loop for ever."""
+    """True if there is more than one directory; tifffile would count those of a loop for ever."""
     file = open_tiff(stream)
     return file is not None and len(list(islice(iter_chain(file), 2))) > 1
 
@@ -272,7 +272,7 @@ def _amend(file: BytesIO, unit: int, order: str) -> None:
 
 
 def _is_new(code: int, known: set[int]) -> bool:
-    """Whether a tag of EXIF data belongs into a file that has some already."""
+    """True if a tag of EXIF data belongs into a file that has some already."""
     return code not in known | _LAYOUT and code not in (*_WRITTEN, _FORMAT, _PHOTOSHOP, _IPTC)
 
 

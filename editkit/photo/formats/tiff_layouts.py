@@ -242,7 +242,7 @@ def _mode(photometric: int, *, alpha: bool, deep: bool) -> str:
 def _is_read_by_pillow(
     file: File, entries: Mapping[int, Entry], of: tuple[int, int, int | None, int, int]
 ) -> bool:
-    """Whether Pillow knows such a page, and reads what is in it."""
+    """True if Pillow knows such a page, and reads what is in it."""
     photometric, bits, meaning, extra, method = of
     if method not in _PILLOW_METHODS or (file.big and file.order == ">"):
         return False

@@ -94,7 +94,7 @@ def _select_tag(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
 
 
 def _is_figure(code: int, kind: int) -> bool:
-    """Whether these are the numbers of a tag that is in use; bytes may be anything."""
+    """True if these are the numbers of a tag that is in use; bytes may be anything."""
     import tifffile
 
     return kind not in _BYTES and code in tifffile.TIFF.TAGS

@@ -1,4 +1,4 @@
-"""Which marks of a mask are worked on together, and which apart."""
+"""Connected components of a mask, and the groups that are edited together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _MANY = 2000
 
 @dataclass(frozen=True, eq=False)
 class MaskComponent:
-    """Some marks of a mask.
+    """A group of marks of a mask.
 
     Attributes:
-        box: around them, in the photo.
-        coverage: of the box's size; other parts' marks in the box are 0.
+        box: their bounding box in the photo.
+        coverage: float32 of the box's size; marks of other groups are 0.
     """
 
     box: Box
@@ -32,24 +32,24 @@ class MaskComponent:
 
 
 def split_components(coverage: Coverage, how: str, reach: float) -> list[MaskComponent]:
-    """The mask in parts, from the top down; together they are the mask.
+    """The components of the mask, from the top down; together they are the mask.
 
-    A mark is a connected component of what is above 0, corners counting as connected. `each` makes
-    it a part, `together` makes one of all. `auto` joins marks that fit into a square of `reach`
-    pixels together, and those that lie beside a larger one without making its box more than a tenth
-    longer: a model that sees them at once sees them no smaller.
+    A mark is an 8-connected component of the values above 0. With `each`, each mark is a component
+    of its own; with `together`, all marks are one. With `auto`, marks are joined that fit into a
+    square of `reach` pixels together, or that lie beside a larger one and lengthen its box by at
+    most a tenth: a model that sees them at once sees them no smaller.
 
-    Where the mask's box has more than 32 megapixels, marks that are nearer to each other than that
-    box is larger (two pixels up to 128 megapixels) count as connected.
+    If the mask's box has more than 32 megapixels, marks closer to each other than the corresponding
+    factor (two pixels up to 128 megapixels) count as connected.
 
     Args:
-        coverage: (H, W), somewhere above 0.
+        coverage: (H, W), with values above 0.
         how: one of `editkit.names.REGIONS`.
-        reach: side in pixels of a square.
+        reach: the side of a square, in pixels.
 
     Raises:
-        InputError: an unknown way.
-        MaskError: nothing is above 0.
+        InputError: an unknown value of `how`.
+        MaskError: no value is above 0.
     """
     if how not in REGIONS:
         raise InputError(f"regions is {how!r}; choose one of {', '.join(REGIONS)}")
@@ -69,7 +69,7 @@ def split_components(coverage: Coverage, how: str, reach: float) -> list[MaskCom
 
 
 def _label_marks(masked: NDArray[np.bool_], cell: int) -> tuple[NDArray[np.int32], list[Box]]:
-    """Each cell's component, from 1 on, and the components' boxes in pixels."""
+    """The component of each cell, from 1 on, and the bounding boxes of the components in pixels."""
     if cell > 1:
         for axis in (0, 1):
             starts = np.arange(0, masked.shape[axis], cell)
@@ -83,7 +83,7 @@ def _label_marks(masked: NDArray[np.bool_], cell: int) -> tuple[NDArray[np.int32
 
 
 def _group_marks(marks: Sequence[Box], reach: float) -> list[list[int]]:
-    """Numbers of the marks that go together: each joins the group that grows least by it."""
+    """Groups of mark numbers; each mark joins the group that grows least."""
     groups, boxes = list[list[int]](), list[Box]()
     for bundle in _bundle_marks(marks, reach):
         box = _enclosing_box(marks[k] for k in bundle)
@@ -104,7 +104,7 @@ def _group_marks(marks: Sequence[Box], reach: float) -> list[list[int]]:
 
 
 def _bundle_marks(marks: Sequence[Box], reach: float) -> list[list[int]]:
-    """Single marks; those of one square at once where there are thousands of them."""
+    """Single marks; if there are thousands, the marks of each square at once."""
     if len(marks) <= _MANY:
         return [[k] for k in range(len(marks))]
     bundles = dict[tuple[int, int, bool], list[int]]()
@@ -132,7 +132,7 @@ def _component(
     number: int,
     inner: Box,
 ) -> MaskComponent:
-    """The part of a number; `inner` is its box in the mask's box, be it some pixels too large."""
+    """The component of a number; `inner` is its box in the mask's box, or a little larger."""
     ends = (-(-inner.bottom // cell), -(-inner.right // cell))
     cells = Box(inner.top // cell, inner.left // cell, *ends)
     own = owners[cells.slices] == number

@@ -1,9 +1,8 @@
-"""Which part of a photo a model works on, at which scale, and the way back.
+"""Regions: the crop of a photo that a model works on, its scale, and the way back.
 
-A region is a box of the photo, the size that the box has after a uniform change of scale, and the
-size that the model works at: the scaled box, padded at the right and the bottom to the multiple
-that the model asks for. `crop` goes in, `paste` is its inverse. `crop_mask` goes in without losing
-a single masked pixel.
+A region is a box of the photo, the size of the box after uniform scaling, and the working size: the
+scaled box, padded at the right and the bottom to the model's multiple. `crop` goes in, `paste` is
+its inverse. `crop_mask` goes in without losing a single masked pixel.
 """
 
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ _LARGEST = 16e6
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the photo and the size that the model sees it at."""
+    """A crop of the photo and the size at which the model sees it."""
 
     box: Box
     """The crop, in pixels of the photo."""
@@ -50,19 +49,19 @@ def plan_region(
 ) -> Region:
     """The region for a mask: a square around it where the photo allows.
 
-    The crop's side is that of the mask box's longer side grown by `context` of it on both sides,
-    and at least `working` (or `native`); it is shifted to stay in the photo, and clipped only
-    where the photo is smaller. The crop is scaled so that its area is about the square of
-    `working` (or `native`), never more than fourfold and never beyond three times that side. A
-    scale within a tenth of 1 is taken as 1: a few more pixels for the model, no resampling.
+    The crop's side is the mask box's longer side plus `context` of it on both sides, and at least
+    `working` (or `native`). It is shifted to stay in the photo, and clipped only if the photo is
+    smaller. The crop is scaled to an area of about the square of `working` (or `native`), at most
+    fourfold and to at most three times that side. Scales within a tenth of 1 become 1: a few more
+    pixels for the model, no resampling.
 
     Args:
         photo: the photo's size.
-        mask_box: where the mask is above 0.
-        native: the side that the model was trained at, in pixels.
-        multiple: what the model's sides must be divisible by.
-        context: how much of the photo around the mask the model sees.
-        working: another side to work at than `native`.
+        mask_box: the bounding box of the mask.
+        native: the side in pixels at which the model was trained.
+        multiple: the divisor of the model's sides.
+        context: the share of context around the mask.
+        working: a working side in place of `native`.
 
     Raises:
         InputError: a box outside the photo, or a side, multiple or context that is too small.
@@ -80,15 +79,15 @@ def plan_region(
 def finer_regions(mask_box: Box, region: Region, *, native: int, multiple: int) -> list[Region]:
     """Regions for the same mask, each at up to twice the scale of the one before.
 
-    The last is at the photo's own scale, or has 16 megapixels where that would have more. None
-    where the first region's pixels are not, or hardly, larger than the photo's. Each holds the
-    mask's box and a quarter of `native` around it at its own scale, as far as the first reaches.
+    The last is at the photo's own scale, or has 16 megapixels if that would have more. The list is
+    empty if the first region's pixels are hardly larger than the photo's. Each holds the mask's box
+    and a quarter of `native` around it at its own scale, within the first region.
 
     Args:
-        mask_box: where the mask is above 0.
+        mask_box: the bounding box of the mask.
         region: the first, from `plan_region`.
-        native: side in pixels of what the model sees at once.
-        multiple: what the model's sides must be divisible by.
+        native: the side in pixels that the model sees at once.
+        multiple: the divisor of the model's sides.
     """
     first = region.scaled.width / region.box.size.width
     last = min(1.0, sqrt(_LARGEST / mask_box.size.area))
@@ -119,23 +118,22 @@ def _working_size(scaled: Size, side: int, multiple: int) -> Size:
 def crop(array: NDArray[Any], region: Region) -> NDArray[Any]:
     """The region of an (H, W) or (H, W, C) uint8 or float32 array, at the working size.
 
-    Shrinking averages areas, enlarging is cubic; the padding mirrors the crop. At scale 1 the
-    crop is copied sample by sample.
+    Shrinking averages areas, enlarging is cubic; the padding mirrors the crop. At scale 1 the crop
+    is an exact copy.
     """
     return _pad_mirrored(_resize(array[region.box.slices], region.scaled), region.working)
 
 
 def crop_photo(photo: Photo, region: Region) -> NDArray[np.uint8]:
-    """`crop(photo.rgb(), region)`, with only the region's box turned into RGB."""
+    """`crop(photo.rgb(), region)`, with only the region's box converted to RGB."""
     return _pad_mirrored(_resize(photo.rgb(region.box), region.scaled), region.working)
 
 
 def crop_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:
-    """The region of a mask as float32 of the working size; what is masked at all stays masked.
+    """The region of a mask as float32 of the working size; masked pixels stay masked.
 
-    A working pixel takes the greatest value of all source pixels that it covers, be it in part.
-    So each source pixel above 0 leaves at least one working pixel at least as high. The padding
-    is 0: nothing there is edited.
+    A working pixel takes the greatest value of all source pixels that it covers, even partly. So
+    each source pixel above 0 gives at least one working pixel at least as high. The padding is 0.
     """
     crop = coverage[region.box.slices]
     crop = _max_rows(crop, region.scaled.height)
@@ -146,9 +144,9 @@ def crop_mask(coverage: Coverage, region: Region) -> NDArray[np.float32]:
 
 
 def paste(patch: NDArray[Any], region: Region) -> NDArray[Any]:
-    """The inverse of `crop`: a working-size patch, without padding, at the box's own size.
+    """The inverse of `crop`: the working-size patch, without padding, at the box's own size.
 
-    Exact at scale 1. At other scales the result never leaves the patch's own range of values.
+    It is exact at scale 1. At other scales the values stay within the patch's range.
     """
     inner = patch[: region.scaled.height, : region.scaled.width]
     return _resize(inner, region.box.size)
@@ -184,7 +182,7 @@ def _round_up(length: int, multiple: int) -> int:
 
 
 def _resize(array: NDArray[Any], size: Size) -> NDArray[Any]:
-    """A fresh array of the given size; identical where that is the size already."""
+    """A new array of the given size; a copy if that is the size already."""
     if array.shape[:2] == size:
         return array.copy()
     # The scale is uniform, so one side never shrinks while the other grows.
@@ -206,7 +204,7 @@ def _pad_mirrored(array: NDArray[Any], size: Size) -> NDArray[Any]:
 
 
 def _mirror_indices(have: int, length: int) -> NDArray[np.intp]:
-    """Indices 0..have-1 and back again without repeating the ends, as far as `length`."""
+    """Indices 0..have-1 and back without repeating the ends, up to `length`."""
     if length > 2 * have - 1:
         return np.minimum(np.arange(length), have - 1)
     places = np.arange(length)
@@ -214,7 +212,7 @@ def _mirror_indices(have: int, length: int) -> NDArray[np.intp]:
 
 
 def _max_rows(array: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Rows reduced (or repeated) to `length`, each the maximum of the rows that it touches."""
+    """Rows reduced (or repeated) to `length`, each the maximum of the rows that it covers."""
     have = array.shape[0]
     if have == length:
         return array

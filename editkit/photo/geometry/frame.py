@@ -1,4 +1,4 @@
-"""A larger frame around a photo: its size, where the photo lies in it, and what is put around."""
+"""A larger frame around a photo: its size, the photo's position, and the new pixels."""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from editkit.photo.metadata import bundle
 from editkit.types import Box, Coverage, Size
 
 SIDES = ("left", "right", "top", "bottom")
-"""The sides that a frame can grow at, of the upright photo."""
+"""The sides at which a frame can grow, of the upright photo."""
 
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(%?)")
 _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(\d{1,6}(?:\.\d{1,6})?)")
@@ -25,7 +25,7 @@ _DROPPED = ("jpeg",)
 
 
 Sides = tuple[int | str, int | str, int | str, int | str]
-"""What is added at each of `SIDES`: pixels, or text such as `25%`."""
+"""The extension at each of `SIDES`: pixels, or text such as `25%`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PhotoFrame:
 
     Attributes:
         size: of the frame.
-        box: where in it the photo lies.
+        box: the photo's position in it.
     """
 
     size: Size
@@ -49,17 +49,17 @@ def plan_frame(
     aspect: str | None = None,
     anchor: str | None = None,
 ) -> PhotoFrame:
-    """The frame that options ask for: some sides, a size, or an aspect.
+    """The frame for the given options: sides, a size, or an aspect.
 
-    A share of a side is rounded to the nearest pixel, a half upwards. The frame of an aspect has
-    one side of the photo; the other is the nearest to the aspect. What a size or an aspect adds is
-    shared evenly between both sides, unless an anchor says otherwise; of an odd number the right
-    or the bottom gets the pixel more.
+    Shares of a side are rounded to the nearest pixel, a half upwards. The frame of an aspect keeps
+    one side of the photo; the other is the nearest to the aspect. The extension of a size or an
+    aspect is split evenly between both sides, unless an anchor is given; an odd pixel goes to the
+    right or the bottom.
 
     Args:
         photo: its size.
-        sides: what to add at `SIDES`, in order: pixels, or text such as `25%` of the photo's width
-            (left, right) or height (top, bottom).
+        sides: the extension at `SIDES`, in order: pixels, or text such as `25%` of the photo's
+            width (left, right) or height (top, bottom).
         size: the size of the frame.
         aspect: width to height, such as `16:9`.
         anchor: one of `editkit.names.ANCHORS`; for a size or an aspect.
@@ -80,10 +80,10 @@ def plan_frame(
 
 
 def check_frame(*, sides: Sides, size: Size | None, aspect: str | None, anchor: str | None) -> None:
-    """Finds what is wrong with the options of `plan_frame` before there is a photo.
+    """Checks the options of `plan_frame` before there is a photo.
 
     Raises:
-        InputError: an option that cannot be read, or some that contradict each other.
+        InputError: an option that cannot be parsed, or options that contradict each other.
     """
     if anchor is not None and anchor not in ANCHORS:
         raise InputError(f"unknown anchor {anchor!r}; choose one of {', '.join(ANCHORS)}")
@@ -135,9 +135,9 @@ def parse_aspect(aspect: object) -> Fraction:
 
 
 def extend_photo(photo: Photo, frame: PhotoFrame) -> Photo:
-    """The photo in its frame, mirrored into what is new; an alpha channel is opaque there.
+    """The photo in its frame, with mirrored new pixels; an alpha channel is opaque there.
 
-    Metadata that tell sizes tell the frame's.
+    Sizes in the metadata become the frame's.
     """
     box = frame.box
     around = (
@@ -151,7 +151,7 @@ def extend_photo(photo: Photo, frame: PhotoFrame) -> Photo:
         inner = alpha[box.slices].copy()
         alpha[:] = np.iinfo(alpha.dtype).max
         alpha[box.slices] = inner
-    # The coefficients of the source are those of another size.
+    # The JPEG coefficients of the source are of another size.
     carried: dict[str, Any] = {k: v for k, v in photo.carried.items() if k not in _DROPPED}
     if "xmp" in carried:
         size = (frame.size.width, frame.size.height)
@@ -160,14 +160,14 @@ def extend_photo(photo: Photo, frame: PhotoFrame) -> Photo:
 
 
 def border_coverage(frame: PhotoFrame) -> Coverage:
-    """1 where the frame is new, 0 where the photo is."""
+    """float32 coverage: 1 where the frame is new, 0 on the photo."""
     border = np.ones(frame.size, np.float32)
     border[frame.box.slices] = 0
     return border
 
 
 def _round_half_up(number: Fraction) -> int:
-    """The nearest whole number, a half upwards."""
+    """The nearest integer; a half is rounded up."""
     return int(number + Fraction(1, 2))
 
 
@@ -179,7 +179,7 @@ def _size_for_aspect(photo: Size, ratio: Fraction) -> Size:
 
 
 def _photo_offset(photo: Size, whole: Size, anchor: str) -> tuple[int, int]:
-    """What is added at the left and at the top."""
+    """The extension at the left and at the top."""
     across, down = whole.width - photo.width, whole.height - photo.height
     left = 0 if "left" in anchor else across if "right" in anchor else across // 2
     top = 0 if "top" in anchor else down if "bottom" in anchor else down // 2

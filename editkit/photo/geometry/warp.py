@@ -1,7 +1,7 @@
-"""A photo seen on another grid of pixels: moved, turned, scaled, in perspective.
+"""Sampling a photo on another pixel grid: translated, rotated, scaled, or in perspective.
 
-A matrix (3, 3) maps places of a grid to places in a photo, `[x, y, 1]`, where whole numbers are the
-centers of pixels; so the left edge of a photo is at -0.5.
+A matrix (3, 3) maps positions on a grid to positions in a photo, `[x, y, 1]`. Integers are the
+centers of pixels, so the left edge of a photo is at -0.5.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from editkit.photo.io.files import Photo
 from editkit.types import Box, Rgb, Size
 
 Matrix = NDArray[np.float64]
-"""(3, 3), places of a grid to places in a photo."""
+"""(3, 3), from grid positions to photo positions."""
 
 Points = NDArray[np.float64]
 """(N, 2), as x and y."""
@@ -29,30 +29,30 @@ _UPRIGHT = 1e-3
 
 
 def fit_matrix(grid: Size, photo: Size) -> Matrix:
-    """The matrix that lays the frame of the grid onto the frame of the photo."""
+    """The matrix that fits the grid's frame to the photo's frame."""
     return scale_matrix(photo.width / grid.width, photo.height / grid.height)
 
 
 def scale_matrix(across: float, down: float) -> Matrix:
-    """The matrix that makes a pixel of the grid that many pixels of the photo."""
+    """The matrix for which a grid pixel is `across` by `down` pixels of the photo."""
     shift = [(across - 1) / 2, (down - 1) / 2]
     return np.array([[across, 0, shift[0]], [0, down, shift[1]], [0, 0, 1]], np.float64)
 
 
 def transform_points(matrix: Matrix, points: Points) -> Points:
-    """Where a matrix maps points to."""
+    """The points (N, 2) mapped by a matrix."""
     away = np.c_[points, np.ones(len(points))] @ matrix.T
     return np.asarray(away[:, :2] / away[:, 2:], np.float64)
 
 
 def corners(size: Size) -> Points:
-    """The outer corners of a picture's frame."""
+    """The outer corners of a picture's frame, (4, 2)."""
     right, bottom = size.width - 0.5, size.height - 0.5
     return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
 
 
 def local_scale(matrix: Matrix, size: Size) -> tuple[float, float]:
-    """How many pixels of the photo one of the grid is, across and down, in the grid's middle."""
+    """The pixels of the photo per grid pixel, across and down, in the middle of the grid."""
     x, y = (size.width - 1) / 2, (size.height - 1) / 2
     at = transform_points(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
     return float(np.hypot(*(at[1] - at[0]))), float(np.hypot(*(at[2] - at[0])))
@@ -61,19 +61,19 @@ def local_scale(matrix: Matrix, size: Size) -> tuple[float, float]:
 def sample_box(
     photo: Photo, matrix: Matrix, box: Box, *, precise: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A box of the grid, and which of its pixels the photo covers.
+    """A box of the grid, and the pixels that the photo covers.
 
-    Where a pixel of the grid is several of the photo, it is their mean; otherwise interpolation is
-    Lanczos's. A matrix that moves by whole pixels copies.
+    Grid pixels larger than the photo's are means of areas; otherwise interpolation is Lanczos. A
+    translation by whole pixels copies.
 
     Args:
         photo: the photo.
-        matrix: the grid's places in the photo.
+        matrix: from the grid to the photo.
         box: the part of the grid.
-        precise: keep what 8 bits of sRGB do not hold.
+        precise: keep the full depth and colors outside sRGB.
 
     Returns:
-        (H, W, 3) sRGB in [0, 255], beyond it where `precise`, and (H, W).
+        float32 (H, W, 3) sRGB in [0, 255], beyond it if `precise`, and bool (H, W).
     """
     source = source_box(matrix, box, photo.size)
     if source is None:
@@ -84,12 +84,12 @@ def sample_box(
 def sample_values(
     values: NDArray[np.float32], source: Box, matrix: Matrix, box: Box
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`sample_box`, of the part of a photo that lies in `source` of it.
+    """`sample_box` for values of the photo's part `source`.
 
     Args:
         values: (h, w, 3), of the source.
-        source: at least what `source_box` asks for.
-        matrix: the grid's places in the photo.
+        source: at least the box that `source_box` returns.
+        matrix: from the grid to the photo.
         box: the part of the grid.
 
     Returns:
@@ -108,7 +108,7 @@ def sample_values(
 
 
 def source_box(matrix: Matrix, box: Box, photo: Size) -> Box | None:
-    """The part of the photo that a box of a grid needs; None where it shows nothing of it."""
+    """The part of the photo that a box of the grid needs; None if it shows none of it."""
     matrix = matrix @ _translation(box.left, box.top)
     around = transform_points(matrix, corners(box.size))
     margin = _MARGIN * max(1.0, *local_scale(matrix, box.size))
@@ -120,7 +120,7 @@ def source_box(matrix: Matrix, box: Box, photo: Size) -> Box | None:
 
 
 def render_grid(photo: Photo, matrix: Matrix, size: Size) -> tuple[Rgb, NDArray[np.bool_]]:
-    """The whole grid in 8 bits, by strips: the photo is never converted as a whole."""
+    """The whole grid as uint8, and the covered pixels, computed by strips."""
     rgb, covered = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     for box in grid_strips(matrix, size):
         values, inside = sample_box(photo, matrix, box)
@@ -141,7 +141,7 @@ def resize_photo(photo: Photo, size: Size) -> Rgb:
 
 
 def grid_strips(matrix: Matrix, size: Size, pixels: int = _STRIP) -> Iterator[Box]:
-    """Strips of a grid that are each that many pixels of the photo, and of the grid, at most."""
+    """Strips of a grid of at most `pixels` pixels each, of the photo and of the grid."""
     across, down = local_scale(matrix, size)
     rows = max(16, int(pixels / (max(1.0, across * down) * size.width)))
     for top in range(0, size.height, rows):
@@ -159,7 +159,7 @@ def _photo_values(photo: Photo, box: Box, *, precise: bool) -> NDArray[np.float3
 
 
 def _is_upright(matrix: Matrix, size: Size) -> bool:
-    """Whether the grid is neither turned nor in perspective, nor finer than the photo."""
+    """True if the grid is neither rotated nor in perspective, nor finer than the photo."""
     scales = matrix[0, 0] / matrix[2, 2], matrix[1, 1] / matrix[2, 2]
     apart = transform_points(matrix, corners(size)) - transform_points(
         np.diag([*scales, 1]), corners(size)
@@ -170,7 +170,7 @@ def _is_upright(matrix: Matrix, size: Size) -> bool:
 def _average_areas(
     values: NDArray[np.float32], matrix: Matrix, size: Size
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Each pixel of an upright grid as the mean of just what lies in it, wherever it begins."""
+    """Each pixel of an upright grid as the exact mean of its area."""
     matrix = matrix / matrix[2, 2]
     down, rows = _overlap_weights(values.shape[0], matrix[1, 1], matrix[1, 2], size.height)
     across, columns = _overlap_weights(values.shape[1], matrix[0, 0], matrix[0, 2], size.width)
@@ -183,9 +183,9 @@ def _average_areas(
 def _overlap_weights(
     count: int, scale: float, shift: float, size: int
 ) -> tuple[Any, NDArray[np.bool_]]:
-    """How much of each of `count` pixels lies in each of `size`, and which have their middle there.
+    """The share of each of `count` pixels in each of `size`, and the cells whose middle is inside.
 
-    Beyond the first and the last it is those that are repeated.
+    Beyond the ends the first and the last pixel are repeated.
     """
     low = scale * (np.arange(size) - 0.5) + shift + 0.5
     number = np.floor(low)[:, None] + np.arange(int(np.ceil(scale)) + 1)

@@ -29,7 +29,7 @@ class TensorLike(Protocol):
         ...
 
     def is_floating_point(self) -> bool:
-        """Whether it holds any floating point."""
+        """True if it holds any floating point."""
         ...
 
     def numpy(self) -> NDArray[Any]:

@@ -78,7 +78,7 @@ def original_bytes(photo: Photo) -> bytes | None:
 
 
 def _is_unambiguous(data: bytes) -> bool:
-    """Whether all readers give the same number for a sample: those of odd depths, each scales."""
+    """True if all readers give the same number for a sample: those of odd depths, each scales."""
     if data.startswith(b"GIF") or (data.startswith(_PNG) and b"acTL" in data[:4096]):
         return False  # pictures of animations are put together by rules of each reader's own
     if data[:2] == b"BM":

@@ -111,7 +111,7 @@ def _write_file(data: bytes, path: Path, *, force: bool) -> None:
 
 
 def _write_unnamed(data: bytes, path: Path, *, force: bool) -> bool:
-    """Whether it was written as a file without a name until it is whole, as Linux can.
+    """True if it was written as a file without a name until it is whole, as Linux can.
 
     Of such a file nothing is left, whenever the process is killed.
     """
@@ -267,7 +267,7 @@ def format_of(path: Path) -> str:
 
 
 def is_lossy(format: str) -> bool:  # noqa: A002
-    """Whether writing this format changes samples: JPEG, AVIF and HEIC do."""
+    """True if writing this format changes samples: JPEG, AVIF and HEIC do."""
     return format_name(format) in _LOSSY
 
 
@@ -332,7 +332,7 @@ def _move_into_place(part: Path, path: Path, *, force: bool) -> None:
 
 
 def _link(source: str | Path, path: Path, **found_by: Any) -> bool:  # noqa: ANN401
-    """Whether the file could be given its second name; some file systems know no such thing."""
+    """True if the file could be given its second name; some file systems know no such thing."""
     try:
         os.link(source, path, **found_by)
     except (AttributeError, NotImplementedError):

@@ -87,7 +87,7 @@ def check_profile(data: bytes, name: str) -> None:
 
 
 def is_srgb(cicp: Cicp) -> bool:
-    """Whether the code points say what is taken for granted: sRGB, or nothing."""
+    """True if the code points say what is taken for granted: sRGB, or nothing."""
     return cicp.primaries in (1, *_UNSAID) and cicp.transfer in (13, *_UNSAID)
 
 

@@ -162,7 +162,7 @@ def _drop_pictures(exif: _ExifBlock) -> bool:
     """Blanks the pictures of all directories after the first, and unlinks these.
 
     Returns:
-        Whether those of the second could be read; cameras leave anything after it.
+        True if those of the second could be read; cameras leave anything after it.
     """
     pointer = exif.end_of(exif.start)
     start = 0 if pointer is None else exif.number(pointer, 4)
@@ -179,7 +179,7 @@ def _drop_pictures(exif: _ExifBlock) -> bool:
 
 
 def _blank(exif: _ExifBlock, start: int) -> bool:
-    """Whether the pictures of a directory lie in the block; they are zeros then."""
+    """True if the pictures of a directory lie in the block; they are zeros then."""
     entries = {entry.tag: entry for entry in exif.entries(start)}
     whole = bool(entries)
     for pair in _PICTURES:

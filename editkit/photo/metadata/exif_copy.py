@@ -61,7 +61,7 @@ def read_tree(stream: Stream, order: str, start: int, *, big: bool = False) -> d
 
 
 def is_describing(code: int) -> bool:
-    """Whether a tag of a first directory tells of the photo, and goes into every EXIF block."""
+    """True if a tag of a first directory tells of the photo, and goes into every EXIF block."""
     return code in _DESCRIBING
 
 

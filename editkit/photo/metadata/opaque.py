@@ -34,12 +34,12 @@ _ROUGH = 5
 
 
 def is_opaque(data: bytes) -> bool:
-    """Whether the bytes could be a picture, as they are or packed."""
+    """True if the bytes could be a picture, as they are or packed."""
     return could_be_pixels(data) or _holds_packed(data)
 
 
 def could_be_pixels(data: bytes) -> bool:
-    """Whether the bytes are long enough, and nothing that is known not to be a picture."""
+    """True if the bytes are long enough, and nothing that is known not to be a picture."""
     if len(data) < LEAST:
         return False
     filling = len(data) <= _LONGEST_FILLING and _is_filling(data)
@@ -47,7 +47,7 @@ def could_be_pixels(data: bytes) -> bool:
 
 
 def is_text(data: bytes) -> bool:
-    """Whether the bytes are words or numbers in letters, of one, two or more bytes each."""
+    """True if the bytes are words or numbers in letters, of one, two or more bytes each."""
     body = data.strip(b"\0")[:_SAMPLE]
     plain = np.frombuffer(body.replace(b"\0", b""), np.uint8)
     if plain.size * 3 < len(body):
@@ -58,17 +58,17 @@ def is_text(data: bytes) -> bool:
 
 
 def is_smooth(data: bytes) -> bool:
-    """Whether the bytes change little from pixel to pixel, as those of a photo do."""
+    """True if the bytes change little from pixel to pixel, as those of a photo do."""
     return not _is_rough(np.frombuffer(data[:_SAMPLE], np.uint8))
 
 
 def is_repetitive(letters: bytes) -> bool:
-    """Whether there are hardly any letters but for repeated ones."""
+    """True if there are hardly any letters but for repeated ones."""
     return len(set(letters)) <= _FEW or len(_RUN.sub(b"", letters)) < _FEW_LETTERS
 
 
 def _is_filling(data: bytes) -> bool:
-    """Whether nearly all is one value, or long runs of one value each."""
+    """True if nearly all is one value, or long runs of one value each."""
     counts = np.bincount(np.frombuffer(data, np.uint8), minlength=1)
     if len(data) - int(counts.max()) < _FILLED:
         return True
@@ -76,7 +76,7 @@ def _is_filling(data: bytes) -> bool:
 
 
 def _is_profile(data: bytes) -> bool:
-    """Whether this is an ICC profile of just this length."""
+    """True if this is an ICC profile of just this length."""
     return data[36:40] == b"acsp" and int.from_bytes(data[:4]) == len(data)
 
 
@@ -86,7 +86,7 @@ def _share_of_ascii(plain: NDArray[np.uint8]) -> float:
 
 
 def _is_rough(units: NDArray[np.uint8] | NDArray[np.uint16]) -> bool:
-    """Whether values differ much at every distance that a pixel's channels may have."""
+    """True if values differ much at every distance that a pixel's channels may have."""
     wide = units.astype(np.int32)
     for lag in (1, 2, 3, 4):
         steps = np.abs(wide[lag:] - wide[:-lag])
@@ -124,7 +124,7 @@ def _is_printed(text: str) -> bool:
 
 
 def _holds_packed(data: bytes) -> bool:
-    """Whether what some program packed is in the bytes, and could be a picture."""
+    """True if what some program packed is in the bytes, and could be a picture."""
     if len(data) >= _SHORTEST and _unpacks_to_pixels(_raw_deflate, data):
         return True
     for tries, found in enumerate(_PACKED.finditer(data)):
@@ -158,7 +158,7 @@ def _raw_deflate(data: bytes) -> bytes:
 
 
 def _unpacks_to_pixels(unpack: Callable[[bytes], bytes], data: bytes) -> bool:
-    """Whether the data can be unpacked, and what comes out could be a picture."""
+    """True if the data can be unpacked, and what comes out could be a picture."""
     try:
         return could_be_pixels(unpack(data))
     except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError):

@@ -54,7 +54,7 @@ def _holds_preview(found: Resource) -> bool:
 
 
 def _is_path(data: bytes) -> bool:
-    """Whether the bytes are points of a path, each with its kind before it."""
+    """True if the bytes are points of a path, each with its kind before it."""
     return len(data) % _POINT == 0 and all(
         data[at : at + 2] <= b"\0\x08" for at in range(0, len(data), _POINT)
     )

@@ -58,12 +58,12 @@ def omission_note(what: str) -> str:
 
 
 def holds_picture(data: bytes) -> bool:
-    """Whether there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
+    """True if there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
     return next(find_pictures(data), None) is not None or _holds_encoded_picture(data)
 
 
 def may_show(data: bytes) -> bool:
-    """Whether there is a picture in the bytes, or they could be one that does not say so."""
+    """True if there is a picture in the bytes, or they could be one that does not say so."""
     return holds_picture(data) or opaque.is_opaque(data)
 
 
@@ -170,7 +170,7 @@ def _is_base64_picture(letters: bytes) -> bool:
 
 
 def _is_base64_opaque(letters: bytes) -> bool:
-    """Whether many letters tell of something that is neither a text nor known."""
+    """True if many letters tell of something that is neither a text nor known."""
     if opaque.is_repetitive(letters):
         return False
     data = _decode_base64(letters)

@@ -69,7 +69,7 @@ def decode_text(packet: bytes) -> str:
 
 
 def is_empty(packet: bytes) -> bool:
-    """Whether there is nothing between its wrappers."""
+    """True if there is nothing between its wrappers."""
     return not _WRAPPER.sub("", decode_text(packet)).strip(_BLANK)
 
 

@@ -75,7 +75,7 @@ def _find_previews(root: "_Element") -> Iterator[tuple["_Element", str | None]]:
 
 
 def _holds_preview(element: "_Element") -> bool:
-    """Whether a property does, by its name or by what is in it."""
+    """True if a property does, by its name or by what is in it."""
     for inner in element.iter("*"):
         texts = (inner.text or "", *map(str, inner.attrib.values()))
         if _is_of_picture(inner.tag) or any(previews.holds_picture(t.encode()) for t in texts):

@@ -1,12 +1,12 @@
-"""How well an edit sits in its photo, measured from the edited photo and its mask alone.
+"""Quality scores of an edit, measured on the edited photo and its mask alone.
 
-Three figures, each about the mask's edge, which lies between the pixels above 0 and those at 0; the
-border of the photo is no edge. Only a band about the edge is looked at, in portions, so that the
-cost follows the edge's length, not the photo.
+All three scores refer to the mask's edge, between pixels above 0 and pixels at 0; the photo's
+border is no edge. Only a band along the edge is processed, in windows, so the cost follows the
+edge's length.
 
-- seam: is there a line where the mask ends?
-- ring: does the color differ on the two sides of that line?
-- grain: is there as much noise in the new part as around it?
+- seam: a visible line where the mask ends.
+- ring: a color difference between the two sides of that line.
+- grain: the noise level of the new part relative to its surroundings.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,20 +39,20 @@ Values = NDArray[np.float32]
 
 
 def seam_score(rgb: Rgb, coverage: Coverage) -> float | None:
-    """The step across the mask's edge over the same along shifted copies of it; 1 is no seam.
+    """The step across the mask's edge, relative to that across shifted copies; 1 is no seam.
 
-    The step is the signed difference across the edge, outside less inside, averaged over cells of
-    8 pixels along it, as the eye does: noise cancels out, a line does not. Its size is averaged
-    over channels and cells. Copies of the edge, shifted by 4 to 16 pixels in eight directions, are
-    measured in the same way where they lie in the kept part; so the yardstick is the photo's own.
-    A quarter of a level is added to both, for flat pictures.
+    The step is the signed difference across the edge, outside minus inside, averaged over cells of
+    8 pixels along it, as the eye does: noise cancels out, a line does not. Its magnitude is
+    averaged over channels and cells. Copies of the edge, shifted by 4 to 16 pixels in eight
+    directions, are measured in the same way where they lie in the kept part, so the reference is
+    the photo itself. A quarter of a level is added to both, for flat pictures.
 
     Args:
         rgb: the edited photo, (H, W, 3) uint8.
         coverage: the mask, (H, W), in [0, 1].
 
     Returns:
-        At least 0; None where the mask has no edge, or nothing around it can be compared.
+        At least 0; None if the mask has no edge, or nothing around it can be compared.
 
     Raises:
         InputError: a mask of another size.
@@ -124,7 +124,7 @@ def grain_ratio(rgb: Rgb, coverage: Coverage) -> float | None:
 
 
 def scores(rgb: Rgb, coverage: Coverage) -> dict[str, float | None]:
-    """All three figures, as `seam`, `ring` and `grain`.
+    """All three scores, as `seam`, `ring` and `grain`.
 
     Raises:
         InputError: a mask of another size.
@@ -137,13 +137,13 @@ def scores(rgb: Rgb, coverage: Coverage) -> dict[str, float | None]:
 
 
 def scored_box(box: Box, size: Size) -> Box:
-    """The part of a photo that the scores of a mask within `box` look at."""
+    """The part of the photo that affects the scores of a mask within `box`."""
     return grow(box, _NEAR, size)
 
 
 @dataclass
 class _Mean:
-    """A weighted mean that grows."""
+    """A running weighted mean."""
 
     total: float = 0.0
     weight: float = 0.0
@@ -159,7 +159,7 @@ class _Mean:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Means over the cells of a window, and how many pixels each has."""
+    """Means over the cells of a window, and the number of pixels of each."""
 
     mean: Values
     count: Values
@@ -167,7 +167,7 @@ class _Cells:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Neighboring pixels: rows and columns of those inside, and of those outside beside them."""
+    """Pairs of adjacent pixels: rows and columns of the inner and of the outer ones."""
 
     inside: tuple[Places, Places]
     outside: tuple[Places, Places]
@@ -185,7 +185,7 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class _Window:
-    """A portion of the photo with an edge in it, and a margin that lends its pixels only."""
+    """A window of the photo with a part of the edge, and a margin of further pixels."""
 
     rgb: Rgb
     mask: NDArray[np.bool_]
@@ -193,7 +193,7 @@ class _Window:
     """The part that is counted here; the rest is another portion's."""
 
     def between(self, low: float, high: float, *, inside: bool) -> NDArray[np.bool_]:
-        """Pixels of the core on one side, farther than `low` from the edge, at most `high`."""
+        """Core pixels on one side of the edge, farther than `low` from it and at most `high`."""
         bits = (self.mask if inside else ~self.mask).astype(np.uint8)
         distance = cv2.distanceTransform(bits, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         found = np.zeros(self.mask.shape, np.bool_)
@@ -211,7 +211,7 @@ class _Window:
         return -(-height // _CELL) * -(-width // _CELL)
 
     def block_means(self, where: NDArray[np.bool_]) -> _Cells:
-        """Mean colors of overlapping blocks of 2x2 cells: no edge can hide between two of them."""
+        """Mean colors of overlapping blocks of 2x2 cells: no edge lies between two blocks."""
         rows, columns = np.nonzero(where)
         cells = _cell_means(self.rgb[rows, columns], self.cell_ids(rows, columns), self.cells)
         grid = (-(-self.mask.shape[0] // _CELL), -(-self.mask.shape[1] // _CELL), 4)
@@ -241,7 +241,7 @@ def _cell_means(values: NDArray[Any], ids: Places, cells: int) -> _Cells:
 
 
 def _windows(rgb: Rgb, coverage: Coverage) -> Iterator[_Window]:
-    """The portions of the photo that the edge runs through."""
+    """The windows of the photo that the edge runs through."""
     if rgb.shape[:2] != coverage.shape:
         raise InputError(f"a mask of shape {coverage.shape} on a photo of shape {rgb.shape}")
     rows = np.flatnonzero(coverage.any(axis=1))
@@ -268,7 +268,7 @@ def _window(rgb: Rgb, coverage: Coverage, core: Box) -> Iterator[_Window]:
 
 
 def _edge_pairs(window: _Window) -> Iterator[_Pairs]:
-    """All neighbors of which one is inside and one outside, the inner one in the core."""
+    """All adjacent pairs across the edge whose inner pixel is in the core."""
     for down, right in ((1, 0), (0, 1)):
         height, width = window.mask.shape
         first = window.mask[: height - down, : width - right]
@@ -286,7 +286,7 @@ def _in_core(window: _Window, pairs: _Pairs) -> _Pairs:
 
 
 def _pairs_outside(window: _Window, pairs: _Pairs) -> _Pairs:
-    """Those pairs of which both pixels are outside the mask, and in the window."""
+    """The pairs whose pixels are both outside the mask and in the window."""
     height, width = window.mask.shape
     both = np.stack([*pairs.inside, *pairs.outside])
     limits = np.array([height, width, height, width])[:, None]
@@ -302,10 +302,10 @@ def _shifts() -> Iterator[tuple[int, int]]:
 
 
 def _step(window: _Window, pairs: _Pairs) -> tuple[Values, Values]:
-    """The size of each cell's mean step, and the number of pairs that it is the mean of."""
+    """The magnitude of each cell's mean step, and its number of pairs."""
     steps = window.rgb[pairs.outside].astype(np.float32) - window.rgb[pairs.inside]
     cells = _cell_means(steps, pairs.cell, window.cells)
-    # A mean of few pairs is larger by chance alone; only whole stretches are compared.
+    # Means of few pairs are larger by chance; only long stretches are compared.
     enough = cells.count >= _CELL // 2
     return np.abs(cells.mean).mean(axis=1)[enough], cells.count[enough]
 
@@ -318,7 +318,7 @@ def _delta_e(one: Values, other: Values) -> Values:
 
 
 def _cell_noise(window: _Window, noise: Values, where: NDArray[np.bool_]) -> Values:
-    """The mean squared noise of each cell that has enough pixels to tell."""
+    """The mean squared noise of each cell with enough pixels."""
     rows, columns = np.nonzero(where & ~np.isnan(noise))
     cells = _cell_means(noise[rows, columns, None], window.cell_ids(rows, columns), window.cells)
     return cells.mean[:, 0][cells.count >= _FEWEST]

@@ -1,4 +1,4 @@
-"""What files themselves show: two of them compared, and what one of them carries."""
+"""Verification from files alone: comparing two of them, and listing the contents of one."""
 
 import warnings
 
@@ -22,24 +22,24 @@ _CARRIED = ("icc_profile", "exif", "iptc", "dpi")
 def verify(
     original: Photo, edited: Photo, mask: Coverage | None = None, *, tolerance: int = 0
 ) -> Report:
-    """What an edit changed, and whether it kept what it had to, from the two photos alone.
+    """The changes of an edit, and whether kept samples are unchanged, from the two photos alone.
 
-    Two JPEGs that are built alike are compared by their coefficients, too: decoders spread color
-    over the borders of blocks, so that samples beside an edited block differ where its neighbor's
-    coefficients are the same.
+    Two JPEGs of the same structure are compared by their coefficients, too: decoders smooth colors
+    across block borders, so that samples beside an edited block differ although their coefficients
+    are equal.
 
     Args:
         original: the photo before.
         edited: the photo after, of the same size and mode.
-        mask: where it was allowed to change; without one every difference counts as allowed.
-        tolerance: the largest difference of a kept sample that is let pass, in its own units.
+        mask: the area that may change; without it every change is allowed.
+        tolerance: the largest allowed difference of a kept sample, in its own units.
 
     Returns:
-        `kept` (whether all is well), counts of samples, the parts that changed with their boxes,
-        scores of the edge, and which metadata are the same.
+        `kept` (whether all is well), counts of samples, the changed parts with their boxes, scores
+        of the edge, and which metadata are equal.
 
     Raises:
-        InputError: the photos or the mask do not fit each other.
+        InputError: the photos or the mask do not match.
     """
     if (original.size, original.mode) != (edited.size, edited.mode):
         raise InputError(
@@ -68,7 +68,7 @@ def verify(
 
 
 def info(photo: Photo) -> Report:
-    """What a photo's file carries, by names and sizes."""
+    """The contents of a photo's file, by names and sizes."""
     packet = photo.carried.get("xmp")
     record = xmp.read_record(packet)
     return {
@@ -93,7 +93,7 @@ def info(photo: Photo) -> Report:
 
 
 def _changed_pixels(original: Photo, edited: Photo) -> NDArray[np.bool_]:
-    """Pixels of which a sample differs; an array of truth values alone is held as a whole."""
+    """Pixels with a differing sample, bool (H, W); computed by strips."""
     differs = np.zeros(original.size, np.bool_)
     for row in range(0, original.size.height, 256):
         rows = slice(row, row + 256)
@@ -120,7 +120,7 @@ def _block_report(blocks: jpeg.BlockCounts | None) -> Report:
 
 
 def _regions(differs: NDArray[np.bool_]) -> list[dict[str, int]]:
-    """Connected parts of what differs, largest first, at most a hundred of them."""
+    """Connected parts of the changed pixels, largest first, at most a hundred."""
     if not differs.any():
         return []
     _, _, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
@@ -141,7 +141,7 @@ def _scores(photo: Photo, area: Coverage) -> dict[str, float | None] | None:
 def _is_same(original: Photo, edited: Photo, key: str) -> bool:
     old, new = original.carried.get(key), edited.carried.get(key)
     if key == "dpi" and old and new:
-        # Some containers count dots a meter, in whole numbers.
+        # Some containers store dots per meter, as integers.
         return all(abs(a - b) < 0.02 for a, b in zip(old, new, strict=True))
     return bool(old == new)
 
@@ -161,7 +161,7 @@ def _profile_name(photo: Photo) -> str | None:
 
 
 def _exif(photo: Photo) -> dict[str, str]:
-    """EXIF tags by their names, values as text."""
+    """EXIF tags by name, values as text."""
     from PIL import ExifTags, Image
 
     exif = Image.Exif()
