@@ -102,7 +102,7 @@ class Overlay:
         # Of a photo without colors none can be edited.
         return photo, color.to_gray(copy) if color.is_gray(self.photo.mode) else copy, covered
 
-    def compared(
+    def match_tones(
         self, box: Box, photo: Values, copy: Values, *, blurred: bool = False
     ) -> tuple[Values, Values]:
         """A box of the grid of the photo and of the copy, so that they differ by the edit alone.
@@ -208,7 +208,7 @@ def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) 
     first = replace(over, graded=_graded(over.photo, over.grade))
     nearer = list[Values]()
     for box, (one, other, usable) in zip(spread_boxes(over.parts()), probes, strict=True):
-        before, after = (kind.compared(box, one, other)[0] for kind in (first, over))
+        before, after = (kind.match_tones(box, one, other)[0] for kind in (first, over))
         tells = usable & (np.abs(before - after).max(axis=2) > _TELLS)
         off = [np.abs(seen - other).max(axis=2)[tells] for seen in (before, after)]
         nearer.append(off[1] - off[0])
