@@ -135,8 +135,9 @@ def apply(
 def _apply(
     found: "Recipe", job: Job, image: str, photo: "Photo", targets: list[str], staging: "Staging"
 ) -> None:
+    from editkit.batch.ranking import over_limit
     from editkit.batch.tasks import Setup
-    from editkit.batch.work import Prepared, Worker, over_limit
+    from editkit.batch.work import Prepared, Worker
     from editkit.masks.value import resolve_mask
     from editkit.storage.url import place_of
 

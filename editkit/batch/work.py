@@ -1,61 +1,46 @@
-"""Photos being edited: read, edited, written; reading and writing beside the editing."""
+"""The worker: it reads a photo, edits it by its steps, and writes the result."""
 
 import dataclasses
-import errno
-import hashlib
-import sys
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from editkit.batch.failures import failed_outcome
+from editkit.batch.ranking import best_of, over_limit
 from editkit.batch.recipes.recipe import Bound
 from editkit.batch.recipes.steps import is_by_model, operations, outcome_of
 from editkit.batch.report.thumbnails import previews
+from editkit.batch.result_rows import output_columns, result_columns, step_rows
 from editkit.batch.staging import Staging
-from editkit.batch.tasks import AHEAD, Outcome, Setup, Task, storable
+from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import (
-    BatchError,
-    EditkitError,
     InputError,
     PreservationError,
-    is_out_of_memory,
 )
 from editkit.masks.value import file_names_in, resolve_mask
 from editkit.names import PERCEPTUAL
-from editkit.ops.record import RECIPE
 from editkit.ops.result import with_note
 from editkit.ops.sequence import chained, frame_after, mask_in, with_mask_told
-from editkit.options import stored_options
 from editkit.photo.geometry.frame import PhotoFrame
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import Photo, format_of, read_photo, write_photo
-from editkit.storage.stat import Stat
-from editkit.storage.timeouts import NoAnswerError, check_answers, sha256_of
-from editkit.storage.url import Place, Url, place_of, write_place
+from editkit.storage.timeouts import check_answers
+from editkit.storage.url import place_of, write_place
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
     from editkit.models.batching import FixedBatcher
     from editkit.ops.result import Result
 
-_GLANCE = 0.05
-"""Seconds between looks for more to do, while there is less than could be done."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A photo that was read, with the mask of its first step; `task` has its files at hand."""
+    """A photo that was read, with the mask of its first step, and its task with fetched files."""
 
     photo: Photo
     coverage: Any
@@ -64,7 +49,7 @@ class Prepared:
 
 
 class Worker:
-    """Where photos are edited: the model is loaded once, and its embeddings of text are kept."""
+    """A worker of a batch: it holds the model, loaded once, and the embeddings of its prompts."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -155,7 +140,7 @@ class Worker:
         return dataclasses.replace(made[best], report=report)
 
     def _judged(self, task: Task, result: "Result", model: "Model | None") -> "Result":
-        """The result with scores that cost something, where they decide."""
+        """The result with its perceptual score, where a limit or a rank uses it."""
         asked = {*self.setup.gates, *(self.setup.rank if len(task.seeds) > 1 else ())}
         if PERCEPTUAL not in asked:
             return result
@@ -187,7 +172,7 @@ class Worker:
         return chained(prepared.photo, results)
 
     def _pictures(self, bound: Bound) -> dict[str, Photo]:
-        """The pictures that a step takes beside the photo."""
+        """The pictures that a step takes besides the photo."""
         with self._files:
             return {name: read_photo(path) for name, path in bound.files.items()}
 
@@ -212,7 +197,7 @@ class Worker:
                 kind, folder = format_of(Path(target.name)), self._staging.folder(task, target)
                 encoded = result.encoded(kind, self._saving, folder)
             except PreservationError as error:
-                return _failed(task, error, result=result, photo=result.original)
+                return failed_outcome(task, error, result=result, photo=result.original)
         if task.writes:
             if fault is None:
                 _write_mask(task, result)
@@ -223,16 +208,16 @@ class Worker:
         report = {**result.report, **encoded.evidence}
         times = {**times, "write": time.perf_counter() - started}
         row = {
-            **_columns(task, result, report, times),
-            **_output_columns(target, encoded.data, written=task.writes and fault is None),
+            **result_columns(task, result, report, times),
+            **output_columns(target, encoded.data, written=task.writes and fault is None),
             **(previews(result) if self.setup.previews else {}),
         }
         state = "done" if fault is None else "failed"
-        steps = _step_rows(task, result, report, state)
+        steps = step_rows(task, result, report, state)
         return Outcome(*task.key, state, fault, row=row, steps=steps, report=report)
 
     def done(self, outcome: Outcome) -> Outcome:
-        """What came of a task of which nothing is needed any more."""
+        """The outcome of a task, with its fetched files deleted."""
         return self._staging.done(outcome)
 
     def _check_saving(self, task: Task, photo: Photo) -> None:
@@ -252,7 +237,7 @@ class Worker:
 
 
 def _write_mask(task: Task, result: "Result") -> None:
-    """Writes the area that was edited, where that is asked for."""
+    """Writes the edited area as a mask, where the batch wants it."""
     if task.mask_output is None or result.mask is None:
         return
     from editkit.masks.preview import mask_photo
@@ -262,155 +247,8 @@ def _write_mask(task: Task, result: "Result") -> None:
     write_photo(mask_photo(result.mask), target, force=task.replaces)
 
 
-def pipeline(worker: Worker, take: Callable[[bool], Task | None]) -> Iterator[Outcome]:
-    """Edits photos, as many at a time as share a call, while others are read and written.
-
-    Args:
-        worker: where they are edited.
-        take: gives the next task; None when there is none (or, if told not to wait, none yet).
-    """
-    with ExitStack() as stack:
-        reading, editing, writing = (
-            stack.enter_context(ThreadPoolExecutor(count))
-            for count in (1, worker.setup.edits_at_once, 1)
-        )
-        line = Pipeline(worker, take, reading, editing, writing)
-        # Edits that are under way when nobody wants them any more are not waited for to the end.
-        stack.callback(worker.close)
-        yield from line.outcomes()
-
-
-@dataclass
-class Pipeline:
-    """Photos on their way: read ahead, under way, and waiting to be written."""
-
-    worker: Worker
-    take: Callable[[bool], Task | None]
-    reading: ThreadPoolExecutor
-    editing: ThreadPoolExecutor
-    writing: ThreadPoolExecutor
-    ready: "deque[tuple[Task, Future[Prepared]]]" = field(
-        default_factory=deque[tuple[Task, Future[Prepared]]]
-    )
-    under_way: "list[Future[Future[Outcome]]]" = field(
-        default_factory=list[Future[Future[Outcome]]]
-    )
-    ended: "list[Future[Outcome]]" = field(default_factory=list[Future[Outcome]])
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not (self.ready or self.under_way or self.ended)
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """What comes of all, as it comes."""
-        while True:
-            fed = self._fill()
-            if self.idle:
-                return
-            self._wait(None if fed else _GLANCE)
-            yield from self._done()
-
-    def _fill(self) -> bool:
-        """Takes tasks and begins edits; whether there were as many as could be done with."""
-        while True:
-            self._begin()
-            if len(self.ready) >= AHEAD:
-                return True
-            task = self.take(self.idle)
-            if task is None:
-                return False
-            self.ready.append((task, self.reading.submit(self.worker.prepare, task)))
-
-    def _begin(self) -> None:
-        # Pictures that wait to be written are held in memory.
-        at_once = self.worker.setup.edits_at_once
-        while self.ready and len(self.ended) <= AHEAD and len(self.under_way) < at_once:
-            edit = self.editing.submit(_edited, self.worker, *self.ready.popleft(), self.writing)
-            self.under_way.append(edit)
-
-    def _wait(self, seconds: float | None) -> None:
-        read = [reading for _, reading in self.ready if not reading.done()]
-        wait(list[Future[Any]]([*self.under_way, *self.ended, *read]), seconds, FIRST_COMPLETED)
-        # Looked at once: one that is done a moment later is found the next time.
-        done = [edit for edit in self.under_way if edit.done()]
-        self.under_way = [edit for edit in self.under_way if edit not in done]
-        self.ended += [edit.result() for edit in done]
-
-    def _done(self) -> Iterator[Outcome]:
-        done = [outcome for outcome in self.ended if outcome.done()]
-        self.ended = [outcome for outcome in self.ended if outcome not in done]
-        for outcome in done:
-            yield self.worker.done(outcome.result())
-
-
-def _edited(
-    worker: Worker, task: Task, reading: "Future[Prepared]", writing: ThreadPoolExecutor
-) -> "Future[Outcome]":
-    photo = None
-    try:
-        prepared = reading.result()
-        photo = prepared.photo
-        started = time.perf_counter()
-        with worker.batched_model(task) as model:
-            result = worker.edit(task, prepared, model)
-        times = {"read": prepared.seconds, "edit": time.perf_counter() - started}
-        return writing.submit(_finished, worker, task, result, times)
-    except Exception as error:  # noqa: BLE001 - a photo that fails, by whatever, stops no other
-        failed: Future[Outcome] = Future()
-        failed.set_result(_failed(task, error, photo=photo))
-        return failed
-
-
-def _finished(worker: Worker, task: Task, result: "Result", times: Mapping[str, float]) -> Outcome:
-    try:
-        return worker.finish(task, result, times)
-    except Exception as error:  # noqa: BLE001 - as in `_edited`
-        return _failed(task, error, photo=result.original)
-
-
-def _failed(
-    task: Task, error: BaseException, *, photo: Photo | None = None, result: "Result | None" = None
-) -> Outcome:
-    """What came of a task that failed; whatever needs a device or a disk may pass the next time."""
-    passing = not isinstance(error, InputError | PreservationError) or _of_system(error)
-    row: dict[str, Any] = {"variables": dict(task.variables), "peak": peak_memory()}
-    row |= {"sha256": photo.digest if photo is not None else _digest(place_of(task.source))}
-    if result is not None:
-        row["report"] = dict(result.report)
-    steps = tuple(_step_row(task, k, "failed", str(error)) for k in range(len(task.steps)))
-    return Outcome(*task.key, "failed", said(error), passing=passing, row=row, steps=steps)
-
-
-def _of_system(error: BaseException) -> bool:
-    """Whether the system refused something: a disk that is full, a share that is gone."""
-    cause = error.__cause__
-    # What Pillow raises of a damaged file is an OSError, too, but without a number.
-    return isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
-
-
-def said(error: BaseException) -> str:
-    """An error in one line; a bug of ours with the place where it shows."""
-    if isinstance(error, EditkitError):
-        return storable(" ".join(str(error).split()))
-    if is_out_of_memory(error):
-        return "out of memory; give a smaller photo, or fewer workers"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"a bug, please report it: {type(error).__name__}: {' '.join(str(error).split())}{where}"
-
-
-def _digest(path: Place) -> str | None:
-    if isinstance(path, Url):  # if it could be fetched, `Worker.done` knows
-        return None
-    try:
-        return sha256_of(path)
-    except NoAnswerError:
-        return None
-
-
 def _files_of(task: Task) -> Iterator[Path]:
-    """The photo, and all that is read beside it."""
+    """The files of a task: the photo first, then masks and pictures of its steps."""
     yield Path(task.source)
     masks = task.masks or tuple(step.mask for step in task.steps)
     for mask in (mask for mask in masks if mask):
@@ -423,122 +261,16 @@ def _seeded(bound: Bound) -> bool:
     return any(f.name == "seed" for f in dataclasses.fields(bound.edit))
 
 
-def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
-    """Which candidate is best: the least sum of its places in each score; of equals the first."""
-    places = np.zeros(len(scores))
-    for name in rank:
-        values = np.array([badness(name, score.get(name)) for score in scores])
-        places += np.array([(values < value).sum() for value in values])
-    return int(places.argmin())
-
-
-def badness(name: str, value: float | None) -> float:
-    """How bad a score is, from 0; grain is as bad too coarse as too fine."""
-    if value is None:
-        return np.inf
-    if name == "grain":
-        return np.inf if value <= 0 else max(value, 1 / value)
-    return value
-
-
-def over_limit(scores: Mapping[str, float | None], limits: Mapping[str, float]) -> str | None:
-    """What is wrong with a picture whose scores are over their limits."""
-    faults = [
-        f"its {name} score is {value:.2f}, over the limit of {limit:g}"
-        for name, limit in limits.items()
-        if (value := scores.get(name)) is not None and badness(name, value) > limit
-    ]
-    return "; ".join(faults) or None
-
-
-def _columns(
-    task: Task, result: "Result", report: Mapping[str, Any], times: Mapping[str, float]
-) -> dict[str, Any]:
-    record, original = result.record or {}, result.original
-    return {
-        "sha256": None if original is None else original.digest,
-        "variables": dict(task.variables),
-        "seed": str(task.seeds[int(report.get("chosen", 0))][0]),
-        "model": record.get("model"),
-        "weights": record.get("weights"),
-        "versions": record.get("versions"),
-        "mask_sha256": (record.get("mask") or {}).get("sha256"),
-        "seconds": round(sum(times.values()), 3),
-        "timings": {name: round(value, 3) for name, value in times.items()},
-        "peak": peak_memory(),
-        "report": dict(report),
-    }
-
-
-def _output_columns(target: Place, data: bytes, *, written: bool) -> dict[str, Any]:
-    stat = Stat.of(target) if written else None
-    if stat is None:
-        return {}
-    sha = hashlib.sha256(data).hexdigest()
-    return {"output_sha256": sha, "output_size": stat.size, "output_mtime": stat.mtime}
-
-
-def _step_rows(
-    task: Task, result: "Result", report: Mapping[str, Any], state: str
-) -> tuple[Mapping[str, Any], ...]:
-    parts = report["steps"] if result.report.get("edit") == RECIPE else [report]
-    return tuple(
-        {**_step_row(task, k, state, None), "seconds": part.get("seconds"), "report": dict(part)}
-        for k, part in enumerate(parts)
-    )
-
-
-def _step_row(task: Task, place: int, state: str, error: str | None) -> dict[str, Any]:
-    from editkit.ops.report import plain
-
-    bound = task.steps[place]
-    options = plain(stored_options(bound.edit))
-    return {
-        "step": place,
-        "operation": bound.name,
-        "mask": task.masks[place] if task.masks else bound.mask,
-        "settings": options,
-        "seed": str(task.seeds[0][place]),
-        "state": state,
-        "error": error,
-    }
-
-
-def peak_memory() -> int:
-    """The most memory that this process has held, in bytes; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def worked_through(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
-    """Edits photos in this process.
-
-    Raises:
-        ModelError, DeviceError: the model cannot be loaded.
-    """
-    worker, first = Worker(setup), next(tasks, None)
-    if first is None:
-        return
-    loaded(worker, first.steps)
-    waiting = chain([first], tasks)
-    yield from pipeline(worker, lambda _: next(waiting, None))
-
-
-def loaded(worker: Worker, steps: Sequence[Bound]) -> None:
-    """Loads what the steps need, so that what is missing is found before a photo is read."""
-    if asks_model(worker.setup, steps):
-        worker.batcher()
-
-
 def asks_model(setup: Setup, steps: Sequence[Bound]) -> bool:
-    """Whether the model makes a step, or judges what was made."""
+    """Tells whether a step or a score needs the model."""
     return any(is_by_model(step) for step in steps) or PERCEPTUAL in (*setup.gates, *setup.rank)
 
 
-def fatal(error: BaseException) -> BatchError:
-    """What stops a batch as a whole."""
-    return BatchError(said(error))
+def preload(worker: Worker, steps: Sequence[Bound]) -> None:
+    """Loads the model if the steps need it, before a photo is read.
+
+    Raises:
+        ModelError, DeviceError: it cannot be loaded.
+    """
+    if asks_model(worker.setup, steps):
+        worker.batcher()

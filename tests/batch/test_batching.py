@@ -15,7 +15,7 @@ import shell
 import torch
 
 import editkit.models.registry
-from editkit.batch import work
+from editkit.batch import pipeline, work
 from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import read_rows
@@ -147,7 +147,7 @@ def test_an_edit_that_ends_between_two_looks_is_not_lost(
             inner.add_done_callback(lambda ended: late.set_result(ended.result()))
             return late
 
-    monkeypatch.setattr(work, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(pipeline, "ThreadPoolExecutor", Pool)
     assert run(recipe, "out", find_photos("photos")).done == len(SIZES)
 
 

@@ -19,7 +19,7 @@ from quality import KINDS, Case, Perception, cases, judge
 from scipy.stats import spearmanr
 
 import editkit
-from editkit.batch.work import badness
+from editkit.batch.ranking import badness
 from editkit.names import PERCEPTUAL, SCORES
 from editkit.ops.perceptual import judged
 

@@ -31,9 +31,9 @@ Engine = Callable[[Setup, Iterator[Task]], Iterator[Outcome]]
 
 def here(setup: Setup, tasks: Iterator[Task]) -> Iterator[Outcome]:
     """Edits in this process: nothing to start, and nothing between us and a crash."""
-    from editkit.batch.work import worked_through
+    from editkit.batch.pipeline import run_here
 
-    return worked_through(setup, tasks)
+    return run_here(setup, tasks)
 
 
 class PrewarmedWorker:
@@ -229,7 +229,9 @@ def _work(known: Setup | None, pipe: Connection, offline: bool) -> None:  # noqa
 
 
 def _serve(setup: Setup, pipe: Connection) -> None:
-    from editkit.batch.work import Worker, fatal, loaded, pipeline
+    from editkit.batch.failures import batch_error
+    from editkit.batch.pipeline import run_pipeline
+    from editkit.batch.work import Worker, preload
 
     if setup.threads is not None:
         import torch
@@ -237,7 +239,7 @@ def _serve(setup: Setup, pipe: Connection) -> None:
         torch.set_num_threads(setup.threads)
     worker, ended = Worker(setup), False
 
-    def take(block: bool) -> Task | None:  # noqa: FBT001 - as `pipeline` calls it
+    def take(block: bool) -> Task | None:  # noqa: FBT001 - as `run_pipeline` calls it
         nonlocal ended
         if ended or not (block or pipe.poll()):
             return None
@@ -252,13 +254,13 @@ def _serve(setup: Setup, pipe: Connection) -> None:
         first = take(True)  # noqa: FBT003
         if first is None:
             return
-        loaded(worker, first.steps)
+        preload(worker, first.steps)
         pipe.send(Ready())
     except Exception as error:  # noqa: BLE001 - the other process raises it
-        pipe.send(fatal(error))
+        pipe.send(batch_error(error))
         return
     waiting = deque([first])
-    for outcome in pipeline(worker, lambda b: waiting.popleft() if waiting else take(b)):
+    for outcome in run_pipeline(worker, lambda b: waiting.popleft() if waiting else take(b)):
         pipe.send(outcome)
 
 

@@ -50,9 +50,9 @@ class RayWorker:
 
     def ready(self, task: Task) -> None:
         """Loads what a task needs, and begins to work."""
-        from editkit.batch.work import loaded
+        from editkit.batch.work import preload
 
-        loaded(self._worker, task.steps)
+        preload(self._worker, task.steps)
         Thread(target=self._work, daemon=True).start()
 
     def edit(self, task: Task) -> Outcome:
@@ -62,17 +62,17 @@ class RayWorker:
         return promised.result()
 
     def _work(self) -> None:
-        from editkit.batch.work import pipeline
+        from editkit.batch.pipeline import run_pipeline
 
         try:
-            for outcome in pipeline(self._worker, self._take):
+            for outcome in run_pipeline(self._worker, self._take):
                 self._promised.pop(outcome.key).set_result(outcome)
         except BaseException as error:  # nobody else would hear of it
             for promised in self._promised.values():
                 promised.set_exception(error)
             raise
 
-    def _take(self, block: bool) -> Task | None:  # noqa: FBT001 - as `pipeline` calls it
+    def _take(self, block: bool) -> Task | None:  # noqa: FBT001 - as `run_pipeline` calls it
         try:
             return self._waiting.get(block)
         except Empty:
