@@ -17,6 +17,7 @@ from editkit.errors import EditkitError, InputError, is_out_of_memory
 from editkit.redact import without_secrets
 
 from .batch import batch
+from .completion import VARIABLE, complete_files, completion
 from .composite import composite
 from .early_interrupts import leave_with
 from .erase import erase
@@ -31,10 +32,14 @@ from .output import harmless_libraries, say, show_bug
 from .recipe import apply, recipe, report
 from .resample import resample
 from .streams import lost_output, stand_by
+from .suggestions import SuggestingGroup, message_of
 from .verify import info, replay, verify
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=SuggestingGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
@@ -53,6 +58,7 @@ _COMMANDS = (
     info,
     replay,
     models,
+    completion,
 )
 _BATCHES = (batch, apply, recipe, report)
 for _command in (*_COMMANDS, *_BATCHES):
@@ -63,6 +69,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
     sys.excepthook = show_bug
     stand_by()
+    if VARIABLE in os.environ:
+        complete_files(cli)
     atexit.register(gc.freeze)  # the last collection finds nothing, and takes a second for it
     interrupts = Interrupts()
     code = _heeding(interrupts, args)
@@ -97,7 +105,7 @@ def _run(args: Sequence[str] | None) -> int:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        code = _said(error.format_message(), error.exit_code)
+        code = _said(message_of(error, args), error.exit_code)
     except InputError as error:
         code = _said(str(error), 2)
     except EditkitError as error:
