@@ -1,7 +1,7 @@
-"""An edited copy laid over its photo.
+"""An edited copy aligned with its photo, and the color change between them.
 
-Both are looked at on one grid on which neither is enlarged; the drift of the copy's colors, and
-whether there is any at all, is told from what nobody edited.
+Both are sampled on one grid on which neither is enlarged. The color change of the copy, if there is
+any, is estimated from unedited areas.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from editkit.compare.borders import Inner, inner_of, strange
+from editkit.compare.borders import InnerArea, find_inner_area, keep_foreign_bars
 from editkit.compare.color_drift import ColorDrift, fit_drift, identity_drift
 from editkit.compare.color_grade import (
     ColorGrade,
@@ -56,19 +56,19 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """A copy laid over its photo.
+    """A copy aligned with its photo.
 
     Attributes:
         photo: the photo.
         copy: its edited copy.
-        matrix: places in the photo to places in the copy.
-        drift: of the copy's colors.
-        tone: the same from the photo's colors to the copy's.
-        exact: whether the copy's samples are the photo's wherever nothing was edited.
-        uneven: whether colors are off in most of the picture all the same, as by a vignette.
-        inner: the part of the copy within bars of one color, which show nothing of the photo;
-            None without bars.
-        graded: the photo graded as the copy, where that was done before the copy was made smaller.
+        matrix: from the photo to the copy.
+        drift: the color change from the copy to the photo.
+        tone: the color change from the photo to the copy.
+        exact: whether the copy's unedited samples equal the photo's.
+        uneven: whether colors differ in most of the picture even so, as by a vignette.
+        inner: the part of the copy within bars of one color, which show nothing of the photo; None
+            without bars.
+        graded: the photo graded like the copy, if the grade preceded the copy's reduction in size.
     """
 
     photo: Photo
@@ -78,43 +78,43 @@ class Overlay:
     tone: ColorDrift | ColorGrade
     exact: bool = False
     uneven: bool = False
-    inner: Inner | None = None
+    inner: InnerArea | None = None
     graded: Photo | None = None
 
     @property
     def grade(self) -> ColorGrade | None:
-        """What the copy's colors went through, where that is more than a drift."""
+        """The color grade of the copy, if it is more than a drift."""
         return self.tone if isinstance(self.tone, ColorGrade) else None
 
     @property
     def grid(self) -> Size:
-        """The size to compare at: neither picture is enlarged."""
+        """The size of the comparison: neither picture is enlarged."""
         factor = min(1.0, *local_scale(self.matrix, self.photo.size))
         return Size(*(max(1, round(side * factor)) for side in self.photo.size))
 
     def pair(self, box: Box) -> tuple[Values, Values, Bits]:
-        """A box of the grid of both, and where the copy covers it."""
+        """A box of the grid in both pictures, (H, W, 3), and the pixels that the copy covers."""
         grid = fit_matrix(self.grid, self.photo.size)
         photo, _ = sample_box(self.photo, grid, box)
         copy, covered = sample_box(self.copy, self.matrix @ grid, box)
         if self.inner is not None:
             covered &= self.inner.shows(self.matrix @ grid, box)
-        # Of a photo without colors none can be edited.
+        # A gray photo has no colors that could be edited.
         return photo, color.to_gray(copy) if color.is_gray(self.photo.mode) else copy, covered
 
     def match_tones(
         self, box: Box, photo: Values, copy: Values, *, blurred: bool = False
     ) -> tuple[Values, Values]:
-        """A box of the grid of the photo and of the copy, so that they differ by the edit alone.
+        """A box of the grid in both pictures, with tones matched, so that only the edit differs.
 
-        A graded copy is held against the photo graded alike, where that cuts off the same lights;
-        else the copy without its drift against the photo.
+        With a grade, the graded photo is compared with the copy, since a grade may clip lights;
+        otherwise the photo is compared with the copy without its drift.
 
         Args:
             box: the box.
-            photo: it, of the photo.
-            copy: it, of the copy.
-            blurred: whether both were made `soften`.
+            photo: the box in the photo.
+            copy: the box in the copy.
+            blurred: whether both were blurred by `soften`.
         """
         if self.grade is None:
             return photo, remove_drift(self.drift, copy, photo)
@@ -127,7 +127,7 @@ class Overlay:
         return graded, _tolerate_clipping(graded, copy)
 
     def same_cut_off(self, photo: Values, copy: Values) -> Bits:
-        """Where the copy is cut off and shows what it would show of the photo without an edit."""
+        """Clipped pixels of the copy that equal the photo's after the color change."""
         cut = ((copy > 255 - _CLIPPED) | (copy < _CLIPPED)).any(axis=-1)
         apart = np.abs(np.clip(self.tone.apply(photo), 0, 255) - copy).max(axis=-1)
         return cut & (apart < _SPARED)
@@ -143,14 +143,14 @@ class Overlay:
 
     @property
     def expected(self) -> ExpectedCopy:
-        """The copy without an edit."""
+        """The copy as it would be without an edit."""
         photo, tone = self.photo, self.tone
         if self.graded is not None:
             photo, tone = self.graded, identity_drift()
         return ExpectedCopy(photo, self.copy, self.matrix, tone, self.inner)
 
     def parts(self) -> list[Box]:
-        """The grid in strips that are of bearable size in all three."""
+        """Strips of the grid that limit the size of temporary arrays."""
         whole = self.grid
         finest = max(self.photo.size.area, self.copy.size.area) / whole.area
         return list(grid_strips(np.eye(3), whole, max(1, int(_STRIP / max(1.0, finest)))))
@@ -159,27 +159,27 @@ class Overlay:
 def overlay_copy(
     photo: Photo, copy: Photo, matrix: Matrix, changed: Coverage | None = None, *, drift: bool
 ) -> Overlay:
-    """A copy over its photo, with the drift of its colors found where nothing changed.
+    """A copy aligned with its photo, with the color change estimated from unedited areas.
 
     Args:
         photo: the photo.
         copy: its edited copy.
-        matrix: places in the photo to places in the copy.
-        changed: what is known to have changed.
-        drift: whether to look for a drift; without it there is none.
+        matrix: from the photo to the copy.
+        changed: the area that is known to have changed.
+        drift: whether to estimate a color change.
     """
-    inner = inner_of(copy)
+    inner = find_inner_area(copy)
     over = Overlay(photo, copy, matrix, identity_drift(), identity_drift())
     if inner.whole:
-        return _toned(over, changed, drift=drift)
-    # Colors are told from what lies within the bars, and then which of them are the photo's own.
-    over = _toned(replace(over, inner=inner), changed, drift=drift)
-    left = strange(inner, photo, copy, matrix, over.tone.apply)
+        return _fit_tone(over, changed, drift=drift)
+    # First colors are fitted within the bars, then bars of the photo itself are recognized.
+    over = _fit_tone(replace(over, inner=inner), changed, drift=drift)
+    left = keep_foreign_bars(inner, photo, copy, matrix, over.tone.apply)
     return replace(over, inner=None if left.whole else left)
 
 
-def _toned(over: Overlay, changed: Coverage | None, *, drift: bool) -> Overlay:
-    """With the drift or grade of its colors."""
+def _fit_tone(over: Overlay, changed: Coverage | None, *, drift: bool) -> Overlay:
+    """The overlay with the drift or grade of its colors."""
     probes = [_probe(over, box, changed) for box in spread_boxes(over.parts())]
     if _is_exact(probes):
         return replace(over, exact=True)
@@ -193,19 +193,18 @@ def _toned(over: Overlay, changed: Coverage | None, *, drift: bool) -> Overlay:
     else:
         graded = replace(over, drift=grade.inverse, tone=grade)
         better = _is_better(graded, drifted, (one, other, usable))
-        over = _graded_first(graded, probes) if better else drifted
+        over = _try_grading_first(graded, probes) if better else drifted
     return replace(over, uneven=_is_uneven(over, probes))
 
 
-def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> Overlay:
-    """With the photo graded at its own size, if the copy was, before it was made smaller.
+def _try_grading_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> Overlay:
+    """The overlay with the photo graded at its own size, if the grade preceded a size reduction.
 
-    The two are told apart by what is cut off: a mean of lights that are cut off is no light that
-    is.
+    Clipped lights tell the two apart: the mean of clipped lights is not a clipped light.
     """
     if over.grid == over.photo.size or over.grade is None or color.is_gray(over.photo.mode):
         return over
-    first = replace(over, graded=_graded(over.photo, over.grade))
+    first = replace(over, graded=_grade_photo(over.photo, over.grade))
     nearer = list[Values]()
     for box, (one, other, usable) in zip(spread_boxes(over.parts()), probes, strict=True):
         before, after = (kind.match_tones(box, one, other)[0] for kind in (first, over))
@@ -216,8 +215,8 @@ def _graded_first(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) 
     return over if steps.size and float(np.median(steps)) < 0 else first
 
 
-def _graded(photo: Photo, grade: ColorGrade) -> Photo:
-    """A photo graded, in 8 bits of sRGB."""
+def _grade_photo(photo: Photo, grade: ColorGrade) -> Photo:
+    """The graded photo, as 8-bit sRGB."""
     out = np.empty((*photo.size, 3), np.uint8)
     for box in grid_strips(np.eye(3), photo.size, _STRIP):
         values = grade.apply(photo.rgb(box).astype(np.float32))
@@ -226,9 +225,9 @@ def _graded(photo: Photo, grade: ColorGrade) -> Photo:
 
 
 def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """True if most squares are off in the mean, by what no change of colors explains.
+    """True if most blocks differ in the mean by more than a color change explains.
 
-    An edit may take up two fifths of them; no more than the rest tells.
+    An edit may cover up to two fifths of them.
     """
     off = list[float]()
     side = max(_LEAST, min(_SQUARE, min(over.grid) // _ACROSS))
@@ -243,7 +242,7 @@ def _is_uneven(over: Overlay, probes: Sequence[tuple[Values, Values, Bits]]) -> 
 
 
 def _sample_colors(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Values, Values, Bits]:
-    """Colors of both, at the same places, and which channels of the copy are not cut off."""
+    """Colors of both pictures at equal positions, and the copy's channels that are not clipped."""
     rng = np.random.Generator(np.random.Philox(0))
     ours, theirs, whole = list[Values](), list[Values](), list[Bits]()
     for one, other, usable in probes:
@@ -259,9 +258,9 @@ def _sample_colors(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Value
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
     """True if a grade explains a copy better than a drift.
 
-    Where there is a drift, as well is enough: a cubic is off in rare colors, which medians do not
-    show, and that is taken for edits. Where there is none, a grade has to be clearly better, there
-    or back.
+    If there is a drift, a grade only has to be as good: the cubic of a drift misses rare colors,
+    which medians do not show and which would be taken for edits. If there is none, a grade has to
+    be clearly better in one direction.
     """
     one, other, usable = seen
     alike = shade_weights(one)
@@ -285,19 +284,19 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
 
 
 def add_margin(box: Box, grid: Size, margin: int = _MARGIN) -> tuple[Box, tuple[slice, slice]]:
-    """A box of the grid with what is around it, and where in that the box lies."""
+    """A box of the grid with a margin, and the slices of the box within it."""
     outer = grow(box, margin, grid)
     return outer, box.seen_from(outer).slices
 
 
 def spread_boxes(boxes: Sequence[Box]) -> list[Box]:
-    """A few of the strips, from the first to the last."""
+    """A few of the strips, evenly spaced."""
     places = np.linspace(0, len(boxes) - 1, min(_PROBED, len(boxes)))
     return [boxes[round(place)] for place in places]
 
 
 def soften(values: Values) -> Values:
-    """A little blurred, so that resampling and JPEG leave little."""
+    """A slight blur, which reduces differences by resampling and JPEG."""
     return np.asarray(cv2.GaussianBlur(values, (0, 0), _SIGMA), np.float32)
 
 
@@ -308,7 +307,7 @@ def to_lab(values: Values) -> Values:
 
 
 def remove_drift(drift: ColorDrift | InverseGrade, copy: Values, photo: Values) -> Values:
-    """The copy without its drift; what was cut off at white or black may have been the photo's."""
+    """The copy without its drift; values clipped at white or black may be the photo's."""
     if drift.nothing:
         return copy
     out = drift.apply(copy)
@@ -317,9 +316,9 @@ def remove_drift(drift: ColorDrift | InverseGrade, copy: Values, photo: Values) 
 
 
 def _tolerate_clipping(graded: Values, copy: Values) -> Values:
-    """The copy, nearer to the graded photo where both are cut off at white or black.
+    """The copy, moved towards the graded photo where both are clipped at white or black.
 
-    Other channels are not known as well there: programs cut off between their steps, too.
+    The other channels are uncertain there, as programs also clip between their steps.
     """
     white = (graded > 255 - _CLIPPED) & (copy > 255 - _CLIPPED)
     black = (graded < _CLIPPED) & (copy < _CLIPPED)
@@ -328,7 +327,7 @@ def _tolerate_clipping(graded: Values, copy: Values) -> Values:
 
 
 def _probe(over: Overlay, box: Box, changed: Coverage | None) -> tuple[Values, Values, Bits]:
-    """A box of both, and where it can tell something of the unchanged rest."""
+    """A box of both pictures, and the pixels that can be used as unchanged."""
     one, other, covered = over.pair(box)
     if changed is None:
         return one, other, covered
@@ -340,9 +339,9 @@ def _probe(over: Overlay, box: Box, changed: Coverage | None) -> tuple[Values, V
 
 
 def _is_exact(probes: Sequence[tuple[Values, Values, Bits]]) -> bool:
-    """True if a good part of the squares that are no even areas are the same to the sample.
+    """True if a large share of the textured blocks is equal to the sample.
 
-    Encoders leave even areas as they were, and nothing else.
+    Encoders leave only even areas unchanged.
     """
     textured = equal = 0
     for one, other, usable in probes:

@@ -1,6 +1,6 @@
-"""Bars and frames of one color around a copy: letterboxes, paddings, what a turn left empty.
+"""Bars and frames of one color around a copy: letterboxes, padding, empty corners of a rotation.
 
-They show nothing of the photo, and are no edit of it.
+They show nothing of the photo and are no edit of it.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 
 
 @dataclass(frozen=True, eq=False)
-class Inner:
+class InnerArea:
     """The part of a copy that shows a photo.
 
     Attributes:
@@ -51,7 +51,7 @@ class Inner:
         return self.box == Box(0, 0, *self.copy)
 
     def bars(self) -> list[Box]:
-        """What is at the border, the corners with the top and the bottom."""
+        """The bars at the border; corners belong to the top and the bottom."""
         top, left, bottom, right = self.box
         height, width = self.copy
         found = [
@@ -62,35 +62,35 @@ class Inner:
         ]
         return [bar for bar in found if bar.size.area]
 
-    def without(self, bar: Box) -> "Inner":
-        """The same as if one of the bars were a part of the picture."""
+    def without(self, bar: Box) -> "InnerArea":
+        """The inner area with one of the bars counted as part of the picture."""
         top, left, bottom, right = self.box
         height, width = self.copy
         if bar.size.width == width:
             box = Box(0, left, bottom, right) if bar.top == 0 else Box(top, left, height, right)
         else:
             box = Box(top, 0, bottom, right) if bar.left == 0 else Box(top, left, bottom, width)
-        return Inner(self.copy, box)
+        return InnerArea(self.copy, box)
 
     def shows(self, grid: Matrix, box: Box) -> Bits:
-        """(H, W), which pixels of a part of a grid show no bar, nor what was mixed with one.
+        """(H, W): pixels of a box of a grid that show no bar, not even mixed.
 
         Args:
-            grid: places of the grid to places in the copy.
+            grid: from the grid to the copy.
             box: the part of the grid.
         """
         top, left, bottom, right = self.box
         height, width = self.copy
         far = float("inf")
-        x, y = _places(grid, box)
+        x, y = _grid_positions(grid, box)
         low, high = left + _MIXED if left else -far, right - _MIXED if right < width else far
         shown = (x >= low - 0.5) & (x <= high - 0.5)
         low, high = top + _MIXED if top else -far, bottom - _MIXED if bottom < height else far
         return shown & (y >= low - 0.5) & (y <= high - 0.5)
 
     def hides(self, grid: Matrix, box: Box) -> Bits:
-        """(H, W), which pixels of a part of a grid lie under a bar."""
-        x, y = _places(grid, box)
+        """(H, W): pixels of a box of a grid that lie under a bar."""
+        x, y = _grid_positions(grid, box)
         whole, inner = (
             (x >= left - 0.5) & (x <= right - 0.5) & (y >= top - 0.5) & (y <= bottom - 0.5)
             for top, left, bottom, right in (Box(0, 0, *self.copy), self.box)
@@ -98,66 +98,66 @@ class Inner:
         return whole & ~inner
 
 
-def _places(grid: Matrix, box: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(H, W) each, across and down, where pixels of a part of a grid lie."""
+def _grid_positions(grid: Matrix, box: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions of the pixels of a box of a grid: x and y, (H, W) each."""
     across, down = np.arange(box.left, box.right), np.arange(box.top, box.bottom)[:, None]
     x, y, depth = (row[0] * across + row[1] * down + row[2] for row in grid)
     return x / depth, y / depth
 
 
-def inner_of(copy: Photo) -> Inner:
-    """The part of a copy within bars of one color that go along whole sides of it, if any."""
+def find_inner_area(copy: Photo) -> InnerArea:
+    """The part of a copy within bars of one color along whole sides of it."""
     height, width = copy.size
-    top = _depth(copy, Box(0, 0, height, width), 0)
-    bottom = height - _depth(copy, Box(0, 0, height, width), 2)
+    top = _bar_depth(copy, Box(0, 0, height, width), 0)
+    bottom = height - _bar_depth(copy, Box(0, 0, height, width), 2)
     if top >= bottom:
-        return Inner(copy.size, Box(0, 0, height, width))
+        return InnerArea(copy.size, Box(0, 0, height, width))
     rows = Box(top, 0, bottom, width)
-    box = Box(top, _depth(copy, rows, 1), bottom, width - _depth(copy, rows, 3))
+    box = Box(top, _bar_depth(copy, rows, 1), bottom, width - _bar_depth(copy, rows, 3))
     if box.left >= box.right or box.size.area < (1 - _MOST) * copy.size.area:
         box = Box(0, 0, height, width)
-    return Inner(copy.size, box)
+    return InnerArea(copy.size, box)
 
 
-def _depth(copy: Photo, box: Box, side: int) -> int:
-    """How many lines at a side of a box are of one color, and of none that goes on behind them."""
+def _bar_depth(copy: Photo, box: Box, side: int) -> int:
+    """The number of lines at a side of a box that form a bar of one color, or 0."""
     first = _lines(copy, box, side, 0, 1)
     color = np.asarray(np.median(first, axis=(0, 1)), np.float32)
     lossy = copy.format in _LOSSY
     most = _RINGING if lossy else _EVEN
     if not _is_even(first, color, most, 0.98).all():
         return 0
-    depth = _run(copy, box, side, color, most)
+    depth = _count_lines(copy, box, side, color, most)
     if lossy:
         behind = _lines(copy, box, side, depth, _BLOCK - 1)
-        depth += _leading(_is_even(behind, color, _NEARLY, 0.9))
+        depth += _count_leading(_is_even(behind, color, _NEARLY, 0.9))
     behind = _lines(copy, box, side, depth + _MIXED, _BEYOND)
     same = np.abs(behind - color).max(axis=2) < 2 * _EVEN
     return 0 if behind.size and same.mean() > _LEFT else depth
 
 
-def _run(copy: Photo, box: Box, side: int, color: Values, most: float) -> int:
-    """How many lines from a side on are of a color, to so many levels."""
+def _count_lines(copy: Photo, box: Box, side: int, color: Values, most: float) -> int:
+    """The number of lines from a side on that have a color, within `most` levels."""
     count, last = 0, box.size[side % 2]
     while count < last:
         even = _is_even(_lines(copy, box, side, count, _LINES), color, most, 0.98)
-        count += _leading(even)
+        count += _count_leading(even)
         if not even.all():
             break
     return count
 
 
-def _leading(bits: Bits) -> int:
+def _count_leading(bits: Bits) -> int:
     return len(bits) if bits.all() else int(np.argmin(bits))
 
 
 def _is_even(lines: Values, color: Values, most: float, share: float) -> Bits:
-    """Of each line, whether most of it is of a color."""
+    """For each line, whether most of it has a color."""
     return (np.abs(lines - color).max(axis=2) <= most).mean(axis=1) >= share
 
 
 def _lines(copy: Photo, box: Box, side: int, start: int, count: int) -> Values:
-    """(lines, N, 3), some of a box, counted from a side: top, left, bottom, right."""
+    """(lines, N, 3): lines of a box, counted from a side: top, left, bottom, right."""
     top, left, bottom, right = box
     start = min(start, box.size[side % 2])
     count = min(count, box.size[side % 2] - start)
@@ -174,15 +174,17 @@ def _lines(copy: Photo, box: Box, side: int, start: int, count: int) -> Values:
     return lines[::-1] if side > 1 else lines
 
 
-def strange(inner: Inner, photo: Photo, copy: Photo, matrix: Matrix, tone: Tone) -> Inner:
-    """The same without bars that the photo has, too, as an even background.
+def keep_foreign_bars(
+    inner: InnerArea, photo: Photo, copy: Photo, matrix: Matrix, tone: Tone
+) -> InnerArea:
+    """The inner area without the bars that are an even background of the photo itself.
 
     Args:
         inner: the part of the copy within its bars.
         photo: the photo.
         copy: its copy.
-        matrix: places in the photo to places in the copy.
-        tone: from colors of the photo to those of the copy.
+        matrix: from the photo to the copy.
+        tone: the color change from the photo to the copy.
     """
     back = np.asarray(np.linalg.inv(matrix), np.float64)
     for bar in inner.bars():

@@ -1,9 +1,9 @@
-"""The change of color that a whole picture went through, and its undoing.
+"""The color drift of a whole picture, and its removal.
 
-What passes through another program or a model's autoencoder comes back with another cast, contrast,
-tone curve or saturation. Each channel gets a cubic of itself and a share of its distance from gray,
-fitted where nothing else changed. No more than that: a free function of three channels would take a
-red plate that was painted blue for a drift of all that is blue.
+Another program or a model's autoencoder may change cast, contrast, tone curve or saturation. The
+model is a cubic for each channel and a share of its distance from gray, fitted to unedited pixels.
+It is no more flexible than that: a free function of three channels would take a red plate that was
+painted blue for a drift of all blues.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class ColorDrift:
-    """What to add to the colors of a copy to have those of its photo.
+    """The correction that maps the colors of a copy to those of its photo.
 
     Attributes:
-        terms: (5, 3), for each channel of a constant, its value, its square and cube, and its
-            distance from the color's lightness, all in [0, 1].
-        low: (3,), the darkest color that it was fitted on; darker ones are shifted alike.
+        terms: (5, 3): for each channel the factors of a constant, its value, its square, its cube,
+            and its distance from the color's lightness, all in [0, 1].
+        low: (3,), the darkest fitted color; darker ones get the same correction.
         high: (3,), the lightest.
     """
 
@@ -42,18 +42,18 @@ class ColorDrift:
 
     @property
     def nothing(self) -> bool:
-        """True if there is nothing to undo."""
+        """True if there is no correction."""
         return not self.terms.any()
 
     def step(self, values: Values) -> Values:
-        """What is to be added to colors of the copy."""
+        """The correction to add to colors of the copy."""
         if self.nothing:
             return np.zeros_like(values)
         known = _features(values, self.low, self.high)
         return np.einsum("...cf,fc->...c", known, self.terms.astype(np.float32))
 
     def apply(self, values: Values) -> Values:
-        """Colors of the copy as they would be in the photo."""
+        """Colors of the copy mapped to those of the photo."""
         return values if self.nothing else values + self.step(values)
 
 
@@ -63,15 +63,15 @@ def identity_drift() -> ColorDrift:
 
 
 def fit_drift(copy: Values, photo: Values) -> ColorDrift:
-    """The drift between colors of a copy and those of its photo, some of which are outliers.
+    """The drift between colors of a copy and those of its photo, robust to outliers.
 
-    Least squares by Tukey's biweight, which starts wide about the median of all differences, with
-    straight lines, and narrows: so up to about two fifths of the colors may have changed for
-    another reason, however well a curve could explain that. A drift under half a level is none.
+    Least squares with Tukey's biweight. It starts wide, about the median of all differences and
+    with straight lines, and narrows. So up to about two fifths of the colors may have been edited.
+    A drift under half a level is none.
 
     Args:
         copy: (N, 3).
-        photo: (N, 3), at the same places.
+        photo: (N, 3), at the same positions.
     """
     inner = ((copy > _CLIPPED) & (copy < 255 - _CLIPPED)).all(axis=-1)
     copy, photo = copy[inner], photo[inner]
@@ -93,7 +93,7 @@ def fit_drift(copy: Values, photo: Values) -> ColorDrift:
 
 
 def _features(values: Values, low: Values, high: Values) -> Values:
-    """(..., 3, 5)."""
+    """The features of each channel, (..., 3, 5)."""
     inside = np.clip(values, low, high).astype(np.float32) / np.float32(255)
     color = inside - (inside @ _LUMA)[..., None]
     return np.stack([np.ones_like(inside), inside, inside**2, inside**3, color], axis=-1)
@@ -102,7 +102,7 @@ def _features(values: Values, low: Values, high: Values) -> Values:
 def _solve(
     known: Values, wanted: NDArray[np.float64], weights: NDArray[np.float64], terms: int
 ) -> NDArray[np.float64]:
-    """Weighted least squares of the first terms; a little ridge keeps the untold at nothing."""
+    """Weighted least squares of the first terms; a small ridge keeps undetermined terms at 0."""
     ridge = np.diag([0.0, *np.full(terms - 1, _RIDGE * weights.sum())])
     out = np.zeros((5, 3))
     for channel in range(3):
@@ -115,5 +115,5 @@ def _solve(
 
 
 def _biweight(off: NDArray[np.float64], cut: float) -> NDArray[np.float64]:
-    """Tukey's: nothing from the cut on."""
+    """Tukey's biweight: 0 from the cut on."""
     return np.clip(1 - (off / cut) ** 2, 0, None) ** 2

@@ -1,10 +1,10 @@
-"""The grade that a whole picture went through: curves, a mix of the channels, curves again.
+"""The color grade of a whole picture: curves, a channel mix, curves again.
 
-Brightness, contrast, gamma, white balance, saturation, sepia and what a filter makes of them are a
-monotone curve for each channel, a 3x3 matrix, and a curve again. It is found where nothing else
-changed, from the photo to its copy: in this direction even a grade that cuts off lights or takes
-the colors away is a plain function, so that what it did can be told from what was edited. Its
-inverse brings colors back, as far as the grade left them.
+Brightness, contrast, gamma, white balance, saturation, sepia and most filters are a monotone curve
+for each channel, a 3x3 matrix, and curves again. The grade is fitted to unedited pixels, from the
+photo to its copy. In this direction even a grade that clips lights or removes the colors is a
+function, so that it can be separated from an edit. Its inverse restores colors as far as the grade
+kept them.
 """
 
 from collections.abc import Sequence
@@ -55,12 +55,12 @@ _ENDS = 2.5
 
 @dataclass(frozen=True, eq=False)
 class ColorGrade:
-    """Colors of a photo to those of its copy.
+    """Maps colors of a photo to those of its copy.
 
     Attributes:
         first: (3, N), coefficients of the curves of red, green and blue.
-        mix: (3, 3), of what the curves give.
-        last: (3, N), coefficients of the curves after it.
+        mix: (3, 3), the matrix after these curves.
+        last: (3, N), coefficients of the curves after the matrix.
         spread: (3, 3), the covariance of the photo's colors after the first curves.
         middle: (3,), their mean.
     """
@@ -73,28 +73,28 @@ class ColorGrade:
 
     @property
     def nothing(self) -> bool:
-        """Never: a grade that changes nothing is no grade."""
+        """Always False: a fitted grade changes colors."""
         return False
 
     @property
     def lost(self) -> bool:
-        """True if colors cannot be brought back, as in black and white."""
+        """True if colors cannot be restored, as in black and white."""
         sizes = np.linalg.svd(self.mix, compute_uv=False)
         return bool(sizes[2] < _LOST * sizes[0])
 
     def step(self, values: Values) -> Values:
-        """What the grade adds to colors of the photo."""
+        """The change that the grade makes to colors of the photo."""
         return self.apply(values) - values
 
     def apply(self, values: Values) -> Values:
-        """Colors of the photo as they are in the copy, where they may be cut off."""
+        """Colors of the photo mapped to those of the copy, where they may be clipped."""
         first, last = self._tables
         mixed = _look_up(values / np.float32(255), first) @ self.mix.T.astype(np.float32)
         return np.float32(255) * _look_up(mixed, last)
 
     @property
     def inverse(self) -> "InverseGrade":
-        """Colors of the copy to those of the photo."""
+        """The mapping from colors of the copy to those of the photo."""
         return InverseGrade(self)
 
     @cached_property
@@ -104,10 +104,10 @@ class ColorGrade:
 
 @dataclass(frozen=True, eq=False)
 class InverseGrade:
-    """Colors of a copy to those of its photo.
+    """Maps colors of a copy to those of its photo.
 
     Attributes:
-        grade: that the copy went through.
+        grade: the grade of the copy.
     """
 
     grade: ColorGrade
@@ -118,13 +118,13 @@ class InverseGrade:
         return self.grade.nothing
 
     def step(self, values: Values) -> Values:
-        """What is to be added to colors of the copy."""
+        """The correction to add to colors of the copy."""
         return self.apply(values) - values
 
     def apply(self, values: Values) -> Values:
-        """Colors of the copy as they would be in the photo.
+        """Colors of the copy mapped to those of the photo.
 
-        Where the grade left no colors, those that the photo has in the mean where it is as light.
+        If the grade removed the colors, the result is the photo's mean color at the same lightness.
         """
         grade = self.grade
         first, last = _tables(grade.first), _tables(grade.last)
@@ -136,7 +136,7 @@ class InverseGrade:
         return (255 * _invert_curves(own, first)).astype(np.float32)
 
     def _back(self, cut: Sequence[bool] = (False,) * 3) -> Numbers:
-        """(3, 3), from mixed colors to those before; lost ones by how they go together."""
+        """(3, 3), the inverse of the mix; lost components are estimated from the covariance."""
         grade = self.grade
         if not grade.lost:
             return np.asarray(np.linalg.inv(grade.mix), np.float64)
@@ -145,7 +145,7 @@ class InverseGrade:
         return seen @ np.linalg.inv(grade.mix @ seen + np.diag(noise))
 
     def _restore_clipped(self, values: Values, mixed: Numbers, own: Numbers) -> None:
-        """Colors again where some channels are cut off: by the others alone, which know more."""
+        """Restores colors with clipped channels from the other channels alone."""
         off = (values < _ENDS) | (values > 255 - _ENDS)
         for cut in list(product((False, True), repeat=3))[1:-1]:
             where = (off == cut).all(axis=-1)
@@ -153,19 +153,19 @@ class InverseGrade:
 
 
 def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> ColorGrade | None:
-    """The grade between colors of a photo and those of its copy, some of which are outliers.
+    """The grade between colors of a photo and those of its copy, robust to outliers.
 
-    Least squares by Tukey's biweight, first of gains, then of a matrix, then of everything; each
-    shade of the photo counts alike, however much of the photo has it. So up to about two fifths of
-    the shades may have changed for another reason.
+    Least squares with Tukey's biweight, first of gains, then of a matrix, then of everything. Each
+    shade of the photo has the same weight, however frequent it is. So up to about two fifths of the
+    shades may have been edited.
 
     Args:
         photo: (N, 3).
-        copy: (N, 3), at the same places.
-        usable: (N, 3), where a channel of the copy is not cut off.
+        copy: (N, 3), at the same positions.
+        usable: (N, 3), channels of the copy that are not clipped.
 
     Returns:
-        None where there is too little to tell it from.
+        None if there are too few colors.
     """
     step = max(1, len(photo) // _SAMPLES)
     photo, copy, usable = photo[::step], copy[::step], usable[::step]
@@ -192,12 +192,12 @@ def fit_grade(photo: Values, copy: Values, usable: NDArray[np.bool_]) -> ColorGr
 
 
 def _fit_curves(fit: "_GradeFit", state: "CurveState", wide: float) -> "CurveState":
-    """What fits better than a state: with curves before the matrix and after it.
+    """A better fit than `state`: with curves before and after the matrix.
 
     Args:
         fit: the colors.
-        state: where to begin.
-        wide: how far off may be what counts at first; nothing for what is usual.
+        state: the start.
+        wide: the largest error that counts at first; 0 for the default.
     """
     damped = _DAMPED
     weights = fit.weights(fit.off(state), wide)
@@ -215,10 +215,10 @@ def _fit_curves(fit: "_GradeFit", state: "CurveState", wide: float) -> "CurveSta
 
 
 def _is_as_good(fit: "_GradeFit", wide: "CurveState", narrow: "CurveState") -> bool:
-    """True if one that was drawn to rare colors explains as well what another explains.
+    """True if a fit that was extended to rare colors explains the others as well.
 
-    So it does where a program that cuts off lights between two steps bends rare colors by more than
-    an edit may differ; not where they were edited, and are not where they are as well.
+    It does if a program that clips lights between two steps bends rare colors by more than an edit
+    may differ; it does not if these colors were edited.
     """
     weights = fit.weights(fit.off(narrow), 0.0)
     off = [float((weights * np.abs(fit.off(state))).sum()) for state in (wide, narrow)]
@@ -226,7 +226,7 @@ def _is_as_good(fit: "_GradeFit", wide: "CurveState", narrow: "CurveState") -> b
 
 
 def shade_weights(photo: Values) -> Numbers:
-    """(N,), weights by which each shade counts nearly alike, however many pixels have it."""
+    """(N,), weights that make frequent and rare shades count nearly alike."""
     cells = np.clip(photo // _SHADE, 0, 255 // _SHADE).astype(np.int64) @ (1, 64, 4096)
     _, place, counts = np.unique(cells, return_inverse=True, return_counts=True)
     return 1 / np.sqrt(counts[place.ravel()])
@@ -237,10 +237,9 @@ CurveState = tuple[Numbers, Numbers, Numbers]
 
 @dataclass(frozen=True, eq=False)
 class _GradeFit:
-    """Colors in [0, 1], which of the copy's count, and how much each pixel does.
+    """Colors in [0, 1], which channels of the copy count, and the weight of each pixel.
 
-    Where the copy is evenly black or white, a grade counts as wrong only where it would not have
-    cut it off there.
+    Where the copy is evenly black or white, a grade is wrong only if it would not clip there.
     """
 
     photo: Numbers
@@ -249,7 +248,7 @@ class _GradeFit:
     alike: Numbers
 
     def weights(self, off: Numbers, least: float) -> Numbers:
-        """(N, 3), nothing for what is far off and for what cannot be told."""
+        """(N, 3), 0 for outliers and for unusable channels."""
         known = self.usable | (self._cut_off & (off != 0))
         count = known.sum(axis=1)
         held = np.where(known, off, 0)
@@ -261,7 +260,7 @@ class _GradeFit:
         return np.where(known, own[:, None], 0)
 
     def apart(self, graded: Numbers) -> Numbers:
-        """(N, 3), what graded colors are off by."""
+        """(N, 3), the errors of graded colors."""
         off = graded - self.copy
         beyond = np.where(self.copy < 0.5, off < 0, off > 0)
         return np.where(self._cut_off & beyond, 0, off)
@@ -271,7 +270,7 @@ class _GradeFit:
         return (self.copy < _EVENLY) | (self.copy > 1 - _EVENLY)
 
     def fit_mix(self, weights: Numbers, *, gains: bool) -> Numbers:
-        """(3, 4), a matrix and what is added to what it gives; or gains alone."""
+        """(3, 4), a matrix and an offset; or gains alone."""
         known = np.column_stack([self.photo, np.ones(len(self.photo))])
         out = np.eye(3, 4)
         for channel in range(3):
@@ -284,12 +283,12 @@ class _GradeFit:
         return out
 
     def off(self, state: CurveState) -> Numbers:
-        """(N, 3), what a grade is off by."""
+        """(N, 3), the errors of a grade."""
         first, mix, last = state
         return self.apart(_apply_curves(last, _apply_curves(first, self.photo) @ mix.T))
 
     def cost(self, state: CurveState, weights: Numbers) -> float:
-        """What is minimized by `improve`."""
+        """The cost that `improve` minimizes."""
         bends = [np.diff(curves - _PLAIN, 2, axis=1) for curves in (state[0], state[2])]
         total = weights.sum()
         plain = sum(float(((curves - _PLAIN) ** 2).sum()) for curves in (state[0], state[2]))
@@ -298,7 +297,7 @@ class _GradeFit:
         return off + total * (_SMOOTH * bent + _RIDGE * plain)
 
     def improve(self, state: CurveState, weights: Numbers, damped: float) -> CurveState:
-        """One step of Levenberg and Marquardt, with curves that rise and are kept smooth."""
+        """One step of Levenberg and Marquardt, with monotone, smooth curves."""
         first, mix, last = state
         bases = [_basis(self.photo[:, k]) for k in range(3)]
         shown = np.column_stack([base @ own for base, own in zip(bases, first, strict=True)])
@@ -334,7 +333,7 @@ def _coefficient_range(number: int) -> NDArray[np.int64]:
 
 
 def _make_monotone(curves: Numbers) -> Numbers:
-    """Coefficients of which each is a little larger than the one before."""
+    """Coefficients that increase strictly."""
     slack = _STEEPEST * _PLAIN
     return np.maximum.accumulate(curves - slack, axis=1) + slack
 
@@ -346,7 +345,7 @@ _BEND = np.diff(np.eye(_COUNT), 2, axis=0)
 
 
 def _basis(values: Numbers) -> Numbers:
-    """(N, the coefficients), what each gives at each of the values."""
+    """(N, coefficients): the basis functions at each of the values."""
     return _BASES[_table_row(values)]
 
 
@@ -361,7 +360,7 @@ def _table_row(values: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
 
 
 def _apply_curves(curves: Numbers, values: Numbers) -> Numbers:
-    """(N, 3), each channel through its own curve."""
+    """(N, 3): each channel mapped by its own curve."""
     return np.column_stack([_basis(values[:, k]) @ curves[k] for k in range(3)])
 
 
@@ -370,7 +369,7 @@ def _tables(curves: Numbers) -> Numbers:
 
 
 def _look_up(values: Values, tables: Values) -> Values:
-    """Curves of a picture, to a twentieth of a level."""
+    """The curves applied by table, to a twentieth of a level."""
     out = np.empty_like(values)
     for channel, table in enumerate(tables):
         out[..., channel] = table[_table_row(values[..., channel])]
@@ -383,7 +382,7 @@ def _invert_curves(values: NDArray[np.floating[Any]], tables: Numbers) -> Number
 
 
 def weighted_quantile(values: NDArray[np.floating[Any]], weights: Numbers, share: float) -> float:
-    """The value that a share of all weight is not above."""
+    """The weighted quantile of the values."""
     order = np.argsort(values)
     summed = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(summed, share * summed[-1])])

@@ -31,11 +31,11 @@ _CELLS = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What changed.
+    """The edited area.
 
     Attributes:
-        area: where the two differ, at the photo's size.
-        coverage: the same, a little grown, as a mask.
+        area: bool (H, W), the differing pixels, at the photo's size.
+        coverage: float32 (H, W), the area, slightly grown, as a mask.
     """
 
     area: Bits
@@ -43,21 +43,21 @@ class Changes:
 
     @property
     def share(self) -> float:
-        """The share of the photo that changed."""
+        """The edited share of the photo."""
         return float(np.mean(self.area))
 
 
 def find_changes(
     over: Overlay, *, threshold: float = THRESHOLD, grow: int | None = None
 ) -> Changes:
-    """Where the copy shows something else than the photo.
+    """The area where the copy shows something else than the photo.
 
     Args:
-        over: the two.
-        threshold: how many times the usual difference of the rest is a change; of no effect where
-            the copy is exact.
-        grow: pixels of the photo to add around what was found; by default two, or one of the
-            copy's where these are larger.
+        over: the two pictures.
+        threshold: the multiple of the noise floor that counts as a change; ignored if the copy is
+            exact.
+        grow: pixels of the photo to add around the area; by default two, or one pixel of the copy
+            if that is larger.
 
     Raises:
         MaskError: nothing changed.
@@ -75,10 +75,10 @@ def find_changes(
 
 
 def detect_regions(over: Overlay, *, threshold: float = THRESHOLD) -> tuple[list[NoiseFloor], Bits]:
-    """What is usual, and what on the grid has evidence enough of a change.
+    """The noise floor, and the regions of the grid with enough evidence of a change.
 
     Args:
-        over: the two; of an exact copy nothing is usual, and every sample that differs counts.
+        over: the two pictures; an exact copy has no noise, and every differing sample counts.
         threshold: see `find_changes`.
     """
     usual = [] if over.exact else estimate_noise_floor(over)
@@ -90,7 +90,7 @@ def detect_regions(over: Overlay, *, threshold: float = THRESHOLD) -> tuple[list
 def _mark_candidates(
     over: Overlay, usual: Sequence[NoiseFloor], threshold: float
 ) -> tuple[Bits, NDArray[np.uint8]]:
-    """Where on the grid something may have changed, and how much more than what counts."""
+    """Candidate pixels of the grid, and how far each exceeds the threshold."""
     more = _FORESEEN if over.expected.is_encoded else _UNFORESEEN
     weak, excess = np.zeros(over.grid, np.bool_), np.zeros(over.grid, np.uint8)
     for box in over.parts():
@@ -106,26 +106,26 @@ def _mark_candidates(
 def _excess_ratio(
     over: Overlay, box: Box, usual: Sequence[NoiseFloor], thresholds: tuple[float, float]
 ) -> Values:
-    """The difference over the least one that counts."""
+    """The difference relative to the smallest one that counts."""
     if over.exact:
         one, other, covered = over.pair(box)
         return np.where(covered, 2 * np.abs(one - other).max(axis=2), np.float32(0))
     scales = measure_differences(over, box)
     if usual[0].is_redrawn:
         return np.where(scales[0].photo.covered, np.float32(2), np.float32(0))
-    # At the scale that says more.
+    # The scale with the stronger evidence counts.
     own = [level.times(looks, thresholds) for level, looks in zip(usual, scales, strict=True)]
     return np.maximum.reduce(own)
 
 
 def _remove_thin_lines(bits: Bits) -> Bits:
-    """Without what is one pixel wide."""
+    """The mask without lines one pixel wide."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     return np.asarray(cv2.morphologyEx(bits.astype(np.uint8), cv2.MORPH_OPEN, cross)) > 0
 
 
 def _keep_evident_parts(weak: Bits, excess: NDArray[np.uint8], evidence: float) -> Bits:
-    """Connected parts with enough evidence, without holes."""
+    """The connected parts with enough evidence, with holes filled."""
     cell = ceil(sqrt(max(1.0, weak.size / _CELLS)))
     ring = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     closed = np.asarray(cv2.morphologyEx(weak.astype(np.uint8), cv2.MORPH_CLOSE, ring)) > 0
@@ -162,7 +162,7 @@ def _grow_changes(found: Shares, over: Overlay, grow: int | None) -> Changes:
     size = over.photo.size
     shown = found
     if over.grid != size:
-        # An outline runs through pixels of the grid, not along them.
+        # An outline runs through the grid's pixels, not along their borders.
         shown = cv2.resize(found, size[::-1], interpolation=cv2.INTER_LINEAR)
     area = np.asarray(shown) > HALF
     pixel = sqrt(size.area / over.grid.area)

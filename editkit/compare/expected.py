@@ -1,9 +1,9 @@
-"""What a copy would show if nothing in it had been edited.
+"""The expected copy: the copy as it would be without an edit.
 
-The photo is sent the way that its copy went: onto the copy's grid, through its tones and, where the
-copy is a JPEG, through an encoder with the copy's own tables. An encoder rounds each block for
-itself, so that what was not edited comes out as it is in the copy, or nearly; what is left of the
-difference is the edit's, and that of the blocks that it touched.
+The photo is processed as its copy was: resampled onto the copy's grid, given its tones and, if the
+copy is a JPEG, encoded with the copy's own tables. An encoder rounds each block separately, so
+unedited blocks come out as in the copy, or nearly so. The remaining difference is the edit's, in
+the blocks that it touched.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from editkit.compare.borders import Inner
+from editkit.compare.borders import InnerArea
 from editkit.compare.color_drift import ColorDrift
 from editkit.compare.color_grade import ColorGrade
 from editkit.photo import color
@@ -40,35 +40,35 @@ class ExpectedCopy:
 
     Attributes:
         photo: the photo.
-        copy: its copy, of which only size and encoding are asked for.
-        matrix: places in the photo to places in the copy.
-        tone: from the photo's colors to the copy's.
+        copy: its copy, for its size, encoding and borders.
+        matrix: from the photo to the copy.
+        tone: the color change from the photo to the copy.
         inner: the part of the copy within bars of one color, if it has any.
 
-    What the copy shows beyond the photo's frame, or in such bars, is its own.
+    Pixels beyond the photo's frame, or in such bars, are those of the copy.
     """
 
     photo: Photo
     copy: Photo
     matrix: Matrix
     tone: ColorDrift | ColorGrade
-    inner: Inner | None = None
+    inner: InnerArea | None = None
 
     @property
     def is_encoded(self) -> bool:
-        """True if the copy's encoding is known, and repeated."""
+        """True if the copy's encoding is known, so that it can be repeated."""
         known = "qtables" in self.copy.carried and self.copy.orientation == 1
         return known and self.copy.mode in _CHANNELS
 
     def sample(self, grid: Matrix, box: Box) -> Values:
-        """A box of a grid of it, as `warp.sample_box` gives one of the copy.
+        """A box of a grid, as `warp.sample_box` samples it from the copy.
 
         Args:
-            grid: places of the grid to places in the copy.
+            grid: from the grid to the copy.
             box: the part of the grid.
 
         Returns:
-            (H, W, 3), RGB in [0, 255].
+            float32 (H, W, 3), RGB in [0, 255].
         """
         source = source_box(grid, box, self.copy.size)
         if source is None:
@@ -78,7 +78,7 @@ class ExpectedCopy:
         return sample_values(values, source, grid, box)[0]
 
     def _of(self, box: Box) -> Values:
-        """A box of the copy, which begins at a block."""
+        """A block-aligned box of the copy."""
         back = np.asarray(np.linalg.inv(self.matrix), np.float64)
         values, shown = sample_box(self.photo, back, box)
         rgb = np.rint(np.clip(self.tone.apply(values), 0, 255)).astype(np.uint8)
@@ -89,7 +89,7 @@ class ExpectedCopy:
         return (self._through_jpeg(rgb) if self.is_encoded else rgb).astype(np.float32)
 
     def _mixed(self, beyond: Bits) -> Bits:
-        """Pixels that show something of what is beyond, where all begins at a block."""
+        """The pixels of a block-aligned box that mix with the area beyond the photo."""
         near = np.asarray(cv2.dilate(beyond.astype(np.uint8), np.ones((_MIXED,) * 2, np.uint8)))
         if not self.is_encoded:
             return near > 0
@@ -116,7 +116,7 @@ class ExpectedCopy:
 
 
 def _align_to_blocks(box: Box, size: Size) -> Box:
-    """The box with a block more on each side, for decoders smooth color across blocks."""
+    """The box with one more block on each side, as decoders smooth colors across blocks."""
     top, left = (max(0, (at // _BLOCKS - 1) * _BLOCKS) for at in (box.top, box.left))
     bottom = min(size.height, (-(-box.bottom // _BLOCKS) + 1) * _BLOCKS)
     right = min(size.width, (-(-box.right // _BLOCKS) + 1) * _BLOCKS)

@@ -1,9 +1,9 @@
-"""What an unedited copy differs from its photo by.
+"""The noise floor: the differences of an unedited copy from its photo.
 
-The difference is taken in CIELAB and held against what the unchanged rest differs by where it is as
-rich in detail: edges move and blur more than skies do. So is the difference from what the copy
-would show without an edit (`expected.py`); and both are looked at twice, finer and coarser, for a
-faint edit that is wide is lost in noise only where it is looked at closely.
+Differences are measured in CIELAB and compared with those of unedited areas with the same amount of
+detail, as edges move and blur more than skies do. The same is done for the difference from the
+expected copy (`expected.py`). Both are measured at two scales, since a faint, wide edit disappears
+in noise at the finer one.
 """
 
 from collections.abc import Sequence
@@ -35,55 +35,55 @@ _DENSE_WITHIN = 31
 
 @dataclass(frozen=True, eq=False)
 class DifferenceMap:
-    """A part of the grid: how much the copy differs, and how rich in detail the photo is."""
+    """A part of the grid: the copy's differences, and the photo's detail."""
 
     off: Values
     detail: Values
     covered: Bits
 
     def at(self, inner: tuple[slice, slice]) -> "DifferenceMap":
-        """A part of it."""
+        """A part of the map."""
         return DifferenceMap(self.off[inner], self.detail[inner], self.covered[inner])
 
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """A part of the grid at one scale, of two differences: to the photo, to what was foreseen."""
+    """A part of the grid at one scale: differences from the photo and from the expected copy."""
 
     photo: DifferenceMap
     expected: DifferenceMap
 
     def at(self, inner: tuple[slice, slice]) -> "Differences":
-        """A part of it."""
+        """A part of both maps."""
         return Differences(self.photo.at(inner), self.expected.at(inner))
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseCurve:
-    """How much the unchanged rest differs, where it is how rich in detail."""
+    """The noise as a function of the photo's detail."""
 
     detail: NDArray[np.float64]
     off: NDArray[np.float64]
 
     def at(self, detail: Values) -> Values:
-        """What is usual where a photo is as rich in detail."""
+        """The noise at the given detail."""
         usual = np.interp(detail, self.detail, self.off).astype(np.float32)
         return np.asarray(np.maximum(usual, np.float32(_VISIBLE)), np.float32)
 
     def times(self, look: DifferenceMap, threshold: float) -> Values:
-        """The difference over the least one that counts."""
+        """The difference relative to the smallest one that counts."""
         times = look.off / (np.float32(threshold) * self.at(look.detail))
         return times.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseFloor:
-    """What is usual in the rest at one scale.
+    """The noise of unedited areas at one scale.
 
     Attributes:
-        photo: of the difference to the photo.
-        expected: of the difference to what was foreseen.
-        near: pixels within which a much larger difference may have been blurred.
+        photo: of the difference from the photo.
+        expected: of the difference from the expected copy.
+        near: the size in pixels of the neighborhood into which a large difference may be blurred.
     """
 
     photo: NoiseCurve
@@ -91,9 +91,9 @@ class NoiseFloor:
     near: int
 
     def times(self, looks: Differences, thresholds: tuple[float, float]) -> Values:
-        """The difference over the least one that counts, of the two the one that says less.
+        """The smaller of both differences, relative to the smallest one that counts.
 
-        What a much larger difference beside it was blurred into says nothing.
+        Differences that a much larger neighbor may have been blurred into count as 0.
         """
         first = self.photo.times(looks.photo, thresholds[0])
         second = self.expected.times(looks.expected, thresholds[1])
@@ -103,12 +103,12 @@ class NoiseFloor:
 
     @property
     def is_redrawn(self) -> bool:
-        """True if no rest is left to tell what is usual, as all was drawn anew."""
+        """True if the whole image was regenerated, so that no noise floor can be estimated."""
         return bool(self.photo.off.mean() > _REDRAWN)
 
 
 def estimate_noise_floor(over: Overlay) -> list[NoiseFloor]:
-    """What is usual in the unchanged rest, at each scale."""
+    """The noise floor of the unedited areas, at each scale."""
     parts = list[list[Differences]]()
     for box in spread_boxes(over.parts()):
         outer, inner = add_margin(box, over.grid)
@@ -125,7 +125,7 @@ def estimate_noise_floor(over: Overlay) -> list[NoiseFloor]:
 
 
 def measure_differences(over: Overlay, box: Box) -> list[Differences]:
-    """A box of the grid at each scale."""
+    """The differences in a box of the grid, at each scale."""
     one, other, covered = over.pair(box)
     grid = over.matrix @ fit_matrix(over.grid, over.photo.size)
     ours, theirs = over.match_tones(box, soften(one), soften(other), blurred=True)
@@ -145,14 +145,14 @@ def measure_differences(over: Overlay, box: Box) -> list[Differences]:
 
 
 def difference_length(steps: Values, sigma: float, covered: Bits) -> Values:
-    """How large a difference of colors is, blurred as a difference."""
+    """The magnitude of color differences, after a blur of the difference."""
     if sigma:
         steps = np.asarray(cv2.GaussianBlur(steps, (0, 0), sigma), np.float32)
     return np.where(covered, np.sqrt((steps**2).sum(axis=2)), np.float32(0))
 
 
 def local_detail(lab: Values) -> Values:
-    """The steepest slope of color nearby."""
+    """The steepest color gradient nearby."""
     across = cv2.Sobel(lab, -1, 1, 0, scale=1 / 8)
     down = cv2.Sobel(lab, -1, 0, 1, scale=1 / 8)
     slope = np.sqrt((np.asarray(across) ** 2 + np.asarray(down) ** 2).sum(axis=2))
@@ -160,7 +160,7 @@ def local_detail(lab: Values) -> Values:
 
 
 def _estimate_curve(looks: Sequence[DifferenceMap]) -> NoiseCurve:
-    """What the unchanged rest differs by, found together with what is unchanged."""
+    """The noise curve of unedited areas, found by iteration."""
     step = max(1, ceil(sqrt(sum(look.off.size for look in looks) / (4 * _SAMPLES))))
     looks = [look.at((slice(None, None, step), slice(None, None, step))) for look in looks]
     usable = [look.covered for look in looks]
@@ -174,7 +174,7 @@ def _estimate_curve(looks: Sequence[DifferenceMap]) -> NoiseCurve:
 
 
 def _dense_differences(look: DifferenceMap, levels: NoiseCurve) -> Bits:
-    """Where much of the surroundings differs more than usual: there is an edit, not a noise."""
+    """Areas in which many differences exceed the noise: edits."""
     beyond = (levels.times(look, _NOISE) > 1).astype(np.float32)
     share = cv2.blur(beyond, (_DENSE_WITHIN, _DENSE_WITHIN))
     return np.asarray(share) > _DENSE
@@ -190,7 +190,7 @@ def _fit_curve(looks: Sequence[DifferenceMap], usable: Sequence[Bits]) -> NoiseC
     number = np.clip(np.searchsorted(edges, detail) - 1, 0, _BINS - 1)
     bins = [off[number == k] for k in range(_BINS)]
     middle = (edges[1:] + edges[:-1]) / 2
-    # The quarter that differs least is unchanged, even where two fifths of all changed.
+    # The quarter with the smallest differences is unchanged, even if two fifths changed.
     heights = _to_floats([1.5 * np.quantile(v, 0.25) if v.size else 0.0 for v in bins])
     for _ in range(_ROUNDS):
         heights = _limit_slope(middle, heights)
@@ -205,9 +205,9 @@ def _to_floats(values: Sequence[Any]) -> NDArray[np.float64]:
 
 
 def _limit_slope(detail: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Levels that rise with detail, and no faster than a shift or a blur would make them.
+    """Levels that rise with detail, and no faster than by a shift or a blur.
 
-    Where most of what is rich in detail was edited, its own level would be that of the edit.
+    If most detailed areas were edited, their level would be that of the edit.
     """
     heights = np.maximum(heights, _LEAST * heights.mean())
     flat = float(np.median(heights[:3]))

@@ -1,10 +1,10 @@
-"""How far an edit goes that was found.
+"""The outline of a detected edit.
 
-Resampling and JPEG spread an outline over pixels beside it, and a fill fades into what was there;
-so no threshold on a difference ends where the edit does. A small network, trained on edits whose
-area is known (`tests/benchmarks/outlines.py`), is shown both pictures, what was foreseen, and what
-is usual, and tells the inside from the rest. It is asked near the outline of what was found only:
-whether something changed at all, and what lies deep inside, is not its to decide.
+Resampling and JPEG spread an outline over adjacent pixels, and a fill fades into its surroundings,
+so no threshold on a difference gives the outline. A small network, trained on edits of known area
+(`tests/benchmarks/outlines.py`), sees both pictures, the expected copy and the noise floor, and
+predicts the inside. It is used only near the outline of detected regions: detection itself, and
+the inside of an edit, are not its task.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,24 +27,24 @@ _WINDOW = 384
 _AROUND = 64
 
 HALF = 127
-"""A share that is larger is of the edit."""
+"""Larger shares belong to the edit."""
 
 Shares = NDArray[np.uint8]
 
 
 def input_planes(over: Overlay, usual: Sequence[NoiseFloor], found: Bits, box: Box) -> Values:
-    """What the network is shown of a box of the grid.
+    """The network's input for a box of the grid.
 
     Args:
         over: the two pictures.
-        usual: what is usual in the rest.
-        found: what was found, on the whole grid.
+        usual: the noise floor.
+        found: the detected regions on the whole grid.
         box: the part of the grid.
 
     Returns:
-        (15, H, W): color in CIELAB; the copy's difference to it, and to what was foreseen;
-        logarithms of what of both is usual, of both in units of it, and of the photo's detail that
-        is finer than the grid; what was found. Zero where the copy covers nothing.
+        (15, H, W): color in CIELAB; the copy's difference from it, and from the expected copy;
+        logarithms of both noise floors, of both differences relative to them, and of the photo's
+        detail finer than the grid; the detected regions. Zero where the copy covers nothing.
     """
     outer, inner = add_margin(box, over.grid)
     one, other, covered = over.pair(outer)
@@ -70,7 +70,7 @@ def input_planes(over: Overlay, usual: Sequence[NoiseFloor], found: Bits, box: B
 
 
 def _fine_detail(over: Overlay, box: Box) -> Values:
-    """How much the photo's lightness varies within each pixel of the grid."""
+    """The standard deviation of the photo's lightness within each pixel of the grid."""
     grid = fit_matrix(over.grid, over.photo.size)
     source = source_box(grid, box, over.photo.size)
     if source is None or over.grid == over.photo.size:
@@ -81,15 +81,16 @@ def _fine_detail(over: Overlay, box: Box) -> Values:
 
 
 def trace_outline(over: Overlay, usual: Sequence[NoiseFloor], found: Bits) -> Shares:
-    """Each part that was found, as far as it goes.
+    """The outline of each detected region.
 
     Args:
         over: the two pictures; not an exact copy.
-        usual: what is usual in the rest.
-        found: (H, W), of the grid.
+        usual: the noise floor.
+        found: (H, W), the detected regions of the grid.
 
     Returns:
-        (H, W), how much of a pixel is of the edit, 255 for all; more than half in each part.
+        uint8 (H, W), the edited share of each pixel, 255 for all; each region has pixels above
+        half.
     """
     known, out = found, to_shares(found)
     for _ in range(_ROUNDS):
@@ -105,7 +106,7 @@ def trace_outline(over: Overlay, usual: Sequence[NoiseFloor], found: Bits) -> Sh
 def _predict_near_outline(
     over: Overlay, usual: Sequence[NoiseFloor], found: Bits, known: Bits
 ) -> Shares:
-    """What the network tells near the outline of what is known; beyond it, what is known."""
+    """The network's prediction near the outline of the known area, and the known area elsewhere."""
     from editkit.compare.outline_net import predict_inside  # PyTorch is slow to import
 
     near, out = _near_outline(known), to_shares(known)
@@ -117,12 +118,12 @@ def _predict_near_outline(
 
 
 def to_shares(bits: Bits) -> Shares:
-    """All of a pixel, or nothing of it."""
+    """The mask as shares: 255 or 0."""
     return bits.astype(np.uint8) * np.uint8(255)
 
 
 def _near_outline(bits: Bits) -> Bits:
-    """Within reach of an outline. Nothing is known beyond the frame, so that is none."""
+    """Pixels within reach of an outline; the border of the frame is none."""
     return _dilate(_REACH, bits) & _dilate(_REACH, ~bits)
 
 
@@ -132,7 +133,7 @@ def _dilate(reach: int, bits: Bits) -> Bits:
 
 
 def _connected_parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
-    """Each connected part: the box around it, and what of the box is its own."""
+    """The connected parts: the box of each, and its pixels in the box."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     for number in range(1, count):
         left, top, width, height, _ = (int(value) for value in stats[number])
@@ -141,7 +142,7 @@ def _connected_parts(bits: Bits) -> Iterator[tuple[tuple[slice, slice], Bits]]:
 
 
 def _windows(near: Bits) -> Iterator[Box]:
-    """Squares of the grid that have some of it."""
+    """Squares of the grid that contain pixels of `near`."""
     height, width = near.shape
     for top in range(0, height, _WINDOW):
         for left in range(0, width, _WINDOW):
@@ -151,7 +152,7 @@ def _windows(near: Bits) -> Iterator[Box]:
 
 
 def _follow_found_parts(told: Bits, found: Bits) -> Bits:
-    """What is told of parts that were found; those of which nothing is told as they were found."""
+    """The predicted parts that touch detected ones; detected parts without a prediction stay."""
     out = np.zeros_like(told)
     for here, own in _connected_parts(told):
         if (own & found[here]).any():
@@ -163,7 +164,7 @@ def _follow_found_parts(told: Bits, found: Bits) -> Bits:
 
 
 def fill_small_holes(bits: Bits) -> Bits:
-    """With holes closed that are much smaller than what is around them."""
+    """The mask with holes filled that are much smaller than the mask."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (~bits).astype(np.uint8), connectivity=4
     )

@@ -1,4 +1,4 @@
-"""A small network that tells the inside of an edit from the rest: a U-Net (arXiv:1505.04597)."""
+"""A small network that predicts the inside of an edit: a U-Net (arXiv:1505.04597)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, silu
 
 PLANES = 15
-"""What `editkit.compare.outline.input_planes` gives."""
+"""The number of planes of `editkit.compare.outline.input_planes`."""
 
 _WIDTHS = (16, 32, 48, 64)
 _HALVED = 8
@@ -21,7 +21,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights" / "outlines" / "outlines.safe
 
 
 class OutlineNet(nn.Module):
-    """Logits of being inside, (N, 1, H, W) from (N, PLANES, H, W), sides in eights."""
+    """Maps (N, PLANES, H, W) to logits of being inside, (N, 1, H, W); sides are multiples of 8."""
 
     def __init__(self, planes: int = PLANES, widths: Sequence[int] = _WIDTHS) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class OutlineNet(nn.Module):
         self.out = nn.Conv2d(widths[0], 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """The logits."""
         passed = list[Tensor]()
         for number, block in enumerate(self.down):
             x = block(avg_pool2d(x, 2) if number else x)
@@ -55,13 +55,13 @@ class _Block(nn.Module):
 
 
 def predict_inside(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """How much of each pixel is inside of an edit.
+    """The share of each pixel that is inside an edit.
 
     Args:
         planes: (PLANES, H, W) of `editkit.compare.outline.input_planes`.
 
     Returns:
-        (H, W), 255 where it is wholly so.
+        uint8 (H, W), 255 for a pixel fully inside.
     """
     height, width = planes.shape[1:]
     shown = pad(torch.from_numpy(planes)[None], (0, -width % _HALVED, 0, -height % _HALVED))

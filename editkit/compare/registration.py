@@ -1,12 +1,12 @@
-"""Registration: where each pixel of a photo lies in an edited copy of it.
+"""Registration: the position of each pixel of a photo in an edited copy.
 
 Corners of the photo are tracked in the copy (Lucas and Kanade, 1981; pyramids after Bouguet, 2000),
-from the two frames laid onto each other or, where that leads nowhere, from matched features (SIFT,
-Lowe 2004). What agrees on one motion (MAGSAC++, arXiv 1912.05909) is what the edit left alone; the
-rest is the edit. Contrast is evened out before, so that tone, cast and vignettes do not count.
+starting from aligned frames or, if that fails, from matched features (SIFT, Lowe 2004). Points that
+agree on one motion (MAGSAC++, arXiv 1912.05909) are unedited; the rest is the edit. Contrast is
+equalized locally before, so that tone, cast and vignettes do not matter.
 
-Of the motions that explain the agreeing points the simplest is taken, by the Bayesian information
-criterion and a tolerance: a copy that did not move is to be the identity, not nearly so.
+Of the motions that explain the agreeing points, the simplest is chosen by the Bayesian information
+criterion and a tolerance: a copy that did not move shall be the identity, not nearly so.
 """
 
 from collections.abc import Sequence
@@ -52,16 +52,16 @@ Gray = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """How an edited copy lies on its photo.
+    """The motion from a photo to its edited copy.
 
     Attributes:
-        matrix: places in the photo to places in the copy.
+        matrix: from the photo to the copy.
         motion: the simplest of `editkit.names.MOTIONS` that explains it.
-        points: how many places of the photo were looked for in the copy.
-        agreeing: how many of them agree on the motion.
-        residual: root mean square of their disagreement, in pixels of the photo; None where
-            nothing was measured.
-        notes: what is to be said of it.
+        points: the number of points of the photo that were tracked.
+        agreeing: the number of points that agree on the motion.
+        residual: the root mean square of their error, in pixels of the photo; None if nothing was
+            measured.
+        notes: notes for the report.
     """
 
     matrix: Matrix
@@ -72,7 +72,7 @@ class Registration:
     notes: tuple[str, ...] = ()
 
     def report(self, photo: Size) -> dict[str, Any]:
-        """What was found, as JSON can hold it."""
+        """The registration as JSON-compatible values."""
         across, down = local_scale(self.matrix, photo)
         return {
             "motion": self.motion,
@@ -87,17 +87,17 @@ class Registration:
 def register(
     photo: Photo, copy: Photo, changed: Coverage | None = None, *, motion: str = "auto"
 ) -> Registration:
-    """Where each pixel of the photo lies in its edited copy.
+    """The registration of an edited copy with its photo.
 
     Args:
         photo: the photo before.
         copy: the photo after, of any size.
-        changed: what is known to have changed, at the photo's size; it is not looked at.
-        motion: one of `editkit.names.MOTIONS`: nothing but the frame's scale, a shift, a scale
-            and a shift, and so on.
+        changed: the area that is known to have changed, at the photo's size; it is ignored.
+        motion: one of `editkit.names.MOTIONS`: the frame's scale alone, a shift, a scale and a
+            shift, and so on.
 
     Raises:
-        InputError: an unknown motion, or pictures of which too little agrees.
+        InputError: an unknown motion, or pictures with too little agreement.
     """
     if motion not in MOTIONS:
         raise InputError(f"motion is {motion!r}; give one of {', '.join(MOTIONS)}")
@@ -117,7 +117,7 @@ def register(
 
 @dataclass(frozen=True, eq=False)
 class _PhotoPair:
-    """The two pictures, and what is known to have changed."""
+    """The two pictures, and the area that is known to have changed."""
 
     photo: Photo
     copy: Photo
@@ -126,14 +126,14 @@ class _PhotoPair:
 
 @dataclass(frozen=True, eq=False)
 class _Match:
-    """The two pictures at the size that they are matched at: neither enlarged, both bearable.
+    """Both pictures at the size of the matching: neither is enlarged, and the memory is limited.
 
     Attributes:
-        gray: the photo there.
-        grid: places there to places in the photo.
-        corners: of the photo there, where nothing is known to have changed.
-        copy: the copy, no larger than it is of use.
-        shrunk: places in the copy to places in that.
+        gray: the photo at that size.
+        grid: from that size to the photo.
+        corners: corners of the photo at that size, in areas that may be unchanged.
+        copy: the copy, reduced to a useful size.
+        shrunk: from the copy to the reduced copy.
     """
 
     gray: Gray
@@ -174,14 +174,14 @@ def _scale_size(size: Size, factor: float) -> Size:
 
 @dataclass(frozen=True, eq=False)
 class _Tracks:
-    """Places found in both pictures, each in its own pixels.
+    """Points found in both pictures, each in its own pixels.
 
     Attributes:
         photo: in the photo.
         copy: in the copy.
-        sought: how many were looked for.
-        pixel: how many pixels of the copy are one of the grid that was matched on.
-        scale: how many pixels of the copy are one of the photo.
+        sought: the number of tracked points.
+        pixel: pixels of the copy per grid pixel.
+        scale: pixels of the copy per pixel of the photo.
     """
 
     photo: Points
@@ -195,7 +195,7 @@ class _Tracks:
 
 
 def _refine(pair: _PhotoPair, start: Matrix, motion: str) -> Registration | None:
-    """The motion found from a start by tracking, again and again; None where that leads nowhere."""
+    """The motion from repeated tracking from a start; None if tracking fails."""
     matrix, found = start, None
     frame = corners(pair.photo.size)
     match = _prepare_match(pair, start)
@@ -212,7 +212,7 @@ def _refine(pair: _PhotoPair, start: Matrix, motion: str) -> Registration | None
 
 
 def _track(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
-    """The photo's corners looked for in the copy, which is laid over it by `matrix`."""
+    """The photo's corners tracked in the copy, which `matrix` aligns with it."""
     laid = matrix @ match.grid
     rgb, covered = render_grid(match.copy, match.shrunk @ laid, match.size)
     gray, other, places = match.gray, _even_contrast(rgb), match.corners
@@ -231,7 +231,7 @@ def _track(match: _Match, matrix: Matrix, size: Size, *, wide: bool) -> _Tracks:
 
 
 def _flow(one: Gray, other: Gray, start: Points, *, wide: bool) -> tuple[Points, NDArray[np.bool_]]:
-    """Where the surroundings of places in one picture are in the other, and which were found."""
+    """The positions of points of one picture in the other, and which were found."""
     where = start.astype(np.float32).reshape(-1, 1, 2)
     flow: Any = cv2.calcOpticalFlowPyrLK
     there, found, _ = flow(
@@ -249,7 +249,7 @@ def _flow(one: Gray, other: Gray, start: Points, *, wide: bool) -> tuple[Points,
 def _fit_simplest(
     pair: _PhotoPair, tracks: _Tracks, motion: str, *, wide: bool
 ) -> Registration | None:
-    """The simplest motion that the tracks agree on; None where too few agree."""
+    """The simplest motion that the tracks agree on; None if too few agree."""
     agreeing = _inliers(tracks, 2.0 if wide else 0.75)
     if agreeing is None or len(agreeing.photo) < max(_FEWEST, _AGREEING * tracks.sought):
         return None
@@ -262,7 +262,7 @@ def _fit_simplest(
 
 
 def _inliers(tracks: _Tracks, limit: float) -> _Tracks | None:
-    """Those that a single perspective explains; the limit is in pixels of the grid."""
+    """The tracks that one perspective explains; the limit is in pixels of the grid."""
     if len(tracks.photo) < _FEWEST:
         return None
     find: Any = cv2.findHomography
@@ -275,7 +275,7 @@ def _inliers(tracks: _Tracks, limit: float) -> _Tracks | None:
     near = tracks.only(off < limit * tracks.pixel)
     if len(near.photo) < _FEWEST:
         return None
-    # Of those, what lies beyond three deviations is no noise of tracking.
+    # Errors beyond three standard deviations are no tracking noise.
     off = _residuals(np.asarray(matrix, np.float64), near)
     spread = max(1.4826 * float(np.median(off)), _UNCERTAIN * tracks.pixel)
     return near.only(off < 3 * spread)
@@ -312,7 +312,7 @@ def _fit_shift(start: Matrix, tracks: _Tracks) -> Matrix:
     matrix = start.copy()
     matrix[:2, 2] += shift
     whole = np.rint(matrix[:2, 2])
-    # A crop moves by whole pixels, and then nothing needs to be interpolated.
+    # A crop moves by whole pixels; then no interpolation is needed.
     same_size = np.array_equal(start, np.eye(3))
     if same_size and float(np.abs(whole - matrix[:2, 2]).max()) < _TOLERANCE * tracks.pixel:
         matrix[:2, 2] = whole
@@ -328,7 +328,7 @@ def _fit_scale(tracks: _Tracks) -> Matrix:
 
 
 def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix, str]:
-    """The fit of the best criterion, or a simpler one that says the same all over the frame."""
+    """The fit with the best criterion, or a simpler one that is equal all over the frame."""
     costs = [_cost(name, matrix, tracks) for name, matrix in fits]
     best_name, best = fits[int(np.argmin(costs))]
     places = np.concatenate([corners(size), corners(size) / 2 + corners(size).mean(axis=0) / 2])
@@ -342,7 +342,7 @@ def _simplest(fits: Sequence[Fit], tracks: _Tracks, size: Size) -> tuple[Matrix,
 
 
 def _cost(name: str, matrix: Matrix, tracks: _Tracks) -> float:
-    """The Bayesian information criterion; neighboring tracks see much of the same."""
+    """The Bayesian information criterion; the count is reduced, as neighboring tracks overlap."""
     off = _residuals(matrix, tracks) / tracks.pixel
     count = len(off) / _CORRELATED
     noise = float(np.mean(off**2)) + _UNCERTAIN**2
@@ -350,10 +350,10 @@ def _cost(name: str, matrix: Matrix, tracks: _Tracks) -> float:
 
 
 def _register_by_features(pair: _PhotoPair, motion: str) -> Registration | None:
-    """The motion found from matched features; None where the photo or the copy has none.
+    """The motion from matched features; None if the photo or the copy has none.
 
     Raises:
-        InputError: there are features, and they are not the same.
+        InputError: there are features, and they do not match.
     """
     small = [_shrink(picture) for picture in (pair.photo, pair.copy)]
     make: Any = cv2.SIFT.create
@@ -394,7 +394,7 @@ def _register_by_features(pair: _PhotoPair, motion: str) -> Registration | None:
 
 
 def _matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Numbers of features that are each other's nearest, and clearly so."""
+    """Pairs of features that are each other's nearest, and clearly so."""
     matcher = cv2.BFMatcher(cv2.NORM_L2)
     there: Any = matcher.knnMatch(one, other, k=2)
     back: Any = matcher.match(other, one)
@@ -407,17 +407,17 @@ def _matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> list[tuple
 
 
 def _plausible(matrix: Matrix) -> Matrix | None:
-    """The matrix, if it neither mirrors nor squeezes nor enlarges beyond reason."""
+    """The matrix, if it neither mirrors, squeezes nor enlarges implausibly."""
     sizes = np.linalg.svd(matrix[:2, :2], compute_uv=False)
     upright = float(np.linalg.det(matrix[:2, :2])) > 0
     return matrix if upright and sizes[1] > 0.02 and sizes[0] < min(50, 2 * sizes[1]) else None
 
 
 def _register_by_frame(pair: _PhotoPair, frame: Matrix) -> Registration:
-    """Frame on frame, for pictures in which there is nothing to hold on to.
+    """Aligned frames, for pictures without enough detail.
 
     Raises:
-        InputError: their frames are not alike.
+        InputError: the aspect ratios differ.
     """
     if not _same_aspect(pair.photo.size, pair.copy.size):
         raise InputError(
@@ -438,7 +438,7 @@ def _unchanged_mask(pair: _PhotoPair, rgb: Rgb) -> Gray | None:
 
 
 def _unchanged_at(changed: Coverage, size: Size) -> Gray:
-    """255 where nothing is known to have changed, at a distance that tracking does not see over."""
+    """255 where nothing is known to have changed, with a margin of the tracking window."""
     cell = (ceil(changed.shape[1] / size.width), ceil(changed.shape[0] / size.height))
     bits = cv2.dilate((changed > 0).astype(np.uint8), np.ones(cell[::-1], np.uint8))
     small = cv2.resize(bits, size[::-1], interpolation=cv2.INTER_NEAREST)
@@ -447,7 +447,7 @@ def _unchanged_at(changed: Coverage, size: Size) -> Gray:
 
 
 def _even_contrast(rgb: Rgb) -> Gray:
-    """Lightness with its local mean and contrast evened out: what tone and cast leave alone."""
+    """The lightness with its local mean and contrast equalized."""
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean = cv2.GaussianBlur(gray, (0, 0), 8)
     spread = np.sqrt(cv2.GaussianBlur((gray - mean) ** 2, (0, 0), 8) + np.float32(16))
@@ -455,7 +455,7 @@ def _even_contrast(rgb: Rgb) -> Gray:
 
 
 def _erode(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Covered pixels that are not near the border of what is covered."""
+    """Covered pixels away from the border of the covered area."""
     bits = np.pad(covered, 1).astype(np.uint8)
     small = cv2.erode(bits, np.ones((5, 5), np.uint8))
     return np.asarray(small)[1:-1, 1:-1] > 0
@@ -468,7 +468,7 @@ def _mean_scale(matrix: Matrix, size: Size) -> float:
 
 def _same_aspect(one: Size, other: Size) -> bool:
     ratio = (one.width * other.height) / (one.height * other.width)
-    # A side that was rounded to whole pixels is off by up to one.
+    # A side rounded to whole pixels may differ by one.
     rounding = 1 / min(*one, *other)
     return abs(ratio - 1) <= _SAME_ASPECT + rounding
 

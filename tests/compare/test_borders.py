@@ -15,7 +15,7 @@ from scipy import ndimage
 
 import editkit
 from editkit import MaskError
-from editkit.compare.borders import inner_of
+from editkit.compare.borders import find_inner_area
 from editkit.photo.io.files import read_photo
 from editkit.types import Box
 
@@ -139,4 +139,4 @@ def test_bars_are_found_to_the_line() -> None:
         (np.asarray(all_around(Image.fromarray(before))), Box(13, 13, 187, 287)),
         (np.full((50, 70, 3), 40, np.uint8), Box(0, 0, 50, 70)),
     ):
-        assert inner_of(read_photo(samples)).box == box
+        assert find_inner_area(read_photo(samples)).box == box
