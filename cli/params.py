@@ -138,11 +138,10 @@ def option_for(fact: Fact, *, paired: bool = False) -> GroupedOption:
     return GroupedOption(
         [*filter(None, [option.short]), f"--{flag}", fact.name],
         group=option.group,
+        # A mask's option had its flag of today under its former name, too.
         former=[f"--{old.replace('_', '-')}" for old in option.former if not option.rule],
         default=fact.default,
-        show_default=not option.unset
-        and fact.default not in (None, "")
-        and (paired or fact.default is not False),
+        show_default=_shows_default(fact, paired=paired),
         help=fact.help,
         **more,
     )
@@ -163,8 +162,8 @@ def _type_of(fact: Fact) -> Any:  # noqa: ANN401 - of Click's
         return click.STRING
     kind = fact.kinds[0]
     if typing.get_origin(kind) is tuple:
-        kind = typing.get_args(kind)[0]
-        return click.Path() if kind is str else Number(option.low, option.high)
+        texts = str in typing.get_args(kind)
+        return click.Path() if texts else Number(option.low, option.high)
     return _TYPES[kind](option) if kind in _TYPES else None
 
 

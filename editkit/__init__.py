@@ -77,35 +77,33 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Composite": "editkit.ops.composite",
-    "Erase": "editkit.ops.erase",
-    "Generate": "editkit.ops.generate",
-    "Img2Img": "editkit.ops.img2img",
-    "Inpaint": "editkit.ops.inpaint",
     "Mask": "editkit.masks.value",
     "Masks": "editkit.masks.roles",
-    "Outpaint": "editkit.ops.outpaint",
-    "Resample": "editkit.ops.resample",
     "Result": "editkit.ops.result",
-    "Size": "editkit.types",
-    "composite": "editkit.api",
-    "erase": "editkit.api",
-    "generate": "editkit.api",
-    "img2img": "editkit.api",
-    "inpaint": "editkit.api",
+    "Size": "editkit.boxes",
     "load_model": "editkit.models.registry",
-    "outpaint": "editkit.api",
-    "resample": "editkit.api",
 }
+"""Modules of names; those of edits are in the catalog."""
+
+
+def _home_of(name: str) -> str:
+    """The module that a name is imported from."""
+    if name in _HOMES:
+        return _HOMES[name]
+    from editkit.ops.catalog import BY_CLASS, CATALOG
+
+    if name in BY_CLASS:
+        return "editkit.ops.catalog"
+    if name in CATALOG:
+        return "editkit.api"
+    raise AttributeError(f"module 'editkit' has no attribute {name!r}")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name not in _HOMES:
-        raise AttributeError(f"module 'editkit' has no attribute {name!r}")
     from editkit.imports import uncollected
 
     with uncollected():
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+        value = getattr(importlib.import_module(_home_of(name)), name)
     # `editkit.ops.inpaint` and the function of that name are different things; keep ours.
     globals()[name] = value
     return value

@@ -6,9 +6,8 @@ A model given by name is loaded for this one call; for more than one edit load i
 
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 
-from editkit.boxes import Size
 from editkit.errors import InputError
 from editkit.keywords import called_by_name
 from editkit.masks.roles import MaskLike
@@ -24,6 +23,16 @@ from editkit.ops.inpaint import Inpaint
 from editkit.ops.outpaint import Outpaint
 from editkit.ops.resample import Resample
 from editkit.ops.result import Result
+from editkit.option_types import (
+    CompositeOptions,
+    EraseOptions,
+    GenerateOptions,
+    Img2ImgOptions,
+    InpaintOptions,
+    OutpaintOptions,
+    ResampleOptions,
+)
+from editkit.options import renamed
 from editkit.photo.io.files import Photo, PhotoLike
 
 if TYPE_CHECKING:
@@ -31,97 +40,6 @@ if TYPE_CHECKING:
 
 ModelLike: TypeAlias = "Model | str | os.PathLike[str]"
 """A loaded model, or what `load_model` takes."""
-
-
-class EditOptions(TypedDict, total=False):
-    """Options of every edit: see `Edit`."""
-
-    negative: str
-    steps: int | None
-    guidance: float | None
-    guidance_rescale: float
-    guidance_interval: tuple[float, float]
-    seed: int | None
-    solver: str | None
-    work_size: int | None
-    compat: bool
-
-
-class MaskedOptions(EditOptions, total=False):
-    """Options of edits inside a mask: see `MaskedEdit`."""
-
-    strength: float | None
-    prefill: str | None
-    context: float
-    match: bool
-    seam: str | None
-    feather: float | None
-    grain: float
-    sharpen: bool
-    denoise: str | None
-    condition: str | None
-    composite: str | None
-    regions: str
-    detail: float | None
-
-
-class InpaintOptions(MaskedOptions, total=False):
-    """Options of `Inpaint`."""
-
-    blend: bool
-
-
-class EraseOptions(InpaintOptions, total=False):
-    """Options of `Erase`."""
-
-    method: str
-
-
-class OutpaintOptions(InpaintOptions, total=False):
-    """Options of `Outpaint`."""
-
-    left: int | str
-    right: int | str
-    top: int | str
-    bottom: int | str
-    size: Size | None
-    aspect: str | None
-    anchor: str | None
-
-
-class ResampleOptions(MaskedOptions, total=False):
-    """Options of `Resample`."""
-
-    jump: int
-    repeats: int
-
-
-class Img2ImgOptions(EditOptions, total=False):
-    """Options of `Img2Img`."""
-
-    strength: float
-
-
-class CompositeOptions(TypedDict, total=False):
-    """Options of `Composite`."""
-
-    motion: str
-    threshold: float
-    grow: int | None
-    drift: bool
-    match: bool
-    seam: str | None
-    feather: float | None
-    grain: float
-    sharpen: bool
-    made_by: str
-    seed: int | None
-
-
-class GenerateOptions(EditOptions, total=False):
-    """Options of `Generate`."""
-
-    size: Size | None
 
 
 @called_by_name
@@ -161,7 +79,7 @@ def erase(
     method: str = "diffusion",
     model: "ModelLike | None" = None,
     progress: Progress | None = None,
-    **options: Unpack[InpaintOptions],
+    **options: Unpack[EraseOptions],
 ) -> Result:
     """The photo with what the mask covers replaced by what might be behind it.
 
@@ -181,10 +99,11 @@ def erase(
     """
     check_eraser(method)
     if method != "diffusion":
-        unknown = sorted(set(options) - {f.name for f in fields(Fill)})
+        given = renamed(Fill, _given(options))
+        unknown = sorted(set(given) - {f.name for f in fields(Fill)})
         if unknown:
             raise InputError(f"{method} takes no {unknown[0]}; leave it out, or use diffusion")
-        return Fill(method, **_given(options))(photo, mask, progress=progress)
+        return Fill(method, **given)(photo, mask, progress=progress)
     edit = Erase(**_given(options))
     return edit(loaded(model), photo, mask, progress=progress)
 

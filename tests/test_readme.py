@@ -3,12 +3,9 @@
 import re
 import shutil
 import subprocess
-from importlib.metadata import entry_points
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,25 +39,6 @@ def beside_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ROOT / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.edit.*")
     )
     monkeypatch.chdir(tmp_path)
-
-
-def help_text() -> str:
-    """`editkit inpaint --help`, as wide as the README is."""
-    main = next(iter(entry_points(group="console_scripts", name="editkit"))).load()
-    group = main.__globals__["cli"]
-    assert isinstance(group, click.Group)
-    shown = CliRunner().invoke(
-        group, ["inpaint", "--help"], prog_name="editkit", terminal_width=100
-    )
-    return shown.output
-
-
-def test_the_reference_is_the_help_text() -> None:
-    """To renew it: paste the output of `editkit inpaint --help`, 100 columns wide."""
-    page = (ROOT / "samples" / "guides" / "reference.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- help: editkit inpaint -->\n```text\n(.*?)```", page, re.DOTALL)
-    assert found is not None
-    assert found.group(1) == help_text()
 
 
 @pytest.mark.parametrize("line", SHELL)

@@ -25,7 +25,7 @@ Feather = Annotated[
         low=0,
         high=1000,
         metavar="PX",
-        unset="2 with --seam feather",
+        unset="2 with the seam feather",
     ),
 ]
 Sharpen = Annotated[bool, Option("Bring the edit to the sharpness of the photo around it.", "Look")]
