@@ -79,6 +79,11 @@ def shown(value: object) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
+def one_line(error: BaseException) -> str:
+    """The message of an error without line breaks; the name of its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, with the next where it announces that."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

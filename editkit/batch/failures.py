@@ -13,6 +13,7 @@ from editkit.errors import (
     InputError,
     PreservationError,
     is_out_of_memory,
+    one_line,
 )
 from editkit.photo.io.files import Photo
 from editkit.storage.timeouts import NoAnswerError, sha256_of
@@ -45,12 +46,12 @@ def _of_system(error: BaseException) -> bool:
 def error_line(error: BaseException) -> str:
     """An error in one line; a bug with the line of code that raised it."""
     if isinstance(error, EditkitError):
-        return storable(" ".join(str(error).split()))
+        return storable(one_line(error))
     if is_out_of_memory(error):
         return "out of memory; give a smaller photo, or fewer workers"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"a bug, please report it: {type(error).__name__}: {' '.join(str(error).split())}{where}"
+    return f"a bug, please report it: {type(error).__name__}: {one_line(error)}{where}"
 
 
 def _digest(path: Place) -> str | None:

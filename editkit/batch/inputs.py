@@ -27,7 +27,6 @@ OWN = ".editkit"
 """The folder in OUT that is ours."""
 
 _EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
-_MAGIC = re.compile(r"[*?\[]")
 _ENDS = ("_mask", ".mask")
 EDITED = ("_edited", ".edited", "_edit", ".edit")
 """How pictures of a folder may be called that are the edited ones of photos, beside their stem."""
@@ -172,7 +171,7 @@ def _in_store(
     """The photos of a folder of objects, of a pattern, or a single one; and others' results."""
     if has_magic(url.key):
         fixed = url.key.split("/")
-        first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
+        first = next(k for k, part in enumerate(fixed) if has_magic(part))
         urls, base = url.glob(), Url(url.protocol, "/".join(fixed[:first]))
     elif url.protocol in ("http", "https") and url.is_file():  # which has no folders to list
         return [Found(url, PurePosixPath(url.name))], []
@@ -268,7 +267,7 @@ def _globbed(
     pattern: str, without: set[Path], closed: dict[str, str]
 ) -> tuple[list[Found], list[Place]]:
     fixed = Path(pattern).parts
-    first = next(k for k, part in enumerate(fixed) if _MAGIC.search(part))
+    first = next(k for k, part in enumerate(fixed) if has_magic(part))
     if ".." in fixed[first:]:
         raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()

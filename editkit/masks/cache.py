@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from editkit._version import __version__
+from editkit.models.fingerprint import file_sha256
 from editkit.types import Coverage, Size
 
 FOLDER, OFF = "EDITKIT_CACHE", "EDITKIT_NO_CACHE"
@@ -121,8 +122,7 @@ def _code_versions() -> tuple[str, ...]:
     for package in _COMPUTE:
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        found.append(hashlib.sha256(file.read_bytes()).hexdigest())
+    found += map(file_sha256, sorted(Path(__file__).parent.glob("*.py")))
     return tuple(found)
 
 

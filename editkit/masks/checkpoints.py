@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from editkit.errors import EditkitError, ModelLoadError, UnknownModelError
+from editkit.models.fingerprint import file_sha256
 from editkit.models.registry import (
     Layout,
     device_of,
@@ -150,9 +151,7 @@ class LocatedSegmenter:
         """The SHA-256, in hexadecimal, of all files that loading may read."""
         whole = hashlib.sha256()
         for file in self.files:
-            with file.open("rb") as stream:
-                part = hashlib.file_digest(stream, "sha256").hexdigest()
-            whole.update(f"{file.name}\0{part}\n".encode())
+            whole.update(f"{file.name}\0{file_sha256(file)}\n".encode())
         return whole.hexdigest()
 
 

@@ -55,7 +55,7 @@ class Masks:
         Raises:
             MaskError: one is of another size, wrong, or selects nothing.
         """
-        read = photo if isinstance(photo, Photo) else read_photo(photo)
+        read = read_photo(photo)
         rules = {"denoise": denoise, "condition": condition, "composite": composite}
         return derive(mask, read, device=device, **rules)
 

@@ -283,7 +283,7 @@ class Mask:
             InputError: the photo cannot be read, or a part cannot be evaluated on it.
             ModelError: a model that the mask asks for is not there.
         """
-        read = photo if isinstance(photo, Photo) else read_photo(photo)
+        read = read_photo(photo)
         return select_in(self, read, device=device)
 
     def image(self, photo: PhotoLike | Photo, *, device: str = "auto") -> Image.Image:

@@ -15,13 +15,20 @@ def weights_digest(folder: Path) -> str:
     whole = hashlib.sha256()
     for file in sorted(folder.rglob("*.safetensors")):
         name = file.relative_to(folder).as_posix()
-        whole.update(f"{name} {_file_digest(file)}\n".encode())
+        whole.update(f"{name} {_weights_sha256(file)}\n".encode())
     return whole.hexdigest()
 
 
-def _file_digest(file: Path) -> str:
+def _weights_sha256(file: Path) -> str:
     name = file.resolve().name
-    if _HUB_BLOB.fullmatch(name):
-        return name
+    return name if _HUB_BLOB.fullmatch(name) else file_sha256(file)
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

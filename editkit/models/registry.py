@@ -24,6 +24,7 @@ from editkit.keywords import called_by_name
 from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.config_checks import check_files, check_network, check_scaling, check_scheduler
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
+from editkit.names import DTYPES
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 INDEX = "model_index.json"
 DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 _FAMILIES = {
     "StableDiffusionPipeline": "sd",

@@ -7,15 +7,35 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from editkit._version import __version__
 from editkit.options import python_value
-from editkit.types import Report
+from editkit.photo.blend.composite import compare_samples
+from editkit.photo.geometry.boxes import bounding_box
+from editkit.photo.io.files import Photo
+from editkit.photo.quality.scores import scored_box, scores
+from editkit.types import Coverage, Report
 
 if TYPE_CHECKING:
     from editkit.models.base import Model
     from editkit.ops.edit import Edit
 
 _WORDS = 10
+
+
+def describe_changes(before: Photo, after: Photo, mask: Coverage) -> Report:
+    """Counts of pixels and stored samples inside and outside the mask, and scores of its edge."""
+    count = compare_samples(before, after, mask)
+    near = scored_box(bounding_box(mask), before.size)
+    return {
+        "pixels": mask.size,
+        "pixels_kept": int(np.count_nonzero(mask == 0)),
+        "samples_kept": count.kept,
+        "samples_changed": count.edited_changed,
+        "samples_changed_outside": count.kept_changed,
+        "scores": scores(after.rgb(near), mask[near.slices]),
+    }
 
 
 def describe(edit: "Edit", model: "Model", solver: str) -> Report:

@@ -1,6 +1,6 @@
 """Edits in a row: what each works on, and all of them as one edit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,11 @@ from editkit.masks.language import files_in
 from editkit.masks.read import Reading, is_file, read_part
 from editkit.masks.value import Mask, resolve_mask
 from editkit.ops.record import RECIPE, mask_told
+from editkit.ops.report import describe_changes
 from editkit.ops.result import Result
-from editkit.photo.blend.composite import compare_samples
-from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.frame import PhotoFrame, extend_photo
 from editkit.photo.io.files import Photo, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage
 
 _STEP = ("edit", "options", "mask", "edited")
@@ -111,7 +109,7 @@ def chained(photo: Photo, results: Sequence[Result]) -> Result:
         "unread": "; ".join(part["unread"] for part in parts if part.get("unread")),
         "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
         "seconds": round(sum(part["seconds"] for part in parts), 2),
-        **(_compared(photo, last.photo, union) if union is not None else {}),
+        **({} if union is None else describe_changes(photo, last.photo, union)),
     }
     return Result(last.photo, report, photo, union, _record(results), _source(results))
 
@@ -157,14 +155,3 @@ def _placed(mask: Coverage, frame: PhotoFrame) -> Coverage:
     whole = np.zeros(frame.size, np.float32)
     whole[frame.box.slices] = mask
     return whole
-
-
-def _compared(before: Photo, after: Photo, mask: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    count, near = compare_samples(before, after, mask), scored_box(bounding_box(mask), before.size)
-    return {
-        "pixels_kept": int((mask == 0).sum()),
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), mask[near.slices]),
-    }

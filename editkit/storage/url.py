@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
-from editkit.errors import BatchError, EditkitError, ImageError, InputError
+from editkit.errors import BatchError, EditkitError, ImageError, InputError, one_line
 from editkit.redact import parted, without_secrets
 from editkit.storage.stat import Stat
 
@@ -275,7 +275,7 @@ class Url:
         try:
             self._put_there(put, force=force)
         except FileNotFoundError as error:  # the bucket
-            raise ImageError(f"{self} cannot be written: {_line(error)}") from error
+            raise ImageError(f"{self} cannot be written: {one_line(error)}") from error
 
     def _put_there(self, put: _Put, *, force: bool) -> None:
         with self._reached("written") as (store, path):
@@ -353,7 +353,7 @@ class Url:
         if error.name == "fsspec" or self.protocol in _EXTRA:
             advice = "install it with pip install 'editkit[remote]'"
             return f"{self.protocol}:// needs a driver that is not installed; {advice}"
-        return f"{self.protocol}:// needs a driver that is not installed: {_line(error)}"
+        return f"{self.protocol}:// needs a driver that is not installed: {one_line(error)}"
 
     @contextmanager
     def _reached(self, done: str) -> Generator[tuple[Any, str]]:
@@ -368,7 +368,7 @@ class Url:
                 raise
             raise FileNotFoundError(error.errno, "there is no such object", str(self)) from None
         except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            said = f"{self} cannot be {done}: {self._hushed(_line(error))}"
+            said = f"{self} cannot be {done}: {self._hushed(one_line(error))}"
             raise BatchError(said) from (None if self.user or self.query else error)
 
     def _hushed(self, text: str) -> str:
@@ -484,7 +484,3 @@ def _stat_of(info: Mapping[str, Any]) -> Stat:
 
 def _exists(url: Url) -> str:
     return f"{url} exists; give force=True to replace it, or another name"
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

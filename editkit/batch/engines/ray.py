@@ -18,7 +18,7 @@ from typing import Any
 from editkit.batch.engines.scheduler import Limits, Lost, Ready, WorkerHandle, run_scheduled
 from editkit.batch.recipes.recipe import Bound
 from editkit.batch.tasks import Outcome, Setup, Task
-from editkit.errors import BatchError, InputError
+from editkit.errors import BatchError, InputError, first_line
 from editkit.offline import forbid_network
 from editkit.storage.url import is_url, place_of
 
@@ -141,7 +141,7 @@ class OnRay:
         try:
             ray.init(address=self.address, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise BatchError(f"no Ray cluster: {str(error).splitlines()[0]}") from error
+            raise BatchError(f"no Ray cluster: {first_line(error)}") from error
 
     def gpus_of(self, ray: Any, setup: Setup) -> float:  # noqa: ANN401 - a module
         """GPUs of each actor, on the cluster that was joined."""
@@ -227,20 +227,15 @@ class ActorPool:
         except errors.RayError as error:
             if not worker.ready and isinstance(error, errors.RayTaskError):
                 cause: Any = error
-                message = f"the model cannot be loaded: {_line(cause.cause)}"
+                message = f"the model cannot be loaded: {first_line(cause.cause)}"
                 raise BatchError(message) from error
-            return Lost(f"ended ({_line(error)})")
+            return Lost(f"ended ({first_line(error)})")
         return outcome if worker.ready else Ready()
 
     def stop(self, workers: list[_Actor]) -> None:
         """Ends the actors."""
         for worker in workers:
             self._ray.kill(worker.handle)
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _ray() -> Any:  # noqa: ANN401 - a module that may not be there

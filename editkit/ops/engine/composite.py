@@ -16,18 +16,18 @@ from editkit.masks.roles import MaskLike, composite_reading
 from editkit.names import MAKERS
 from editkit.ops.composite import Composite
 from editkit.ops.record import digest_of, mask_told
-from editkit.ops.report import plain, versions
+from editkit.ops.report import describe_changes, plain, versions
 from editkit.ops.result import Result
 from editkit.options import stored_options
 from editkit.photo import color
-from editkit.photo.blend.composite import compare_samples, composite
+from editkit.photo.blend.composite import composite
 from editkit.photo.blend.harmonize import Harmonization, harmonize, resolve_seam
 from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.components import MaskComponent, split_components
 from editkit.photo.geometry.warp import local_scale, sample_box
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import scored_box, scores
+from editkit.photo.quality.scores import scored_box
 from editkit.types import Coverage, Report
 
 _SOURCES: dict[str, str] = dict(
@@ -73,7 +73,7 @@ def bring_home(
 ) -> Result:
     """The original with only the edit in it, with a report: see `Composite.__call__`."""
     started = time.perf_counter()
-    photo, copy = (p if isinstance(p, Photo) else read_photo(p) for p in (original, edited))
+    photo, copy = map(read_photo, (original, edited))
     read = None if mask is None else composite_reading(mask, photo)
     given = None if read is None else read.coverage
     place = register(photo, copy, given, motion=edit.motion)
@@ -173,23 +173,15 @@ def _report(
 ) -> Report:
     """What was found, done and changed."""
     before = over.photo
-    count = compare_samples(before, after, coverage)
-    box = bounding_box(coverage)
-    near = scored_box(box, before.size)
     return {
         "edit": "composite",
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
         "registration": place.report(before.size),
         "exact": over.exact,
         "color_drift": _drift_told(over),
-        "area": box._asdict(),
+        "area": bounding_box(coverage)._asdict(),
         "versions": versions(),
-        "pixels": coverage.size,
-        "pixels_kept": int(np.count_nonzero(coverage == 0)),
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), coverage[near.slices]),
+        **describe_changes(before, after, coverage),
         "notes": notes,
     }
 

@@ -12,16 +12,15 @@ from editkit.masks.roles import MaskLike, composite_reading, derive
 from editkit.ops.edit import Progress
 from editkit.ops.fill import Fill
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.report import plain, versions
+from editkit.ops.report import describe_changes, plain, versions
 from editkit.ops.result import Result
 from editkit.photo import color
-from editkit.photo.blend.composite import blend_into, compare_samples
+from editkit.photo.blend.composite import blend_into
 from editkit.photo.fill.classic import fill
-from editkit.photo.geometry.boxes import bounding_box, grow
+from editkit.photo.geometry.boxes import grow
 from editkit.photo.geometry.components import MaskComponent, split_components
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
 from editkit.photo.metadata import xmp
-from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage, Report, Size
 
 _REACH = 256
@@ -34,7 +33,7 @@ def fill_holes(
 ) -> Result:
     """The photo with what the mask covers replaced, with a report: see `Fill.__call__`."""
     started = time.perf_counter()
-    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    photo = read_photo(photo)
     given = composite_reading(mask, photo)
     masks = derive(given, photo, composite=edit.composite_mask)
     coverage = masks.composite
@@ -90,9 +89,6 @@ def _painted(edit: Fill, photo: Photo, samples: color.Samples, hole: Any) -> col
 def _report(
     edit: Fill, before: Photo, after: Photo, mask: Coverage, boxes: Sequence[Box]
 ) -> Report:
-    kept = int((mask == 0).sum())
-    count = compare_samples(before, after, mask)
-    near = scored_box(bounding_box(mask), before.size)
     told = [{**box._asdict(), "worked_at": str(box.size)} for box in boxes]
     return {
         **{f.name: plain(getattr(edit, f.name)) for f in fields(edit)},
@@ -106,11 +102,6 @@ def _report(
         "versions": versions(),
         "region": told[max(range(len(boxes)), key=lambda k: boxes[k].size.area)],
         "worked_regions": told,
-        "pixels": mask.size,
-        "pixels_kept": kept,
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), mask[near.slices]),
+        **describe_changes(before, after, mask),
         "notes": [*before.notes, *advice(mask)],
     }

@@ -27,7 +27,7 @@ def edit_photo(
     """The photo repainted, with a report: see `Img2Img.__call__`."""
     started = time.perf_counter()
     check_model(model)
-    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    photo = read_photo(photo)
     region = _region(edit, model, photo.size)
     with device_errors(model.device):
         seen = to_pixels(crop_photo(photo, region))

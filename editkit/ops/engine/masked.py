@@ -18,12 +18,11 @@ from editkit.ops.engine.session import weak
 from editkit.ops.engine.strategies import solver_of, strategy_of
 from editkit.ops.masked_edit import MaskedEdit
 from editkit.ops.record import mask_told, record_of
-from editkit.ops.report import describe, prompt_notes
+from editkit.ops.report import describe, describe_changes, prompt_notes
 from editkit.ops.result import Result
-from editkit.photo.blend.composite import compare_samples, composite
+from editkit.photo.blend.composite import composite
 from editkit.photo.blend.harmonize import Harmonization, harmonize, resolve_seam
 from editkit.photo.blend.seams import poisson
-from editkit.photo.geometry.boxes import bounding_box
 from editkit.photo.geometry.components import MaskComponent, split_components
 from editkit.photo.geometry.crops import (
     Region,
@@ -35,7 +34,6 @@ from editkit.photo.geometry.crops import (
     plan_region,
 )
 from editkit.photo.io.files import Photo, PhotoLike, read_photo
-from editkit.photo.quality.scores import scored_box, scores
 from editkit.types import Box, Coverage, Report, Rgb
 
 
@@ -49,7 +47,7 @@ def edit_masked(
     """The photo edited inside the mask, with a report: see `MaskedEdit.__call__`."""
     started = time.perf_counter()
     check_model(model)
-    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    photo = read_photo(photo)
     read = composite_reading(mask, photo, device=str(model.device))
     rules = {
         "denoise": edit.denoise_mask,
@@ -165,9 +163,6 @@ def _report(
     strategy, harmony = strategy_of(edit), harmony_of(edit)
     prefill, strength = strategy.start_settings(model.settings)
     mask = masks.composite
-    kept = int((mask == 0).sum())
-    count = compare_samples(before, after, mask)
-    near = scored_box(bounding_box(mask), before.size)
     notes = [*before.notes, *advice(mask), *prompt_notes(edit, model)]
     notes += weak(edit.steps or model.settings.steps, strength)
     if masks.soft and (edit.compat or not strategy.uses_constraint(model)):
@@ -189,12 +184,7 @@ def _report(
         "feather": harmony.feather,
         "region": max(work, key=lambda one: one.region.box.size.area).told(),
         "worked_regions": [one.told() for one in work],
-        "pixels": mask.size,
-        "pixels_kept": kept,
-        "samples_kept": count.kept,
-        "samples_changed": count.edited_changed,
-        "samples_changed_outside": count.kept_changed,
-        "scores": scores(after.rgb(near), mask[near.slices]),
+        **describe_changes(before, after, mask),
         "notes": notes,
     }
 

@@ -16,7 +16,7 @@ def paint_around(
 ) -> Result:
     """The photo in its frame, with a report: see `Outpaint.__call__`."""
     check_model(model)
-    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    photo = read_photo(photo)
     frame = edit.frame(photo.size)
     result = edit_masked(edit, model, extend_photo(photo, frame), border_coverage(frame), progress)
     report = {

@@ -50,12 +50,12 @@ _DEEP = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
 
 def read_photo(
-    source: PhotoLike, *, max_pixels: int = MAX_PIXELS, frame: int | None = None
+    source: PhotoLike | Photo, *, max_pixels: int = MAX_PIXELS, frame: int | None = None
 ) -> Photo:
     """The photo in a file, in bytes, in a Pillow image or in an array; see `PhotoLike`.
 
     Args:
-        source: what holds the photo.
+        source: what holds the photo; a `Photo` is returned as it is.
         max_pixels: the largest photo that is read.
         frame: which picture of an animation or a file of several pages, from 0 on; without it
             such files are refused.
@@ -65,6 +65,8 @@ def read_photo(
             `max_pixels`, empty, of a mode or type that is not kept, or of several pictures
             while no `frame` is named.
     """
+    if isinstance(source, Photo):
+        return source
     name = describe_source(source)
     array = to_array(source)
     if array is not None:

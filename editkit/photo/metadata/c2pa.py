@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from editkit._version import __version__
-from editkit.errors import EditkitError, InputError
+from editkit.errors import EditkitError, InputError, one_line
+from editkit.photo.metadata import xmp
 
 _TYPES = {
     "JPEG": "image/jpeg",
@@ -17,7 +18,6 @@ _TYPES = {
     "AVIF": "image/avif",
     "HEIF": "image/heic",
 }
-_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _ALGORITHMS = {("ec", 256): "ES256", ("ec", 384): "ES384", ("ec", 521): "ES512"}
 
 
@@ -72,7 +72,7 @@ class Signer:
                 with c2pa.Signer.from_info(self._info()) as signer:
                     builder.sign(signer, kind, BytesIO(data), out)
         except c2pa.C2paError as error:
-            raise InputError(f"the file cannot be signed: {_one_line(error)}") from error
+            raise InputError(f"the file cannot be signed: {one_line(error)}") from error
         return out.getvalue()
 
     def check_signature(self, data: bytes) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def read_credentials(data: bytes) -> dict[str, Any] | None:
 
 def _manifest(source: str, *, edited: bool) -> dict[str, Any]:
     kind = "c2pa.edited" if edited else "c2pa.created"
-    done = {"action": kind, "digitalSourceType": _SOURCE + source}
+    done = {"action": kind, "digitalSourceType": xmp.SOURCE_TYPES + source}
     opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["original"]}}
     return {
         "claim_generator_info": [{"name": "editkit", "version": __version__}],
@@ -175,7 +175,3 @@ def _c2pa() -> Any:  # noqa: ANN401 - a module
     except ImportError as error:
         raise InputError("signing needs c2pa-python: pip install 'editkit[c2pa]'") from error
     return c2pa
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

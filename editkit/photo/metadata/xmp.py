@@ -25,7 +25,7 @@ HUMAN_EDITS = "humanEdits"
 
 _TRAINED = (COMPOSITE, GENERATED, "compositeSynthetic")
 
-_CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _RDF, _X = xmp_packets.RDF, xmp_packets.X
 _EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _MM = "http://ns.adobe.com/xap/1.0/mm/"
@@ -73,7 +73,7 @@ def add_record(
     if unread is not None:
         _set_property(home, f"{{{_OURS}}}{_UNREAD}", _escape_for_xml(unread))
     if source != HUMAN_EDITS or _source_type(root) not in _TRAINED:
-        _set_property(home, f"{{{_EXT}}}DigitalSourceType", _CODES + source)
+        _set_property(home, f"{{{_EXT}}}DigitalSourceType", SOURCE_TYPES + source)
     last = _get_property(root, _RECORD)
     earlier = root.find(f".//{_EARLIER}")
     if last and (keep or earlier is not None):
