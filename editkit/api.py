@@ -14,16 +14,13 @@ from editkit.masks.roles import MaskLike
 from editkit.models.builtin import BUILTIN
 from editkit.models.registry import load_model
 from editkit.ops.composite import Composite
-from editkit.ops.edit import Progress
 from editkit.ops.erase import Erase
 from editkit.ops.fill import Fill, check_eraser
 from editkit.ops.generate import Generate
+from editkit.ops.hooks import split_hooks
 from editkit.ops.img2img import Img2Img
 from editkit.ops.inpaint import Inpaint
-from editkit.ops.outpaint import Outpaint
-from editkit.ops.resample import Resample
-from editkit.ops.result import Result
-from editkit.option_types import (
+from editkit.ops.option_types import (
     CompositeOptions,
     EraseOptions,
     GenerateOptions,
@@ -32,6 +29,9 @@ from editkit.option_types import (
     OutpaintOptions,
     ResampleOptions,
 )
+from editkit.ops.outpaint import Outpaint
+from editkit.ops.resample import Resample
+from editkit.ops.result import Result
 from editkit.options import renamed
 from editkit.photo.io.files import Photo, PhotoLike
 
@@ -49,7 +49,6 @@ def inpaint(
     prompt: str = "",
     *,
     model: "ModelLike" = BUILTIN,
-    progress: Progress | None = None,
     **options: Unpack[InpaintOptions],
 ) -> Result:
     """The photo with its masked area repainted, and everything else as it was.
@@ -59,16 +58,16 @@ def inpaint(
         mask: the same, of the photo's size; white may change, black stays.
         prompt: what to paint.
         model: a loaded model, or the name of one.
-        progress: told of every step.
-        options: fields of `Inpaint`.
+        options: fields of `Inpaint`, and `Hooks`: the caller's own guide, constraints, solver and
+            callback.
 
     Raises:
         InputError: an option, the photo or the mask cannot be used.
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Inpaint(prompt, **_given(options))
-    return edit(loaded(model), photo, mask, progress=progress)
+    given, hooks = split_hooks(options)
+    return Inpaint(prompt, **given)(loaded(model), photo, mask, **hooks)
 
 
 @called_by_name
@@ -78,7 +77,6 @@ def erase(
     *,
     method: str = "diffusion",
     model: "ModelLike | None" = None,
-    progress: Progress | None = None,
     **options: Unpack[EraseOptions],
 ) -> Result:
     """The photo with what the mask covers replaced by what might be behind it.
@@ -89,7 +87,6 @@ def erase(
         method: `diffusion`, or a classical one that needs no model: `telea`, `ns`, `biharmonic`,
             `patchmatch`.
         model: a loaded model, or the name of one, for diffusion; the built-in one unless given.
-        progress: told of every step.
         options: fields of `Erase`; of `Fill`, for classical methods.
 
     Raises:
@@ -98,14 +95,14 @@ def erase(
         DeviceError: the device is absent or out of memory.
     """
     check_eraser(method)
+    given, hooks = split_hooks(options)
     if method != "diffusion":
-        given = renamed(Fill, _given(options))
+        given = renamed(Fill, given)
         unknown = sorted(set(given) - {f.name for f in fields(Fill)})
         if unknown:
             raise InputError(f"{method} takes no {unknown[0]}; leave it out, or use diffusion")
-        return Fill(method, **given)(photo, mask, progress=progress)
-    edit = Erase(**_given(options))
-    return edit(loaded(model), photo, mask, progress=progress)
+        return Fill(method, **given)(photo, mask, **hooks)
+    return Erase(**given)(loaded(model), photo, mask, **hooks)
 
 
 @called_by_name
@@ -114,7 +111,6 @@ def outpaint(
     prompt: str = "",
     *,
     model: "ModelLike" = BUILTIN,
-    progress: Progress | None = None,
     **options: Unpack[OutpaintOptions],
 ) -> Result:
     """The photo as it was in a larger frame, with new content around it.
@@ -123,7 +119,6 @@ def outpaint(
         photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
         prompt: what to paint.
         model: a loaded model, or the name of one.
-        progress: told of every step.
         options: fields of `Outpaint`: what to add, and how.
 
     Raises:
@@ -131,8 +126,8 @@ def outpaint(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Outpaint(prompt, **_given(options))
-    return edit(loaded(model), photo, progress=progress)
+    given, hooks = split_hooks(options)
+    return Outpaint(prompt, **given)(loaded(model), photo, **hooks)
 
 
 @called_by_name
@@ -142,7 +137,6 @@ def resample(
     prompt: str = "",
     *,
     model: "ModelLike" = BUILTIN,
-    progress: Progress | None = None,
     **options: Unpack[ResampleOptions],
 ) -> Result:
     """The photo with its masked area repainted by RePaint's resampling: see `inpaint`.
@@ -152,8 +146,8 @@ def resample(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Resample(prompt, **_given(options))
-    return edit(loaded(model), photo, mask, progress=progress)
+    given, hooks = split_hooks(options)
+    return Resample(prompt, **given)(loaded(model), photo, mask, **hooks)
 
 
 @called_by_name
@@ -162,7 +156,6 @@ def img2img(
     prompt: str = "",
     *,
     model: "ModelLike" = BUILTIN,
-    progress: Progress | None = None,
     **options: Unpack[Img2ImgOptions],
 ) -> Result:
     """The whole photo repainted, as far as `strength` allows.
@@ -172,8 +165,8 @@ def img2img(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Img2Img(prompt, **_given(options))
-    return edit(loaded(model), photo, progress=progress)
+    given, hooks = split_hooks(options)
+    return Img2Img(prompt, **given)(loaded(model), photo, **hooks)
 
 
 @called_by_name
@@ -181,7 +174,6 @@ def generate(
     prompt: str,
     *,
     model: "ModelLike" = BUILTIN,
-    progress: Progress | None = None,
     **options: Unpack[GenerateOptions],
 ) -> Result:
     """A picture painted from a prompt alone.
@@ -191,8 +183,8 @@ def generate(
         ModelError: the model cannot be found or loaded.
         DeviceError: the device is absent or out of memory.
     """
-    edit = Generate(prompt, **_given(options))
-    return edit(loaded(model), progress=progress)
+    given, hooks = split_hooks(options)
+    return Generate(prompt, **given)(loaded(model), **hooks)
 
 
 @called_by_name
@@ -214,12 +206,7 @@ def composite(
         InputError: an option or a picture cannot be used, or the two do not lie on each other.
         MaskError: nothing changed, or the mask cannot be used.
     """
-    return Composite(**_given(options))(original, edited, mask)
-
-
-def _given(options: object) -> dict[str, Any]:
-    """Options as the edits take them, which make a number of a seed of None."""
-    return cast("dict[str, Any]", options)
+    return Composite(**cast("dict[str, Any]", options))(original, edited, mask)
 
 
 def loaded(model: "ModelLike | None") -> "Model":

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import ParamSpec, TypeVar
 
-from editkit.errors import InputError, shown
+from editkit.errors import InputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PROGRESS = "progress, which is called with the steps done and their number"
+_PROGRESS = "watch, which is called with a Step after every network call, or progress"
 _LEAVE = "nothing: leave it out"
 
 _MEANT: Mapping[str, str] = {
@@ -93,9 +93,6 @@ def called_by_name(function: Callable[P, R]) -> Callable[P, R]:
             signature.bind(*args, **given)
         except TypeError as error:
             raise InputError(f"{function.__name__}: {error}; it takes {', '.join(own)}") from error
-        progress = given.get("progress")
-        if progress is not None and not callable(progress):
-            raise InputError(f"progress is {shown(progress)}; give a function of two numbers")
         return function(*args, **given)
 
     return call

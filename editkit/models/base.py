@@ -164,15 +164,13 @@ def check_supported(
     """Checks conditions and branches against a model's capabilities.
 
     Raises:
-        UnsupportedEditError: a condition is not taken or is missing, or cannot be left out.
+        UnsupportedEditError: a condition is not taken, or cannot be left out.
     """
     taken = capabilities.others | ({HOLE} if capabilities.inpainting else frozenset())
     for condition in sorted(conditions.names - taken):
         raise UnsupportedEditError(
             f"{name} takes no {condition}; leave it out, or give a model that takes it"
         )
-    if capabilities.inpainting and conditions.hole is None:
-        raise UnsupportedEditError(f"{name} is an inpainting model; give its conditions a hole")
     for branch in branches:
         for condition in sorted(branch.drop - capabilities.droppable):
             raise UnsupportedEditError(

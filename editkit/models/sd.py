@@ -21,7 +21,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from editkit.diffusion.guides import Branch, Cfg, Guide
 from editkit.diffusion.levels import Schedule
 from editkit.diffusion.solvers import Solver
-from editkit.errors import EditkitError, InputError, ModelLoadError, first_line, is_out_of_memory
+from editkit.errors import (
+    EditkitError,
+    InputError,
+    ModelLoadError,
+    UnsupportedEditError,
+    first_line,
+    is_out_of_memory,
+)
 from editkit.models.base import Capabilities, Request, check_supported
 from editkit.models.batch_invariant import split_matmuls
 from editkit.models.builtin import BUILTIN, builtin_folder
@@ -163,6 +170,8 @@ class StableDiffusion:
     def _inputs(self, request: Request) -> Tensor:
         """The states with their inpainting channels, once for each branch."""
         x, hole = request.x, request.conditions.hole
+        if hole is None and self.capabilities.inpainting:
+            raise UnsupportedEditError(f"{self.name} is an inpainting model; give it a hole")
         if hole is not None:
             known = torch.cat([hole.mask, hole.masked_latents], dim=1)
             x = torch.cat([x, known.to(x).expand(len(x), -1, -1, -1)], 1)

@@ -14,8 +14,8 @@ from editkit.names import SOLVERS
 from editkit.options import Option, Options
 from editkit.run_options import Seed
 
-Progress = Callable[[int, int], None]
-"""Called as `progress(done, total)`, in steps of the walk."""
+Progress = Callable[[int, int], object]
+"""Called as `progress(done, total)` after every network call; both count network calls."""
 
 BY_MODEL = "the model's recommendation"
 """Used where an option is left to the model."""

@@ -1,12 +1,12 @@
 """Erasing by diffusion, or by a classical method."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Unpack
 
 from editkit.errors import InputError
 from editkit.names import ERASERS
-from editkit.ops.edit import Progress
 from editkit.ops.fill import Fill
+from editkit.ops.hooks import Hooks
 from editkit.ops.inpaint import Inpaint
 from editkit.options import Option
 
@@ -51,8 +51,7 @@ class Erase(Inpaint):
         model: "Model | None",
         photo: "PhotoLike | Photo",
         mask: "MaskLike",
-        *,
-        progress: Progress | None = None,
+        **hooks: Unpack[Hooks],
     ) -> "Result":
         """The photo with what the mask covers replaced, with a report.
 
@@ -60,7 +59,7 @@ class Erase(Inpaint):
             model: from `load_model`; may be None for classical methods.
             photo: as `Inpaint` takes it.
             mask: the same, of the photo's size; white is erased, black stays.
-            progress: told of every step.
+            hooks: as `Inpaint` takes them; classical methods take `watch` and `progress` alone.
 
         Raises:
             ImageError: the photo cannot be read.
@@ -70,7 +69,7 @@ class Erase(Inpaint):
         """
         if self.method != "diffusion":
             edit = Fill(self.method, self.seed, self.composite_mask, self.regions)
-            return edit(photo, mask, progress=progress)
+            return edit(photo, mask, **hooks)
         if model is None:
             raise InputError("erasing by diffusion needs a model; give one, or another method")
-        return super().__call__(model, photo, mask, progress=progress)
+        return super().__call__(model, photo, mask, **hooks)

@@ -1,11 +1,11 @@
 """Erasing by a classical method, which needs no model. Light: imports no torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from editkit.errors import InputError, shown
 from editkit.names import ERASERS
-from editkit.ops.edit import Progress
+from editkit.ops.hooks import Hooks, check_no_parts
 from editkit.ops.look import CompositeMask, Regions, check_rules
 from editkit.options import Option, Options
 from editkit.run_options import Seed
@@ -35,7 +35,7 @@ class Fill(Options):
         check_rules(self)
 
     def __call__(
-        self, photo: "PhotoLike | Photo", mask: "MaskLike", *, progress: Progress | None = None
+        self, photo: "PhotoLike | Photo", mask: "MaskLike", **hooks: Unpack[Hooks]
     ) -> "Result":
         """The photo with what the mask covers replaced, with a report.
 
@@ -44,8 +44,10 @@ class Fill(Options):
             MaskError: the mask has another size, or selects nothing.
         """
         from editkit.ops.engine.fill import fill_holes
+        from editkit.ops.engine.tracker import make_tracker
 
-        return fill_holes(self, photo, mask, progress)
+        check_no_parts(self.method, hooks)
+        return fill_holes(self, photo, mask, make_tracker(hooks))
 
 
 def check_eraser(method: object) -> None:

@@ -1,10 +1,11 @@
 """Text to image."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from editkit.boxes import Size
-from editkit.ops.edit import Edit, Progress
+from editkit.ops.edit import Edit
+from editkit.ops.hooks import Hooks
 from editkit.options import Option
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Generate(Edit):
         Option("Size in pixels.", low=16, high=8192, unset="the model's native square"),
     ] = None
 
-    def __call__(self, model: "Model", *, progress: Progress | None = None) -> "Result":
+    def __call__(self, model: "Model", **hooks: Unpack[Hooks]) -> "Result":
         """The picture, exactly of the size asked for, with a report.
 
         Raises:
@@ -29,4 +30,4 @@ class Generate(Edit):
         """
         from editkit.ops.engine.generate import paint
 
-        return paint(self, model, progress)
+        return paint(self, model, hooks)

@@ -1,9 +1,10 @@
 """Image to image: a whole picture, noised in part and painted again."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
-from editkit.ops.edit import Edit, Progress
+from editkit.ops.edit import Edit
+from editkit.ops.hooks import Hooks
 from editkit.options import Option
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Img2Img(Edit):
     ] = 0.5
 
     def __call__(
-        self, model: "Model", photo: "PhotoLike | Photo", *, progress: Progress | None = None
+        self, model: "Model", photo: "PhotoLike | Photo", **hooks: Unpack[Hooks]
     ) -> "Result":
         """The photo repainted, of the same size and mode, with a report.
 
@@ -36,4 +37,4 @@ class Img2Img(Edit):
         """
         from editkit.ops.engine.img2img import edit_photo
 
-        return edit_photo(self, model, photo, progress)
+        return edit_photo(self, model, photo, hooks)

@@ -1,10 +1,11 @@
 """The options that edits inside a mask share. Light: imports no torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from editkit.names import PREFILLS
-from editkit.ops.edit import BY_MODEL, Edit, Progress
+from editkit.ops.edit import BY_MODEL, Edit
+from editkit.ops.hooks import Hooks
 from editkit.ops.look import (
     CompositeMask,
     Feather,
@@ -119,8 +120,7 @@ class MaskedEdit(Edit):
         model: "Model",
         photo: "PhotoLike | Photo",
         mask: "MaskLike",
-        *,
-        progress: Progress | None = None,
+        **hooks: Unpack[Hooks],
     ) -> "Result":
         """The photo edited inside the mask, with a report.
 
@@ -128,7 +128,7 @@ class MaskedEdit(Edit):
             model: from `load_model`.
             photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
             mask: the same, of the photo's size; white may change, black stays.
-            progress: told of every step.
+            hooks: the caller's own guide, constraints, solver and callback: see `Hooks`.
 
         Raises:
             ImageError: the photo cannot be read.
@@ -137,4 +137,4 @@ class MaskedEdit(Edit):
         """
         from editkit.ops.engine.masked import edit_masked
 
-        return edit_masked(self, model, photo, mask, progress)
+        return edit_masked(self, model, photo, mask, hooks)

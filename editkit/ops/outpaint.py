@@ -1,12 +1,12 @@
 """Outpainting: a photo in a larger frame, with new content around it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from editkit.boxes import Size
 from editkit.errors import InputError
 from editkit.names import ANCHORS
-from editkit.ops.edit import Progress
+from editkit.ops.hooks import Hooks
 from editkit.ops.inpaint import Inpaint
 from editkit.options import Option
 
@@ -66,14 +66,14 @@ class Outpaint(Inpaint):
 
     # The mask that other edits are given is the frame here.
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, model: "Model", photo: "PhotoLike | Photo", *, progress: Progress | None = None
+        self, model: "Model", photo: "PhotoLike | Photo", **hooks: Unpack[Hooks]
     ) -> "Result":
         """The photo in its frame, with a report.
 
         Args:
             model: from `load_model`.
             photo: a path, a file, a Pillow image, an array (H, W[, C]) or a tensor (C, H, W).
-            progress: told of every step.
+            hooks: the caller's own guide, constraints, solver and callback: see `Hooks`.
 
         Raises:
             ImageError: the photo cannot be read.
@@ -82,4 +82,4 @@ class Outpaint(Inpaint):
         """
         from editkit.ops.engine.outpaint import paint_around
 
-        return paint_around(self, model, photo, progress)
+        return paint_around(self, model, photo, hooks)

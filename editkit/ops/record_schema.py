@@ -51,6 +51,7 @@ class _Step(TypedDict):
     options: dict[str, object]
     mask: NotRequired[_Mask]
     edited: NotRequired[_Picture]
+    own: NotRequired[dict[str, list[str]]]
 
 
 class _Head(TypedDict):
@@ -93,6 +94,18 @@ def check_record(record: Mapping[str, Any], name: str) -> None:
         raise InputError(f"the record in {name} cannot be used: {fault}")
     for step in record["steps"] if several else [record]:
         _check_step(record, step, name)
+
+
+def check_own(step: Mapping[str, Any], name: str) -> None:
+    """Refuses an edit that ran with code of its caller: a record keeps no code.
+
+    Raises:
+        InputError: it did.
+    """
+    own: Mapping[str, list[str]] = step.get("own", {})
+    parts = ", ".join(f"{kind} {reprlib.repr(one)}" for kind, some in own.items() for one in some)
+    if parts:
+        raise InputError(f"{name} cannot be repeated: a script made it by its own {parts}")
 
 
 def check_options(kind: type[Any], options: Mapping[str, Any]) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from editkit.boxes import Size
 from editkit.ops.catalog import CATALOG, Entry
+from editkit.ops.edit import Edit
 from editkit.options import GROUPS, Fact, facts_of
 
-TYPES, PAGE = Path("editkit/option_types.py"), Path("samples/guides/reference.md")
+TYPES, PAGE = Path("editkit/ops/option_types.py"), Path("samples/guides/reference.md")
 """Where the texts are in a source tree."""
 
 _APART = {"inpaint": ("prompt",), "erase": ("prompt", "method")}
@@ -28,6 +29,7 @@ Written by `python -m editkit.ops.reference` from the options of the edits: do n
 from typing import TypedDict
 
 from editkit.boxes import Size
+from editkit.ops.hooks import Hooks
 '''
 _PAGE_HEAD = """# Reference of options
 
@@ -43,9 +45,12 @@ def keyword_types() -> str:
 
 
 def _typed_dict(entry: Entry) -> str:
-    apart = _APART.get(entry.name, ("prompt",))
+    apart, base = _APART.get(entry.name, ("prompt",)), "TypedDict"
+    if issubclass(entry.kind, Edit):
+        # Its calls take hooks; a solver is a name or an object.
+        apart, base = (*apart, "solver"), "Hooks"
     facts = (fact for name, fact in facts_of(entry.kind).items() if name not in apart)
-    lines = [f"class {entry.class_name}Options(TypedDict, total=False):"]
+    lines = [f"class {entry.class_name}Options({base}, total=False):"]
     lines.append(f'    """Options of `{entry.class_name}`."""\n')
     for fact in facts:
         seed = " | None" if fact.name == "seed" else ""

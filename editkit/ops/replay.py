@@ -14,7 +14,7 @@ from editkit.ops.catalog import BY_CLASS
 from editkit.ops.edit import Progress
 from editkit.ops.output import Saving
 from editkit.ops.record import RECIPE, digest_of, edit_of
-from editkit.ops.record_schema import check_record
+from editkit.ops.record_schema import check_own, check_record
 from editkit.ops.record_trust import Trust
 from editkit.ops.result import Result
 from editkit.ops.sequence import chained, frame_after, mask_in
@@ -195,6 +195,7 @@ def find_replay(
     for name in _BESIDE:
         _check_one(file, told, name, given[name])
     for step in told:
+        check_own(step, str(file))
         trust.check_rules(step["options"])
         edit_of({**record, **step})  # what cannot be repeated is told before the work
     if "original" not in record:

@@ -18,7 +18,7 @@ from editkit.photo.io.files import Photo, read_photo
 from editkit.photo.metadata import xmp
 from editkit.types import Box, Coverage
 
-_STEP = ("edit", "options", "mask", "edited")
+_STEP = ("edit", "options", "mask", "edited", "own")
 """What a record keeps of each step."""
 
 

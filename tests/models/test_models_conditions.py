@@ -80,8 +80,9 @@ def test_a_condition_that_a_model_does_not_take_is_refused(
 
 
 def test_an_inpainting_model_needs_a_hole(tiny9: Model) -> None:
-    with pytest.raises(UnsupportedEditError, match="give its conditions a hole"):
-        tiny9.check(Conditions(TEXT), (COND,))
+    x, level = torch.zeros(1, 4, 4, 8), tiny9.schedule("ddim", 2, Size(32, 64))[0][0]
+    with pytest.raises(UnsupportedEditError, match="give it a hole"):
+        tiny9.predict([Request(x, level, (COND,), Conditions(TEXT))])
 
 
 @pytest.mark.parametrize("dropped", ["hole", "references", "controls", "nonsense"])

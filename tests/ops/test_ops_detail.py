@@ -21,7 +21,6 @@ from editkit.diffusion.views import Views, Window, blended, viewed
 from editkit.models.base import Model
 from editkit.ops.engine.canvas import as_canvas
 from editkit.ops.engine.masked_walk import latents, refine_tiles, views_for
-from editkit.ops.engine.region_plan import ProgressSplitter
 from editkit.ops.engine.session import open_session
 from editkit.ops.engine.strategies import strategy_of
 from editkit.tensors import State
@@ -222,17 +221,6 @@ def test_a_pass_in_tiles_keeps_the_colors_that_were_painted(
     set_free(monkeypatch)
     assert held < 5
     assert off() > 4 * held
-
-
-def test_progress_of_several_walks_is_that_of_one() -> None:
-    told = list[tuple[int, int]]()
-    meter = ProgressSplitter(lambda done, total: told.append((done, total)), [1.0, 3.0])
-    for _ in range(2):
-        step = meter.next()
-        assert step is not None
-        for done in range(1, 5):
-            step(done, 4)
-    assert told == [(1, 16), (2, 16), (3, 16), (4, 16), (7, 16), (10, 16), (13, 16), (16, 16)]
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan"), True])

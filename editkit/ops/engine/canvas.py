@@ -1,4 +1,4 @@
-"""What a model sees of a photo, as tensors, and the way back to samples."""
+"""Tensors of a photo for a model, and the way back to samples."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,16 +40,21 @@ def make_canvas(
 ) -> Canvas:
     """A canvas of a picture and its mask, the hole filled by a classic method or `none`.
 
-    `condition` is the hole that a model is told of, the mask's own unless given; all of it above 0.
+    `condition` is the hole that a model gets, all of it above 0; the mask unless given.
     """
     filled = prefill(rgb, coverage > 0, method)
     return as_canvas(rgb, coverage, filled, coverage if condition is None else condition)
 
 
 def as_canvas(rgb: Rgb, coverage: Coverage, start: NDArray[Any], condition: Coverage) -> Canvas:
-    """A canvas of a picture, its mask, its start as samples in [0, 255], and the hole told."""
-    masks = [torch.from_numpy(m.astype(np.float32))[None, None] for m in (coverage, condition > 0)]
-    return Canvas(to_pixels(rgb), masks[0], to_pixels(start), masks[1])
+    """A canvas of a picture, its mask, its start as samples in [0, 255], and the model's hole."""
+    hole = to_mask(condition > 0)
+    return Canvas(to_pixels(rgb), to_mask(coverage), to_pixels(start), hole)
+
+
+def to_mask(coverage: NDArray[Any]) -> PixelMask:
+    """A mask of one picture, values in [0, 1]."""
+    return torch.from_numpy(coverage.astype(np.float32))[None, None]
 
 
 def to_pixels(rgb: NDArray[Any]) -> Pixels:

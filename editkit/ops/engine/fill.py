@@ -9,7 +9,7 @@ import numpy as np
 
 from editkit.masks.evaluate import advice
 from editkit.masks.roles import MaskLike, composite_reading, derive
-from editkit.ops.edit import Progress
+from editkit.ops.engine.tracker import Tracker
 from editkit.ops.fill import Fill
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.report import describe_changes, plain, versions
@@ -28,9 +28,7 @@ _LEAST_MARGIN, _MOST_MARGIN = 64, 1024
 _NARROW_MARGIN = 16
 
 
-def fill_holes(
-    edit: Fill, photo: PhotoLike | Photo, mask: MaskLike, progress: Progress | None = None
-) -> Result:
+def fill_holes(edit: Fill, photo: PhotoLike | Photo, mask: MaskLike, tracker: Tracker) -> Result:
     """The photo with what the mask covers replaced, with a report: see `Fill.__call__`."""
     started = time.perf_counter()
     photo = read_photo(photo)
@@ -39,7 +37,7 @@ def fill_holes(
     coverage = masks.composite
     parts = split_components(coverage, edit.regions, _REACH)
     boxes = [_seen(edit, part.box, photo.size) for part in parts]
-    edited = _filled(edit, photo, coverage, parts, boxes, progress)
+    edited = _filled(edit, photo, coverage, parts, boxes, tracker)
     report = _report(edit, photo, edited, coverage, boxes)
     report["notes"] = [*given.notes, *masks.notes, *report["notes"]]
     report["seconds"] = round(time.perf_counter() - started, 2)
@@ -62,19 +60,20 @@ def _filled(
     coverage: Coverage,
     parts: Sequence[MaskComponent],
     boxes: Sequence[Box],
-    progress: Progress | None,
+    tracker: Tracker,
 ) -> Photo:
     """The photo with one part after the other filled; those to come are holes to the others."""
     samples, left = photo.samples.copy(), coverage > 0
-    for number, (part, seen) in enumerate(zip(parts, boxes, strict=True)):
+    tracker.start(len(parts))
+    for part, seen in zip(parts, boxes, strict=True):
+        tracker.enter("fill", seen)
         here = samples[seen.slices]
         new = _painted(edit, photo, here, left[seen.slices])
         alpha, mine = np.zeros(photo.size, np.float32), part.coverage > 0
         alpha[part.box.slices][mine] = part.coverage[mine]
         blend_into(here, new.astype(np.float32), alpha[seen.slices])
         left[part.box.slices][mine] = False
-        if progress is not None:
-            progress(number + 1, len(parts))
+        tracker.count()
     return photo.with_samples(samples)
 
 

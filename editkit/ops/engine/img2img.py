@@ -3,13 +3,15 @@
 import time
 
 import numpy as np
+import torch
 
-from editkit.diffusion.plans import first_level, linear
+from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.models.base import Model, check_model, device_errors
-from editkit.ops.edit import Progress
 from editkit.ops.engine.canvas import to_pixels, to_rgb
-from editkit.ops.engine.session import open_session, weak
+from editkit.ops.engine.run import Run, start_run
+from editkit.ops.engine.session import Session, open_session, weak
 from editkit.ops.engine.strategies import solver_of
+from editkit.ops.hooks import Hooks
 from editkit.ops.img2img import Img2Img
 from editkit.ops.record import record_of
 from editkit.ops.report import describe, prompt_notes
@@ -21,20 +23,23 @@ from editkit.tensors import Latents, Pixels
 from editkit.types import Box, Size
 
 
-def edit_photo(
-    edit: Img2Img, model: Model, photo: PhotoLike | Photo, progress: Progress | None = None
-) -> Result:
+def edit_photo(edit: Img2Img, model: Model, photo: PhotoLike | Photo, hooks: Hooks) -> Result:
     """The photo repainted, with a report: see `Img2Img.__call__`."""
     started = time.perf_counter()
     check_model(model)
+    edit, run = start_run(edit, hooks)
     photo = read_photo(photo)
     region = _region(edit, model, photo.size)
+    session, plan = _plan(edit, model, region.working, run)
+    run.tracker.start(session.calls(plan))
+    run.tracker.enter("paint", region.box)
     with device_errors(model.device):
         seen = to_pixels(crop_photo(photo, region))
-        patch = to_rgb(model.decode(latents(edit, model, seen, progress)))
+        patch = to_rgb(model.decode(_walk(session, plan, seen)))
+    run.tracker.enter("blend", region.box)
     everything = np.ones(photo.size, np.float32)
     edited = composite(photo, paste(patch, region), region.box, everything, seed=edit.seed)
-    return Result(
+    result = Result(
         edited,
         {
             **describe(edit, model, solver_of(edit, model.settings)),
@@ -50,18 +55,29 @@ def edit_photo(
         photo,
         record=record_of(edit, model, photo),
     )
+    return run.mark(result)
 
 
-def latents(
-    edit: Img2Img, model: Model, pixels: Pixels, progress: Progress | None = None
-) -> Latents:
+def latents(edit: Img2Img, model: Model, pixels: Pixels) -> Latents:
     """Clean latents of the repainted picture."""
-    size = Size(*pixels.shape[-2:])
-    session = open_session(edit, model, size, progress)
+    return _walk(*_plan(edit, model, Size(*pixels.shape[-2:])), pixels)
+
+
+def _plan(edit: Img2Img, model: Model, size: Size, run: Run | None = None) -> tuple[Session, Plan]:
+    """A session, and the walk that the edit's strength gives."""
+    session = open_session(edit, model, size, run)
     plan = linear(session.schedule.steps, first_level(session.schedule.steps, edit.strength))
+    session.check(plan)
+    return session, plan
+
+
+def _walk(session: Session, plan: Plan, pixels: Pixels) -> Latents:
+    """Clean latents at the end of the walk from a picture."""
+    size = Size(*pixels.shape[-2:])
     clean = session.encode("image", pixels)
     x = session.schedule.start(clean, session.noise(size), plan.first)
-    return session.run(x, plan, session.emptiness(size))
+    constraints = session.run.bind(clean, torch.ones_like(clean[:, :1]))
+    return session.walk(x, plan, session.emptiness(size), constraints)
 
 
 def _region(edit: Img2Img, model: Model, size: Size) -> Region:

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from editkit.masks.evaluate import advice
 from editkit.masks.roles import MaskLike, Masks, composite_reading, derive
 from editkit.models.base import Model, check_model, device_errors
-from editkit.ops.edit import Progress
-from editkit.ops.engine.canvas import as_canvas, make_canvas, to_values
-from editkit.ops.engine.masked_walk import detail_strength, latents, refine_tiles
-from editkit.ops.engine.region_plan import ProgressSplitter, RegionPlan, seed_for
+from editkit.ops.engine.canvas import as_canvas, make_canvas, to_mask, to_values
+from editkit.ops.engine.masked_walk import (
+    Walk,
+    detail_strength,
+    paint_tiles,
+    plan_tiles,
+    plan_whole,
+)
+from editkit.ops.engine.region_plan import RegionPlan, seed_for
+from editkit.ops.engine.run import Run, start_run
 from editkit.ops.engine.session import weak
 from editkit.ops.engine.strategies import solver_of, strategy_of
+from editkit.ops.hooks import Hooks
 from editkit.ops.masked_edit import MaskedEdit
 from editkit.ops.record import mask_told, record_of
 from editkit.ops.report import describe, describe_changes, prompt_notes
@@ -42,11 +49,12 @@ def edit_masked(
     model: Model,
     photo: PhotoLike | Photo,
     mask: MaskLike,
-    progress: Progress | None = None,
+    hooks: Hooks,
 ) -> Result:
     """The photo edited inside the mask, with a report: see `MaskedEdit.__call__`."""
     started = time.perf_counter()
     check_model(model)
+    edit, run = start_run(edit, hooks)
     photo = read_photo(photo)
     read = composite_reading(mask, photo, device=str(model.device))
     rules = {
@@ -57,13 +65,15 @@ def edit_masked(
     given = mask if isinstance(mask, Masks) else read
     masks = derive(given, photo, device=str(model.device), **rules)
     work = [_region_plan(edit, model, photo, part) for part in _parts(edit, model, masks.union)]
-    edited = _painted(edit, model, photo, masks, work, progress)
+    walks = _walks(edit, model, masks, work, run)
+    run.tracker.start(sum(walk.calls for some in walks for walk in some))
+    edited = _painted(photo, masks, work, walks, edit)
     report = _report(edit, model, photo, edited, masks, work)
     report["notes"] = [*read.notes, *masks.notes, *report["notes"]]
     report["seconds"] = round(time.perf_counter() - started, 2)
     record = record_of(edit, model, photo, read.coverage)
     record["mask"] |= mask_told(mask)
-    return Result(edited, report, photo, masks.composite, record)
+    return run.mark(Result(edited, report, photo, masks.composite, record))
 
 
 def _parts(edit: MaskedEdit, model: Model, coverage: Coverage) -> list[MaskComponent]:
@@ -90,24 +100,43 @@ def _region_plan(edit: MaskedEdit, model: Model, photo: Photo, part: MaskCompone
     )
 
 
+def _walks(
+    edit: MaskedEdit, model: Model, masks: Masks, work: Sequence[RegionPlan], run: Run
+) -> list[list[Walk]]:
+    """For each part all its walks: over the region at once, then in tiles.
+
+    A part that is done is no hole to those after it.
+    """
+    several = len(work) > 1 and any(one.finer for one in work)
+    left = masks.denoise.copy() if several else masks.denoise
+    walks = list[list[Walk]]()
+    for number, one in enumerate(work):
+        part = replace(edit, seed=seed_for(edit.seed, "part", number))
+        walks.append([plan_whole(part, model, one.region.working, run)])
+        for k, finer in enumerate(one.finer, 1):
+            again = replace(part, seed=seed_for(part.seed, "detail", k))
+            walks[-1].append(plan_tiles(again, model, to_mask(crop_mask(left, finer)), run))
+        if several:
+            left[one.part.box.slices][one.part.coverage > 0] = 0
+    return walks
+
+
 def _painted(
-    edit: MaskedEdit,
-    model: Model,
     photo: Photo,
     masks: Masks,
     work: Sequence[RegionPlan],
-    progress: Progress | None,
+    walks: Sequence[Sequence[Walk]],
+    edit: MaskedEdit,
 ) -> Photo:
     """The photo with one part after the other painted and put back.
 
-    A part that is painted later is a hole to those before it: what it covers is to go. To those
-    after it, a part that is done is a part of the photo.
+    A part that is painted later is a hole to those before it: its content will go. A part that is
+    done is a part of the photo to those after it.
     """
-    meter = ProgressSplitter(progress, [cost for one in work for cost in one.costs()])
     left = masks.copy() if len(work) > 1 else masks
-    for number, one in enumerate(work):
+    for number, (one, some) in enumerate(zip(work, walks, strict=True)):
         part = replace(edit, seed=seed_for(edit.seed, "part", number))
-        patch, box = _patch(part, model, photo, left, one, meter)
+        patch, box = _patch(part, photo, left, one, some)
         here, mine = one.part.box.slices, one.part.coverage > 0
         alpha = np.zeros(box.size, np.float32)
         alpha[one.part.box.seen_from(box).slices][mine] = left.composite[here][mine]
@@ -118,28 +147,29 @@ def _painted(
 
 
 def _patch(
-    edit: MaskedEdit,
-    model: Model,
-    photo: Photo,
-    masks: Masks,
-    work: RegionPlan,
-    meter: ProgressSplitter,
+    edit: MaskedEdit, photo: Photo, masks: Masks, work: RegionPlan, walks: Sequence[Walk]
 ) -> tuple[NDArray[np.float32], Box]:
-    """What the model paints, at its size in the photo, and its place there."""
-    region, method = work.region, strategy_of(edit).start_settings(model.settings)[0]
+    """The generated patch at photo scale, and its box."""
+    (first, *others), region = walks, work.region
+    model, tracker = first.session.model, first.session.run.tracker
     seen, holes = _seen(photo, masks, region)
+    tracker.enter("fill", region.box)
+    method = strategy_of(edit).start_settings(model.settings)[0]
     canvas = make_canvas(seen, holes.denoise, method, holes.condition)
+    tracker.enter("paint", region.box)
     with device_errors(model.device):
-        values = to_values(model.decode(latents(edit, model, canvas, meter.next())))
-    for number, finer in enumerate(work.finer, 1):
+        values = to_values(model.decode(first.latents(canvas)))
+    for finer, walk in zip(work.finer, others, strict=True):
+        tracker.enter("detail", finer.box)
         start = _agreed(edit, values, seen, holes.composite > 0)
         start = crop(paste(start, region), replace(finer, box=finer.box.seen_from(region.box)))
-        region, again = finer, replace(edit, seed=seed_for(edit.seed, "detail", number))
+        region = finer
         seen, holes = _seen(photo, masks, region)
         start = np.where(holes.denoise[..., None] > 0, start, seen)
         canvas = as_canvas(seen, holes.denoise, start, holes.condition)
         with device_errors(model.device):
-            values = to_values(refine_tiles(again, model, canvas, meter.next()))
+            values = to_values(paint_tiles(walk, canvas))
+    tracker.enter("blend", region.box)
     kept, hole = photo.rgb(region.box), masks.composite[region.box.slices] > 0
     return harmonize(paste(values, region), kept, hole, harmony_of(edit), edit.seed), region.box
 

@@ -1,6 +1,6 @@
 """The walks of an edit inside a mask: over the whole canvas, and once more in tiles."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from editkit.diffusion.constraints import (
@@ -15,12 +15,12 @@ from editkit.diffusion.plans import Plan, first_level, linear
 from editkit.diffusion.views import Views
 from editkit.models.base import Model
 from editkit.models.settings import Settings
-from editkit.ops.edit import Progress
 from editkit.ops.engine.canvas import Canvas
+from editkit.ops.engine.run import Run
 from editkit.ops.engine.session import Session, open_session
 from editkit.ops.engine.strategies import Strategy, strategy_of
 from editkit.ops.masked_edit import MaskedEdit
-from editkit.tensors import LatentMask, Latents, Pixels
+from editkit.tensors import LatentMask, Latents, PixelMask, Pixels
 from editkit.types import Size
 
 _OVERLAP = 8
@@ -30,66 +30,102 @@ _COARSE = 2.0
 """Places of a state beyond which a pass in tiles paints nothing new: those of half the scale."""
 
 
-def latents(
-    edit: MaskedEdit, model: Model, canvas: Canvas, progress: Progress | None = None
-) -> Latents:
-    """Clean latents of the canvas with its hole repainted."""
-    strategy, session = strategy_of(edit), open_session(edit, model, canvas.size, progress)
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A planned walk over one canvas.
+
+    Attributes:
+        session: the edit on the model.
+        plan: the moves.
+        strength: share of the schedule that is walked.
+        strategy: gives the constraint that keeps the surroundings; None keeps nothing.
+        keep_coarse: keep the low frequencies of the start, too.
+    """
+
+    session: Session
+    plan: Plan
+    strength: float
+    strategy: Strategy | None
+    keep_coarse: bool = False
+
+    @property
+    def calls(self) -> int:
+        """Network calls."""
+        return self.session.calls(self.plan)
+
+    def latents(self, canvas: Canvas) -> Latents:
+        """Clean latents of the canvas at the end of the walk."""
+        session, run = self.session, self.session.run
+        # A walk from pure noise without a constraint needs no encoded picture.
+        needs_clean = self.strategy or self.strength < 1 or run.has_makers
+        clean = session.encode("image", canvas.start) if needs_clean else None
+        noise = session.noise(canvas.size)
+        masks = canvas.mask, canvas.condition_mask
+        hole = session.hole(canvas.pixels, masks[0] if masks[1] is None else masks[1])
+        x = session.schedule.pure(noise)
+        if clean is not None and self.strength < 1:
+            x = session.schedule.start(clean, noise, self.plan.first)
+        constraints = [] if clean is None else self._constraints(canvas, clean, noise)
+        constraints += run.bind(clean, session.reduce(canvas.mask))
+        return session.walk(x, self.plan, hole, constraints)
+
+    def _constraints(self, canvas: Canvas, clean: Latents, noise: Latents) -> list[Constraint]:
+        """The constraints of the edit itself."""
+        coarse: list[Constraint] = [Coarse(clean, _COARSE)] if self.keep_coarse else []
+        if self.strategy is None:
+            return coarse
+        known = _known(self.strategy.edit, self.session, canvas)
+        return [*coarse, self.strategy.constraint(clean, noise, known)]
+
+
+def plan_whole(edit: MaskedEdit, model: Model, size: Size, run: Run | None = None) -> Walk:
+    """The walk over a whole canvas of `size` at once."""
+    strategy, session = strategy_of(edit), open_session(edit, model, size, run)
     (_, strength), steps = strategy.start_settings(model.settings), session.schedule.steps
     plan = strategy.plan(steps, first_level(steps, strength))
-    return _walk(
-        session, canvas, plan, strength, strategy if strategy.uses_constraint(model) else None
-    )
+    session.check(plan)
+    return Walk(session, plan, strength, strategy if strategy.uses_constraint(model) else None)
 
 
-def _walk(
-    session: Session,
-    canvas: Canvas,
-    plan: Plan,
-    strength: float,
-    strategy: Strategy | None,
-    *,
-    refines: bool = False,
-) -> Latents:
-    """Clean latents at the end of a walk; `strategy` gives its constraint, None leaves it free."""
-    # A walk from pure noise that is held to nothing needs no encoding of the picture.
-    clean = session.encode("image", canvas.start) if strategy or strength < 1 else None
-    noise = session.noise(canvas.size)
-    hole = session.hole(
-        canvas.pixels, canvas.mask if canvas.condition_mask is None else canvas.condition_mask
-    )
-    x, constraints = session.schedule.pure(noise), list[Constraint]()
-    if clean is not None and strength < 1:
-        x = session.schedule.start(clean, noise, plan.first)
-    if clean is not None and refines:
-        constraints.append(Coarse(clean, _COARSE))
-    if clean is not None and strategy is not None:
-        known = _known(strategy.edit, session, canvas)
-        constraints.append(strategy.constraint(clean, noise, known))
-    return session.run(x, plan, hole, constraints)
+def plan_tiles(edit: MaskedEdit, model: Model, mask: PixelMask, run: Run | None = None) -> Walk:
+    """The walk that paints a canvas once more, through windows of the model's native size.
 
+    Blending keeps the surroundings on every model, so that each window sees them at the noise of
+    its level. The picture is there already, so half the steps suffice, straight down; frequencies
+    that half the scale can show stay as they are.
 
-def refine_tiles(
-    edit: MaskedEdit, model: Model, canvas: Canvas, progress: Progress | None = None
-) -> Pixels:
-    """The canvas painted once more from its start, through windows of the model's own size.
-
-    The surroundings are held by blending whatever the model, so that every window sees them at
-    the level of noise that it works at. Where no window was, the canvas's pixels come back.
-    What there is to paint is there already, so half the steps do, straight down; and what is
-    as coarse as the places of a state at half the scale, where that was painted, stays so.
+    Args:
+        edit: the options.
+        model: the model.
+        mask: where the canvas may change; only windows over it are painted.
+        run: the caller's own parts.
     """
     settings, strength = model.settings, detail_strength(edit, model.settings)
     fewer = replace(edit, steps=ceil((edit.steps or settings.steps) / 2))
-    session = open_session(fewer, model, canvas.size, progress)
+    session = open_session(fewer, model, Size(*mask.shape[-2:]), run)
     side = edit.work_size or settings.native_size
-    session = views_for(session, session.reduce(canvas.mask), side)
+    session = views_for(session, session.reduce(mask), side)
     steps = session.schedule.steps
     plan = linear(steps, first_level(steps, strength))
-    latents = _walk(session, canvas, plan, strength, strategy_of(edit), refines=True)
-    pixels = session.decode(latents, canvas.pixels)
-    # An autoencoder shifts colors, too, and otherwise in each window.
-    return pixels + blurred(canvas.start - pixels, _COARSE * model.latent_cell)
+    session.check(plan)
+    return Walk(session, plan, strength, strategy_of(edit), keep_coarse=True)
+
+
+def latents(edit: MaskedEdit, model: Model, canvas: Canvas) -> Latents:
+    """Clean latents of the canvas with its hole repainted."""
+    return plan_whole(edit, model, canvas.size).latents(canvas)
+
+
+def refine_tiles(edit: MaskedEdit, model: Model, canvas: Canvas) -> Pixels:
+    """The canvas painted once more from its start: see `plan_tiles`."""
+    return paint_tiles(plan_tiles(edit, model, canvas.mask), canvas)
+
+
+def paint_tiles(walk: Walk, canvas: Canvas) -> Pixels:
+    """The canvas painted once more by a walk of `plan_tiles`; its own pixels outside of windows."""
+    pixels = walk.session.decode(walk.latents(canvas), canvas.pixels)
+    # An autoencoder shifts colors, too, differently in each window.
+    return pixels + blurred(canvas.start - pixels, _COARSE * walk.session.model.latent_cell)
 
 
 def _known(edit: MaskedEdit, session: Session, canvas: Canvas) -> Known:

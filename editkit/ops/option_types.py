@@ -6,9 +6,10 @@ Written by `python -m editkit.ops.reference` from the options of the edits: do n
 from typing import TypedDict
 
 from editkit.boxes import Size
+from editkit.ops.hooks import Hooks
 
 
-class InpaintOptions(TypedDict, total=False):
+class InpaintOptions(Hooks, total=False):
     """Options of `Inpaint`."""
 
     negative: str
@@ -17,7 +18,6 @@ class InpaintOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     strength: float | None
@@ -36,7 +36,7 @@ class InpaintOptions(TypedDict, total=False):
     blend_known: bool
 
 
-class EraseOptions(TypedDict, total=False):
+class EraseOptions(Hooks, total=False):
     """Options of `Erase`."""
 
     negative: str
@@ -45,7 +45,6 @@ class EraseOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     strength: float | None
@@ -64,7 +63,7 @@ class EraseOptions(TypedDict, total=False):
     blend_known: bool
 
 
-class OutpaintOptions(TypedDict, total=False):
+class OutpaintOptions(Hooks, total=False):
     """Options of `Outpaint`."""
 
     negative: str
@@ -73,7 +72,6 @@ class OutpaintOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     strength: float | None
@@ -99,7 +97,7 @@ class OutpaintOptions(TypedDict, total=False):
     anchor: str | None
 
 
-class Img2ImgOptions(TypedDict, total=False):
+class Img2ImgOptions(Hooks, total=False):
     """Options of `Img2Img`."""
 
     negative: str
@@ -108,13 +106,12 @@ class Img2ImgOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     strength: float
 
 
-class ResampleOptions(TypedDict, total=False):
+class ResampleOptions(Hooks, total=False):
     """Options of `Resample`."""
 
     negative: str
@@ -123,7 +120,6 @@ class ResampleOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     strength: float | None
@@ -143,7 +139,7 @@ class ResampleOptions(TypedDict, total=False):
     repeats: int
 
 
-class GenerateOptions(TypedDict, total=False):
+class GenerateOptions(Hooks, total=False):
     """Options of `Generate`."""
 
     negative: str
@@ -152,7 +148,6 @@ class GenerateOptions(TypedDict, total=False):
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     seed: int | None
-    solver: str | None
     work_size: int | None
     compat: bool
     size: Size | None
