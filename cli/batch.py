@@ -17,10 +17,12 @@ from editkit.names import SCORES, SEEDS
 
 from .display import Display, batch_display
 from .grouped import GroupedCommand, GroupedGroup
+from .mask_argument import MASK_OPTION
 from .offline import go_offline
 from .params import model_options, with_options
 from .photo_commands import SINGLE
 from .silence import hush_drivers
+from .suggestions import SuggestingGroup
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from editkit.batch.run import Batch, Summary
     from editkit.storage.url import Place
 
-_INPUTS = ("image", "original", "mask")
+_INPUTS = ("image", "original", "mask", MASK_OPTION)
 _NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet", "batch_size")
 _RECIPE = "recipe"
 _PLACES = {"source": "IN", "output": "--output", "mask_out": "--mask-out"}
@@ -259,7 +261,7 @@ class Wanted:
         return None if self.mask_out is None else Path(self.mask_out)
 
 
-class BatchGroup(GroupedGroup):
+class BatchGroup(SuggestingGroup, GroupedGroup):
     """A group whose first word is a command or a recipe's file."""
 
     def resolve_command(

@@ -8,8 +8,10 @@ import click
 from editkit.run_options import PhotoOptions
 
 from .command_run import STDIO, Job, MaskText, given_mask, read_source
-from .grouped import GroupedCommand, GroupedOption
+from .grouped import GroupedOption
+from .mask_argument import mask_argument
 from .params import edit_options, file_options, options_of, with_options
+from .photo_command import PhotoCommand
 from .silence import hushed
 
 if TYPE_CHECKING:
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
     from editkit.photo.io.files import Photo
 
 
-@click.command(cls=GroupedCommand)
+@click.command(cls=PhotoCommand)
 @click.argument("original")
 @click.argument("edited")
-@click.argument("mask", required=False)
+@mask_argument(required=False)
 @with_options(
     *edit_options("composite"),
     GroupedOption(

@@ -7,6 +7,7 @@ import click
 from editkit.errors import InputError
 
 from .command_run import Job, given, given_mask, read_pair
+from .mask_argument import mask_argument
 from .params import edit_command
 
 _CLASSICAL = ("composite_mask", "regions")
@@ -14,7 +15,7 @@ _CLASSICAL = ("composite_mask", "regions")
 
 @edit_command("erase")
 @click.argument("image")
-@click.argument("mask")
+@mask_argument()
 def erase(
     image: str,
     mask: str,

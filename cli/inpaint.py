@@ -5,12 +5,13 @@ from typing import Any
 import click
 
 from .command_run import Job, given_mask, read_pair
+from .mask_argument import mask_argument
 from .params import Words, edit_command
 
 
 @edit_command("inpaint")
 @click.argument("image")
-@click.argument("mask")
+@mask_argument()
 @click.argument("prompt", type=Words(), default="")
 def inpaint(
     image: str,

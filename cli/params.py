@@ -16,8 +16,9 @@ from editkit.ops.catalog import CATALOG
 from editkit.options import Fact, Option, facts_of
 from editkit.run_options import FileOptions, ModelOptions, PhotoOptions, VariantOptions
 
-from .grouped import GroupedCommand, GroupedOption
+from .grouped import GroupedOption
 from .offline import offline_at_once
+from .photo_command import PhotoCommand
 
 Command = Callable[..., Any]
 
@@ -273,11 +274,11 @@ def model_edit_options(name: str) -> list[click.Option]:
     ]
 
 
-def edit_command(name: str) -> Callable[[Command], GroupedCommand]:
+def edit_command(name: str) -> Callable[[Command], click.Command]:
     """Makes a function the command of an edit, with its options; its text follows the summary."""
 
-    def decorate(command: Command) -> GroupedCommand:
-        made = click.command(name, cls=GroupedCommand)
+    def decorate(command: Command) -> click.Command:
+        made = click.command(name, cls=PhotoCommand)
         return made(with_options(*model_edit_options(name))(command))
 
     return decorate

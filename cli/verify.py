@@ -11,16 +11,17 @@ from editkit.errors import EditkitError, InputError
 
 from .command_run import given, given_mask, read_pair, read_source
 from .grouped import GroupedCommand
+from .mask_argument import MaskCommand, mask_argument
 from .offline import forbid_network
 from .output import put, put_json, say, shown_json
 from .params import NO_CACHE, mask_options, model_options, with_options
 from .silence import hushed
 
 
-@click.command(cls=GroupedCommand)
+@click.command(cls=MaskCommand)
 @click.argument("original")
 @click.argument("edited")
-@click.argument("mask", required=False)
+@mask_argument(required=False)
 @click.option(
     "--tolerance",
     type=click.IntRange(0),
