@@ -1,1 +1,1 @@
-"""Each container's own rules: JPEG, PNG, TIFF, BMP, AVIF and HEIC."""
+"""Container formats: JPEG, PNG, TIFF, BMP, AVIF and HEIC."""

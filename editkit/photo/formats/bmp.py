@@ -1,4 +1,4 @@
-"""BMP files with alpha, and color profiles in BMP files: Pillow knows neither rightly."""
+"""BMP files with alpha or color profiles, which Pillow does not support properly."""
 
 import struct
 
@@ -39,14 +39,14 @@ _FIELDS = {
         (0, 0, 0, 0),
     ),
 }
-"""Which bits are red, green, blue and alpha in what Pillow reads."""
+"""Bit masks of red, green, blue and alpha that Pillow reads."""
 
 
 def unsupported_kind(head: bytes) -> str | None:
-    """What a BMP is that Pillow does not read, though it may be whole; None of all others.
+    """The kind of a BMP that Pillow does not read, though it may be intact; None for others.
 
     Args:
-        head: its first bytes, 70 or more of them.
+        head: its first bytes, at least 70.
     """
     if head[:2] != b"BM" or len(head) < _FILE + 56:
         return None
@@ -73,7 +73,7 @@ def _odd_fields(head: bytes, length: int, bits: int) -> str | None:
 
 
 def read_profile(data: bytes) -> tuple[bytes | None, list[str]]:
-    """The color profile of a BMP file, and a note on color that is told in another way."""
+    """The color profile of a BMP file, and a note on other color information."""
     header = data[_FILE:]
     length = int.from_bytes(header[:4], "little")
     space = header[_SPACE : _SPACE + 4]
@@ -92,7 +92,7 @@ def read_profile(data: bytes) -> tuple[bytes | None, list[str]]:
 
 
 def add_profile(data: bytes, profile: bytes) -> bytes:
-    """The file with the header that holds a profile, and the profile at its end."""
+    """The file with an embedded color profile."""
     length = int.from_bytes(data[_FILE : _FILE + 4], "little")
     more, header = (
         _PROFILED - length,
@@ -108,14 +108,14 @@ def add_profile(data: bytes, profile: bytes) -> bytes:
 
 
 def encode(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) -> bytes:
-    """A BMP of RGBA samples (H, W, 4), with the masks that say which bits are alpha.
+    """A BMP of RGBA samples (H, W, 4), with the bit masks of all channels.
 
     Args:
         samples: the pixels.
-        dpi: dots an inch, across and down.
+        dpi: dots per inch, across and down.
     """
     height, width = samples.shape[:2]
-    # Rows go from the bottom up, and colors from blue to red.
+    # BMP rows go bottom-up, and channels from blue to red.
     body = np.ascontiguousarray(samples[::-1][..., [2, 1, 0, 3]]).tobytes()
     across, down = (round(value / 0.0254) for value in dpi or (0, 0))
     start = _FILE + _HEADER
@@ -123,13 +123,13 @@ def encode(samples: NDArray[np.uint8], dpi: tuple[float, float] | None = None) -
     header = struct.pack(
         "<IiiHHIIiiII", _HEADER, width, height, 1, 32, _BITFIELDS, len(body), across, down, 0, 0
     )
-    # Colors as sRGB has them; such a header holds no profile.
+    # sRGB; this header holds no profile.
     space = struct.pack("<4I4s", *_MASKS, b"BGRs") + bytes(48)
     return file + header + space + body
 
 
 def alpha_notes(data: bytes) -> list[str]:
-    """What is said of alpha and of a fourth channel that nothing explains: Pillow reads neither."""
+    """Notes on alpha, and on an unexplained fourth channel, which Pillow does not read."""
     if len(data) >= _FILE + _WITH_ALPHA and _alpha_of_16(data):
         return ["its alpha channel (BMP of 16 bits) was left out"]
     if data[:2] != b"BM" or len(data) < _FILE + 40 or data[28:34] != b"\x20\0\0\0\0\0":

@@ -1,4 +1,4 @@
-"""Each container's own way in and out: what Pillow does not read, and what it would not keep."""
+"""Reading and writing of containers, where Pillow reads or keeps too little."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ _VERSION = 4
 def read_raw_metadata(
     stream: Stream, format_: str | None, carried: dict[str, Any], frame: int
 ) -> tuple[dict[str, Any], list[str]]:
-    """What is carried, with the container's own pieces added, and notes on what is left out."""
+    """The metadata with the container's own parts added, and notes on dropped ones."""
     stream.seek(0)
     if format_ == "JPEG":
         return _raw_jpeg(stream.read(), carried)
@@ -48,7 +48,7 @@ def read_raw_metadata(
     if format_ in _OTHERS:
         return _OTHERS[format_](stream.read(), carried)
     if format_ == "JXL" and "xmp" not in carried:
-        # The plugin writes XMP and does not read it.
+        # The plugin writes XMP but does not read it.
         found = dict(heif.iter_boxes(stream.read())).get(b"xml ")
         return (carried | {"xmp": found} if found else carried), []
     return carried, []
@@ -107,7 +107,7 @@ def _raw_tiff(
 
 
 def read_own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict[str, bytes]:
-    """EXIF and XMP as Pillow's `info` has them, where Pillow reads these in part only."""
+    """EXIF and XMP as in Pillow's `info`, for containers of which Pillow reads only a part."""
     at = stream.tell()
     stream.seek(0)
     found = dict[str, bytes | None]()
@@ -123,7 +123,7 @@ def read_own_blocks(stream: Stream, format_: str | None, frame: int = 0) -> dict
 
 
 def is_premultiplied(stream: Stream, format_: str | None) -> bool:
-    """True if an AVIF or HEIC says that its alpha is multiplied into its colors."""
+    """True if an AVIF or HEIC declares premultiplied alpha."""
     if format_ not in ("AVIF", "HEIF"):
         return False
     stream.seek(0)
@@ -133,13 +133,13 @@ def is_premultiplied(stream: Stream, format_: str | None) -> bool:
 
 
 def read_deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray[Any] | None:
-    """Colors of 16 bits of a PNG, which Pillow would round.
+    """The 16-bit colors of a PNG, which Pillow would round.
 
-    None where Pillow's samples are the stored ones.
+    None if Pillow's samples are the stored ones.
 
     Raises:
-        ValueError: they cannot be read, have another area, in pixels, than Pillow found, or end
-            before the last row.
+        ValueError: they are unreadable, of another area (in pixels) than Pillow's, or end before
+            the last row.
     """
     if format_ == "PNG":
         bits, kind = png.read_header(stream)
@@ -155,10 +155,10 @@ def read_deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray
 
 
 def encode(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
-    """The bytes of a file.
+    """The encoded file.
 
     Raises:
-        Exception: whatever the encoder raises.
+        Exception: any exception of the encoder.
     """
     if "exif" in carried:
         size = (samples.shape[1], samples.shape[0])
@@ -188,7 +188,7 @@ def _encode_with_pillow(samples: NDArray[Any], mode: str, carried: Carried, form
     options = bundle.save_options(carried, format_)
     if format_ == "AVIF" and mode == "L":
         options["subsampling"] = "4:0:0"
-    # Pillow looks at what it is given, and warns of what is damaged in it.
+    # Pillow parses the metadata, and warns if they are damaged.
     with warnings.catch_warnings(action="ignore"):
         color.to_image(samples, mode).save(out, format_, **options)
     if format_ == "AVIF" and "cicp" in carried:
@@ -199,20 +199,20 @@ def _encode_with_pillow(samples: NDArray[Any], mode: str, carried: Carried, form
 
 
 def _add_cicp_profile(carried: Carried, mode: str) -> Carried:
-    """What is carried, with a profile that stands for code points of color."""
+    """The metadata with a profile that replaces color code points."""
     told = "cicp" in carried and not color.is_gray(mode)
     profile = bundle.find_profile(carried) if told else None
     return carried if profile is None else {**carried, "icc_profile": profile}
 
 
 def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
-    """Segments of a JPEG that was encoded again: the source's, or those that Pillow wrote."""
+    """The segments of a re-encoded JPEG: the source's, or those that Pillow wrote."""
     own = jpeg.read_segments(made)
     if "segments" not in carried:
         if "iptc" in carried:
             own.append(Segment(jpeg.APP13, jpeg.IPTC + bundle.photoshop_resource(carried["iptc"])))
         return update_segments(own, carried.get("exif"), carried.get("xmp"))
-    # How colors are coded is the encoder's to say.
+    # The encoder's own Adobe segment declares the color coding.
     kept = [s for s in carried["segments"] if not s.data.startswith(jpeg.ADOBE)]
     kept += [s for s in own if s.data.startswith(jpeg.ADOBE)]
     if carried.get("turned"):
@@ -226,7 +226,7 @@ def _jpeg_segments(carried: Carried, made: bytes) -> list[Segment]:
 def update_segments(
     segments: Iterable[Segment], exif: bytes | None, xmp: bytes | None
 ) -> list[Segment]:
-    """The segments with EXIF and XMP as they are now, in the place where they were."""
+    """The segments with the current EXIF and XMP in their old positions."""
     new = [
         (jpeg.EXIF, None if exif is None else Segment(jpeg.APP1, exif)),
         (jpeg.XMP, None if xmp is None else Segment(jpeg.APP1, jpeg.XMP + xmp)),
@@ -235,13 +235,13 @@ def update_segments(
     for mark, segment in new:
         places = [k for k, old in enumerate(out) if old.data.startswith(mark)]
         at = places[0] if places else sum(s.marker == jpeg.APP0 for s in out)
-        # A second EXIF block is the photo's own; there is never more than one packet here.
+        # Further EXIF blocks stay; there is at most one packet here.
         out[at : at + bool(places)] = [] if segment is None else [segment]
     return [part for segment in out for part in jpeg_app1.split_segment(segment)]
 
 
 def _png_chunks(carried: Carried) -> list[Chunk]:
-    """A PNG's own chunks, or those that stand for what another container carried."""
+    """A PNG's own chunks, or those for another container's metadata."""
     if "chunks" in carried:
         own = [c for c in carried["chunks"] if c.kind != b"eXIf" and not _is_raw(c)]
         kept = _swap_resolution(own, carried)
@@ -265,13 +265,13 @@ def _png_chunks(carried: Carried) -> list[Chunk]:
 
 
 def _is_raw(chunk: Chunk) -> bool:
-    """XMP, and EXIF in the way of ImageMagick: both are written anew."""
+    """True for XMP, and for EXIF as ImageMagick writes it; both are written anew."""
     exif = chunk.data.startswith((b"Raw profile type exif\0", b"Raw profile type APP1\0"))
     return chunk.data.startswith(png.XMP) or exif
 
 
 def _swap_resolution(own: list[Chunk], carried: Carried) -> list[Chunk]:
-    """Dots across and down change places with the sides of a photo that was turned."""
+    """The chunks with across and down swapped in the resolution, if the photo was rotated."""
     if not carried.get("turned"):
         return own
     return [

@@ -1,4 +1,4 @@
-"""AVIF and HEIC as boxes (ISO/IEC 14496-12): the picture's color and depth, and what is beside."""
+"""AVIF and HEIC as ISO/IEC 14496-12 boxes: color, depth, and data beside the picture."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _MOST = 4096
 
 @dataclass(frozen=True)
 class HeifInfo:
-    """What the boxes say of the picture."""
+    """Color, depth and notes, from the boxes of a file."""
 
     cicp: Cicp | None = None
     bits: int = 8
@@ -41,7 +41,7 @@ class HeifInfo:
 
 @dataclass
 class _Meta:
-    """Items by their number, what refers to what, and the properties of each item."""
+    """Items by number, the references between them, and the properties of each."""
 
     primary: int = 0
     kinds: dict[int, bytes] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class _Meta:
 
 
 def read_info(data: bytes) -> HeifInfo:
-    """The color, the depth, and notes on what an edit leaves out."""
+    """The color, the depth, and notes on data that an edit drops."""
     meta, outer = _Meta(), [kind for kind, _ in iter_boxes(data)]
     for kind, body in iter_boxes(data):
         if kind == b"meta":
@@ -75,9 +75,9 @@ def read_info(data: bytes) -> HeifInfo:
 
 
 def set_cicp(data: bytes, cicp: Cicp) -> bytes:
-    """An AVIF file of an encoder that tells sRGB, with other primaries and another transfer.
+    """An AVIF file whose encoder declared sRGB, with other primaries and another transfer.
 
-    They stand in a box, and once more before the samples, as a decoder of videos wants them.
+    They are set in the box and in the AV1 sequence header, which video decoders use.
     """
     out, body = bytearray(data), data.find(b"mdat")
     at = data.find(b"colrnclx")
@@ -98,7 +98,7 @@ def set_cicp(data: bytes, cicp: Cicp) -> bytes:
 
 
 def iter_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes that follow one another in the data, by kind and content."""
+    """Consecutive boxes in the data, by type and content."""
     at = 0
     for _ in range(_MOST):
         size = int.from_bytes(data[at : at + 4])
@@ -170,7 +170,7 @@ def _cicp(kind: bytes, body: bytes) -> Cicp | None:
 
 
 def _depth(kind: bytes, body: bytes) -> int:
-    """Bits of a sample that a property tells; 0 where it tells none."""
+    """The bits of a sample by a property; 0 if it declares none."""
     if kind == b"pixi":
         return max(body[5:], default=0)
     if kind == b"av1C" and len(body) > 2:
@@ -181,7 +181,7 @@ def _depth(kind: bytes, body: bytes) -> int:
 
 
 def _notes_on_items(meta: _Meta, tiles: list[int]) -> list[str]:
-    """What is in the file beside the picture, its alpha, EXIF and XMP."""
+    """Notes on items other than the picture, its alpha, EXIF and XMP."""
     parts = {to for kind, _, to in meta.references if kind == b"dimg"}
     beside = {item: kind for kind, item, _ in meta.references if kind in (b"thmb", b"auxl")}
     known = {meta.primary, *tiles, *parts}
@@ -190,7 +190,7 @@ def _notes_on_items(meta: _Meta, tiles: list[int]) -> list[str]:
 
 
 def _item_name(meta: _Meta, item: int, relation: bytes | None) -> str:
-    """What an item of the file is; nothing for what is carried."""
+    """The kind of an item, for a note; empty for kept items."""
     kind = meta.kinds[item]
     if relation == b"thmb":
         return "thumbnail in the file"
@@ -210,7 +210,7 @@ def _is_alpha(meta: _Meta, item: int) -> bool:
 
 
 def _role(meta: _Meta, item: int) -> str:
-    """The last word of the name that says what an auxiliary picture is."""
+    """The last word of the type of an auxiliary picture."""
     names = [body[4:].split(b"\0")[0] for kind, body in meta.of(item) if kind == b"auxC"]
     word = names[0].decode("ascii", "replace").rsplit(":", 1)[-1] if names else ""
     return word if word.isalnum() else "of a kind that is not known"

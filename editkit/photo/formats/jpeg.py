@@ -1,8 +1,8 @@
 """JPEG files as segments, and their blocks of coefficients, kept where nothing was edited.
 
-A JPEG that is decoded and encoded again loses a little everywhere. What an edit changes can be
-added in the coefficients instead: the cosine transform is linear, so a difference of samples is a
-difference of coefficients, and where there is none they stay as they are.
+Decoding and encoding a JPEG again loses quality everywhere. An edit can be added to the
+coefficients instead: the cosine transform is linear, so a difference of samples is a difference of
+coefficients, and unedited blocks stay unchanged.
 """
 
 import re
@@ -26,7 +26,7 @@ EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 IPTC, MPF, ADOBE = b"Photoshop 3.0\0", b"MPF\0", b"Adobe"
 LONGEST = 65533
-"""Most bytes that a segment holds."""
+"""The largest content of a segment, in bytes."""
 
 _SCAN = 0xDA
 _AFTER_FILL = re.compile(rb"[^\xff]")
@@ -39,7 +39,7 @@ _YCBCR = np.array(
 
 
 class Segment(NamedTuple):
-    """A marker and what follows its length."""
+    """A marker and its content."""
 
     marker: int
     data: bytes
@@ -47,7 +47,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """BlockCounts of 8x8 coefficients, of all components together."""
+    """Counts of blocks of 8x8 coefficients, over all components."""
 
     total: int
     changed: int
@@ -59,14 +59,14 @@ def read_segments(data: bytes) -> list[Segment]:
 
 
 def is_arithmetic(data: bytes) -> bool:
-    """True if its coefficients are in arithmetic coding, which jpeglib does not know."""
+    """True if the coefficients are arithmetically coded, which jpeglib does not support."""
     return any(found.marker in _ARITHMETIC for found, _, _ in _headers(data))
 
 
 def replace_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
-    """The file with these application and comment segments in place of its own.
+    """The file with the given application and comment segments in place of its own.
 
-    Its own Adobe segment stays unless one is given: it says how the colors are coded.
+    Its Adobe segment, which declares the color coding, stays unless one is given.
     """
     given = any(segment.data.startswith(ADOBE) for segment in segments)
     parts, end = [b"\xff\xd8", *map(_encode_segment, segments)], 2
@@ -78,7 +78,7 @@ def replace_segments(data: bytes, segments: Sequence[Segment]) -> bytes:
 
 
 def swap_density(segment: Segment) -> Segment:
-    """A JFIF segment with its dots across and down in each other's place; others as they are."""
+    """A JFIF segment with across and down swapped in its density; other segments unchanged."""
     if segment.marker != APP0 or not segment.data.startswith(b"JFIF\0") or len(segment.data) < 12:
         return segment
     data = segment.data
@@ -86,13 +86,13 @@ def swap_density(segment: Segment) -> Segment:
 
 
 def splice(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[bytes, BlockCounts]:
-    """The JPEG with a difference of samples added to its coefficients, and what that touched.
+    """The JPEG with a difference of samples added to its coefficients, and counts of its blocks.
 
     Args:
         original: a JPEG of gray, RGB or YCbCr.
-        before: its samples, (H, W) or (H, W, C), as stored (not turned upright).
-        after: the same, edited.
-        box: where they differ.
+        before: its samples, (H, W) or (H, W, C), as stored (not rotated upright).
+        after: the edited samples.
+        box: the area where they differ.
 
     Raises:
         ImageError: a JPEG of another kind, or damaged.
@@ -126,7 +126,7 @@ def splice(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[
 
 
 def _align_box(box: Box, unit: NDArray[Any], shape: tuple[int, ...]) -> Box:
-    """The box grown to whole units, as far as there are samples."""
+    """The box grown to whole units, within the samples."""
     down, across = (int(length) for length in unit)
     return Box(
         box.top // down * down,
@@ -142,15 +142,15 @@ def _difference(before: Samples, after: Samples, box: Box) -> NDArray[np.int16]:
 
 
 def compare_blocks(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> BlockCounts:
-    """Blocks that hold no masked pixel: how many there are, and in how many coefficients differ.
+    """Counts of blocks without masked pixels, and of those with differing coefficients.
 
     Args:
         original: a JPEG.
         edited: a JPEG of the same size.
-        mask: (H, W), true where an edit was allowed, as stored (not turned upright).
+        mask: (H, W), true where edits are allowed, as stored (not rotated upright).
 
     Raises:
-        ImageError: the two are not built of the same blocks, or one is damaged.
+        ImageError: the two have different block structures, or one is damaged.
     """
     total = changed = 0
     for old, new in zip(_components(original), _components(edited), strict=True):
@@ -164,14 +164,14 @@ def compare_blocks(original: bytes, edited: bytes, mask: NDArray[np.bool_]) -> B
 
 @dataclass(frozen=True)
 class _Component:
-    """Coefficients of one component, the table of their steps, and the pixels of a block."""
+    """The coefficients of a component, its quantization table, and the pixels of a block."""
 
     blocks: NDArray[Any]
     table: NDArray[np.int32]
     size: tuple[int, int]
 
     def differs(self, other: "_Component") -> NDArray[np.bool_]:
-        """For each block, whether a coefficient times its step is another."""
+        """For each block, whether a dequantized coefficient differs."""
         rows = zip(self.blocks, other.blocks, strict=True)  # one at a time, to save memory
         return np.stack([(a * self.table != b * other.table).any(axis=(1, 2)) for a, b in rows])
 
@@ -195,12 +195,12 @@ def _components(data: bytes) -> list[_Component]:
 
 @contextmanager
 def _folder() -> Generator[Path]:
-    """A folder for jpeglib, which knows files only; what it and the system refuse is ImageError."""
+    """A temporary folder for jpeglib, which reads only files; errors become ImageError."""
     try:
         with tempfile.TemporaryDirectory(prefix="editkit-") as folder, silence_libraries():
             yield Path(folder)
     except OSError as error:
-        # jpeglib tells no more than the name of our own copy.
+        # jpeglib's message names only our temporary copy.
         reason = error.strerror or "it is damaged"
         raise ImageError(f"the JPEG's coefficients cannot be had: {reason}") from error
 
@@ -208,7 +208,7 @@ def _folder() -> Generator[Path]:
 def _covered_blocks(
     mask: NDArray[np.bool_], count: tuple[int, int], size: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Which blocks hold a masked pixel."""
+    """The blocks that contain a masked pixel."""
     padded = np.zeros((count[0] * size[0], count[1] * size[1]), np.bool_)
     rows, columns = min(mask.shape[0], len(padded)), min(mask.shape[1], padded.shape[1])
     padded[:rows, :columns] = mask[:rows, :columns]
@@ -217,7 +217,7 @@ def _covered_blocks(
 
 
 def _headers(data: bytes) -> list[tuple[Segment, int, int]]:
-    """Segments up to the first scan, each with where it starts and ends."""
+    """Segments up to the first scan, each with its start and end."""
     found, at = list[tuple[Segment, int, int]](), 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, start = data[at + 1], at
@@ -254,7 +254,7 @@ def _planes(difference: NDArray[np.int16], space: str) -> list[NDArray[np.float3
 def _downsample_plane(
     plane: NDArray[np.float32], ratio: NDArray[Any], factors: NDArray[Any], index: int
 ) -> NDArray[np.float32]:
-    """The plane at a component's own resolution, each sample the mean of what it stands for."""
+    """The plane at a component's own resolution, each sample the mean of its pixels."""
     down, across = (int(value) for value in ratio)
     if (factors.max(axis=0) % factors[index]).any():
         raise ImageError("a JPEG of fractional sampling keeps no blocks; write it with jpeg=auto")
@@ -267,7 +267,7 @@ def _downsample_plane(
 def _add_difference(
     old: NDArray[Any], plane: NDArray[np.float32], table: NDArray[np.float32]
 ) -> NDArray[Any]:
-    """Coefficients with the rounded transform of a difference added, where there is one."""
+    """The coefficients with the rounded transform of a difference added, where it is not 0."""
     from scipy.fft import dctn
 
     new = old.copy()
@@ -276,6 +276,6 @@ def _add_difference(
     cut = np.pad(plane, gaps, "edge").reshape(rows, _BLOCK, columns, _BLOCK).swapaxes(1, 2)
     where = np.nonzero(cut.any(axis=(2, 3)))
     step = np.rint(np.asarray(dctn(cut[where], axes=(1, 2), norm="ortho")) / table)
-    # What a baseline file can hold.
+    # The range of a baseline file.
     new[where] = np.clip(old[where] + step, -1023, 1023).astype(old.dtype)
     return new

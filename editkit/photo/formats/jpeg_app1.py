@@ -1,7 +1,7 @@
-"""EXIF and XMP in a JPEG's APP1 segments: joined where they go over several, and cut again.
+"""EXIF and XMP in a JPEG's APP1 segments: joined from several segments, and split again.
 
-XMP of more than a segment is what Adobe calls extended: a first packet names the rest by its MD5
-(XMP specification, part 3, 1.1.3.1).
+XMP longer than a segment is extended XMP: a first packet names the rest by its MD5 (XMP
+specification, part 3, 1.1.3.1).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ _TWICE = "its XMP data came in several packets and was joined; what they both sa
 
 
 def join_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
-    """The segments with EXIF blocks and XMP packets whole, however long, without thumbnails.
+    """The segments with complete EXIF blocks and XMP packets, however long, without thumbnails.
 
     Returns:
-        The segments, the orientation still in their EXIF blocks, and notes on what was left out.
+        The segments, with the orientation still in their EXIF blocks, and notes on dropped data.
     """
     notes = list[str]()
     whole = _join_exif(list(segments), notes)
@@ -30,7 +30,7 @@ def join_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]
 
 
 def split_segment(segment: Segment) -> list[Segment]:
-    """The segment as those that a file can hold; none where it is of a kind that cannot be cut."""
+    """The segment as segments of legal size; empty if its kind cannot be split."""
     if len(segment.data) <= LONGEST:
         return [segment]
     for marker, mark in ((APP1, EXIF), (APP13, IPTC)):
@@ -46,7 +46,7 @@ def split_segment(segment: Segment) -> list[Segment]:
 
 
 def find_exif(segments: Iterable[Segment]) -> bytes | None:
-    """The first EXIF block, with its mark."""
+    """The first EXIF block, with its header."""
     return next((s.data for s in segments if s.marker == APP1 and s.data.startswith(EXIF)), None)
 
 
@@ -101,7 +101,7 @@ def _join_xmp(segments: Sequence[Segment], notes: list[str]) -> list[Segment]:
 def _whole_packet(
     standard: Sequence[bytes], extensions: Sequence[bytes], notes: list[str]
 ) -> bytes:
-    """One packet of the first, what it names as its extension, and further ones."""
+    """One packet of the first one, its extension, and further packets."""
     first = xmp_packets.parse_packet(standard[0])
     if first is None:
         notes.append(_UNREADABLE)
@@ -124,7 +124,7 @@ def _whole_packet(
 
 
 def _join_extension(parts: Sequence[bytes]) -> bytes | None:
-    """What parts are together; None where one of them is not there."""
+    """The joined extension; None if a part is missing."""
     whole = b""
     for at, data in sorted((int.from_bytes(data[_HEAD - 4 : _HEAD]), data) for data in parts):
         if at != len(whole):

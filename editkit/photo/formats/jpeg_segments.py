@@ -1,4 +1,4 @@
-"""Which of a JPEG's application segments still hold after an edit, and what lies behind its end."""
+"""Application segments of a JPEG that are still valid after an edit, and data behind its end."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -41,13 +41,13 @@ _PLAIN = (
     (APP13, b"Adobe_CM"),
     (0xEE, b"Adobe"),
 )
-"""Segments that are looked at elsewhere, or whose content is known to be no picture."""
+"""Segments that are handled elsewhere, or that cannot hold a picture."""
 
 _FULL = LONGEST - 2000
 
 
 def select_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:
-    """What still holds of a photo's segments after an edit, and notes on what does not."""
+    """The segments that are still valid after an edit, and notes on the others."""
     found, notes = list[Segment](), list[str]()
     goes_on = False
     for (marker, label), group in groupby(segments, key=_label):
@@ -57,13 +57,13 @@ def select_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[st
             remaining, lost = [], []
         found += remaining
         notes += lost
-        # A preview of more than a segment may go on under the next number.
+        # A preview longer than a segment may continue under the next marker.
         goes_on = not label and not remaining and len(run[-1].data) > _FULL
     return found, list(dict.fromkeys(notes))
 
 
 def data_behind_end(data: bytes) -> bytes:
-    """What follows the end of a JPEG."""
+    """The data behind the end of a JPEG."""
     end = previews.end_of_jpeg(data)
     if end is None:  # garbage before its first scan, which decoders overlook
         end = data.rfind(b"\xff\xd9") + 2
@@ -71,7 +71,7 @@ def data_behind_end(data: bytes) -> bytes:
 
 
 def tail_notes(tail: bytes) -> list[str]:
-    """The note on what follows the end; none where that is padding."""
+    """A note on data behind the end; none for padding."""
     if not tail.strip(b"\0\xff \r\n\t"):
         return []
     what = next((name for mark, name in _TAILS if mark in tail), "data")
@@ -93,7 +93,7 @@ _TAILS = (
 
 
 def _label(segment: Segment) -> tuple[int, bytes]:
-    """The marker, and what names the kind of the segment, if that is known."""
+    """The marker, and the known name of the segment, if it has one."""
     for marker, name in (*_SHOWING, *_PLAIN):
         if segment.marker == marker and segment.data.startswith(name):
             return marker, name
@@ -119,7 +119,7 @@ def _select_known(
 
 
 def _select_unknown(marker: int, run: Sequence[Segment]) -> tuple[Sequence[Segment], list[str]]:
-    """Segments of cameras and programs: they stay, unless they hold or could be a picture."""
+    """Segments of cameras and programs: kept unless they hold or could be a picture."""
     name = "comment" if marker == COMMENT else f"APP{marker - 0xE0} data{_quote(run[0].data)}"
     joined = b"".join(segment.data for segment in run)
     if previews.holds_picture(joined):
@@ -135,7 +135,7 @@ def _quote(data: bytes) -> str:
 
 
 def _clean_resources(run: Sequence[Segment]) -> tuple[list[Segment], list[str]]:
-    """Photoshop's data, which may go over several segments: joined, and cut again."""
+    """Photoshop's data, joined from several segments, cleaned, and split again."""
     joined = b"".join(segment.data.removeprefix(IPTC) for segment in run)
     try:
         data, notes = photoshop.clean_resources(joined)

@@ -1,4 +1,4 @@
-"""What a photo carries that another container has no place for, by name."""
+"""Metadata that the target container cannot hold, by name."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -32,13 +32,13 @@ _IPTC, _PHOTOSHOP, _RESOLUTION = 33723, 34377, (282, 283, 296)
 _MOST = 12
 _MAKER_NOTES = 37500
 _WHOLE = (b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"FUJIFILM", b"Apple iOS\0")
-"""Maker notes that count places from their own beginning."""
+"""Maker notes with offsets relative to themselves."""
 
 _MOVED = "its maker notes lie at another place in the file now; programs may not find all of them"
 
 
 def list_losses(carried: Carried, format: str) -> list[str]:  # noqa: A002
-    """Notes on metadata that a format has no place for, or cannot keep where it lies."""
+    """Notes on metadata that a format cannot hold, or cannot keep in place."""
     named = (name for key, name in _NAMED.items() if carried.get(key) and format in _WITHOUT[key])
     lost = list(dict.fromkeys(chain(named, *(found(carried, format) for found in _SOURCES))))
     moved = _maker_note_losses(carried, format)
@@ -51,7 +51,7 @@ def list_losses(carried: Carried, format: str) -> list[str]:  # noqa: A002
 
 
 def _maker_note_losses(carried: Carried, format_: str) -> list[str]:
-    """A note on maker notes whose parts are found by their places in the file."""
+    """A note on maker notes with offsets relative to the file."""
     if format_ in _WITHOUT["exif"] or (format_ != "TIFF" and "tiff" not in carried):
         return []  # elsewhere the EXIF block stays whole
     _, tree = exif_copy.parse_block(carried.get("exif"))
@@ -68,7 +68,7 @@ def _resolution(carried: Carried, format_: str) -> Iterable[str]:
 
 
 def _segments(carried: Carried, format_: str) -> Iterable[str]:
-    """What cameras and programs wrote into a JPEG beside EXIF, XMP, IPTC and comments."""
+    """Names of segments of cameras and programs, other than EXIF, XMP, IPTC and comments."""
     if format_ == "JPEG":
         return
     for marker, data in carried.get("segments", ()):

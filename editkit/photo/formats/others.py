@@ -1,4 +1,4 @@
-"""WebP, GIF and icons: notes on what is in them beside the picture, which is not carried."""
+"""WebP, GIF and icons: notes on data beside the picture, which are dropped."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ _XMP_OF_GIF = b"XMP DataXMP"
 
 
 def raw_webp(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
-    """What is carried, and notes on chunks that are not."""
+    """The metadata, and notes on dropped chunks."""
     found, at = list[str](), 12
     for _ in range(_MOST):
         if at + 8 > len(data):
@@ -36,7 +36,7 @@ def raw_webp(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
 
 
 def raw_gif(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
-    """What is carried, and notes on comments and other extensions."""
+    """The metadata, and notes on comments and other extensions."""
     found, pictures = list[str](), 0
     for kind, content in _iter_gif_blocks(data):
         pictures += kind == 0x2C
@@ -54,13 +54,13 @@ def raw_gif(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
 
 
 def raw_icon(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
-    """What is carried, and a note on the other sizes of an icon."""
+    """The metadata, and a note on the other sizes of an icon."""
     count = int.from_bytes(data[4:6], "little")
     return carried, [previews.omission_note("the other sizes of its icon")] if count > 1 else []
 
 
 def _iter_gif_blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Extensions by their label, and pictures (0x2C), each with its content."""
+    """Extensions by label, and pictures (0x2C), each with its content."""
     at = 13 + (3 << ((data[10] & 7) + 1) if data[10:11] and data[10] & 0x80 else 0)
     for _ in range(_MOST):
         mark = data[at : at + 1]

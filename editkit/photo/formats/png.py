@@ -1,4 +1,4 @@
-"""PNG files: samples of 8 and 16 bits through libpng, every other chunk kept as it is."""
+"""PNG files: samples of 8 and 16 bits by libpng; all other chunks are kept unchanged."""
 
 import struct
 import threading
@@ -31,7 +31,7 @@ _ADAM7 = (
 )
 _PORTION = 1 << 20
 LONGEST = 64 << 20
-"""More of a chunk is not read."""
+"""The largest chunk that is read."""
 
 _ONE, _limits = threading.Lock(), list[int]()
 """What Pillow's limit was, once for each reader that is under way."""
@@ -41,14 +41,14 @@ _LEVEL = 3
 
 
 class Chunk(NamedTuple):
-    """A chunk's name and content."""
+    """A chunk's type and content."""
 
     kind: bytes
     data: bytes
 
 
 def read_chunks(stream: Stream) -> tuple[list[Chunk], bytes]:
-    """The chunks that are neither header nor samples, and what lies behind the last one."""
+    """The chunks other than header and image data, and the data behind the last one."""
     stream.seek(len(SIGNATURE))
     found = list[Chunk]()
     while len(head := stream.read(8)) == 8:
@@ -65,9 +65,9 @@ def read_chunks(stream: Stream) -> tuple[list[Chunk], bytes]:
 
 @contextmanager
 def allow_long_texts() -> Generator[None]:
-    """Lets Pillow unpack profiles and texts of up to 64 MiB; of itself it refuses a file for 1 MiB.
+    """Lets Pillow unpack profiles and texts of up to 64 MiB; its own limit is 1 MiB.
 
-    That limit is the whole process's: it comes back when the last reader is done.
+    The limit is process-wide; it is restored when the last reader is done.
     """
     with _ONE:
         _limits.append(_limits[0] if _limits else PngImagePlugin.MAX_TEXT_CHUNK)
@@ -82,25 +82,25 @@ def allow_long_texts() -> Generator[None]:
 
 
 def read_header(stream: Stream) -> tuple[int, int]:
-    """Bits of a sample and the color type."""
+    """The bits of a sample and the color type."""
     stream.seek(len(SIGNATURE) + 16)
     bits, kind = stream.read(2)
     return bits, kind
 
 
 def read_size(stream: Stream) -> Size:
-    """Height and width, as the first header has them."""
+    """Height and width by the first header."""
     stream.seek(len(SIGNATURE) + 8)
     width, height = struct.unpack(">II", stream.read(8))
     return Size(height, width)
 
 
 def check_rows(stream: Stream) -> None:
-    """Finds image data that end before the last row, which Pillow would read as black.
+    """Refuses image data that end before the last row, which Pillow would read as black.
 
     Raises:
-        ValueError: they do.
-        zlib.error: they are damaged.
+        ValueError: rows are missing.
+        zlib.error: the data are damaged.
     """
     stream.seek(len(SIGNATURE) + 8)
     width, height, bits, kind, _, _, laced = struct.unpack(">IIBBBBB", stream.read(13))
@@ -131,7 +131,7 @@ def _image_data(stream: Stream) -> Iterator[bytes]:
 
 
 def _row_bytes(size: Size, bits: int, *, laced: bool) -> int:
-    """Bytes of all rows with their filters; interlaced ones come in seven passes (Adam7)."""
+    """The bytes of all rows with their filters, in seven passes if interlaced (Adam7)."""
     passes = _ADAM7 if laced else ((0, 0, 1, 1),)
     total = 0
     for top, left, down, across in passes:
@@ -156,7 +156,7 @@ def decode(data: bytes) -> NDArray[Any]:
 
 
 def encode(samples: NDArray[Any], chunks: Iterable[Chunk]) -> bytes:
-    """A PNG of the samples, with the chunks before its image data."""
+    """A PNG of the samples, with the chunks before the image data."""
     import imagecodecs
 
     plain = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
@@ -165,17 +165,17 @@ def encode(samples: NDArray[Any], chunks: Iterable[Chunk]) -> bytes:
 
 
 def text_chunk(keyword: bytes, text: bytes) -> Chunk:
-    """A text of UTF-8, not compressed."""
+    """An uncompressed UTF-8 text chunk."""
     return Chunk(b"iTXt", keyword.removesuffix(b"\0") + b"\0\0\0\0\0" + text)
 
 
 def xmp_chunk(packet: bytes) -> Chunk:
-    """An XMP packet where PNG keeps it."""
+    """An XMP packet as a text chunk."""
     return text_chunk(XMP, packet)
 
 
 def find_xmp(chunks: Iterable[Chunk]) -> bytes | None:
-    """The XMP packet among the chunks, compressed or not, be it UTF-8 or not."""
+    """The XMP packet in the chunks, compressed or not, in any encoding."""
     for chunk in chunks:
         if chunk.kind == b"iTXt" and chunk.data.startswith(XMP):
             head = chunk.data[len(XMP) :]
@@ -188,7 +188,7 @@ def find_xmp(chunks: Iterable[Chunk]) -> bytes | None:
 
 
 def _inflate(data: bytes) -> bytes | None:
-    """The data unpacked; None where they are damaged or no metadata are that long."""
+    """The decompressed data; None if they are damaged or too long."""
     inflate = zlib.decompressobj()
     try:
         found = inflate.decompress(data, LONGEST)
@@ -198,7 +198,7 @@ def _inflate(data: bytes) -> bytes | None:
 
 
 def _raw_profile(text: bytes | None) -> bytes | None:
-    """What ImageMagick writes by digits: a name, a length, and the bytes."""
+    """The bytes of ImageMagick's raw profile: a name, a length and hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join((text or b"").split()[2:]).decode("ascii"))
     except ValueError:
@@ -206,18 +206,18 @@ def _raw_profile(text: bytes | None) -> bytes | None:
 
 
 def profile_chunk(profile: bytes) -> Chunk:
-    """A color profile."""
+    """The chunk of a color profile."""
     return Chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
 
 
 def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
-    """Dots an inch, across and down, as dots a meter."""
+    """The chunk of a resolution in dots per inch, across and down."""
     across, down = (round(value / 0.0254) for value in dpi)
     return Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
 
 
 def _sort_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Profiles and color first, as the standard wants; the rest in their own order."""
+    """Color chunks first, as the standard requires; the others in their order."""
     first = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
     return iter(sorted(chunks, key=lambda chunk: chunk.kind not in first))
 

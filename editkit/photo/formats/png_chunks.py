@@ -1,4 +1,4 @@
-"""Which of a PNG's chunks still hold after an edit, and what lies behind its end."""
+"""Chunks of a PNG that are still valid after an edit, and data behind its end."""
 
 import binascii
 import zlib
@@ -21,7 +21,7 @@ _SHOWING = {
     b"acTL": "the other pictures of its animation",
 }
 _SOURCES = (b"mxfile", b"mxGraphModel", b"application/vnd.excalidraw+json", b"drawing")
-"""Texts that hold the drawing which the picture shows."""
+"""Texts that contain the drawing of the picture."""
 
 _OF_SAMPLES = {
     b"iDOT": "where its rows lie (iDOT)",
@@ -56,10 +56,10 @@ _MOST = 1 << 26
 
 
 def select_chunks(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[Chunk], list[str]]:
-    """What still holds of a photo's chunks after an edit, and notes on what does not.
+    """The chunks that are still valid after an edit, and notes on the others.
 
     Args:
-        chunks: all but header and samples.
+        chunks: all but header and image data.
         bits: of a sample.
         kind: the color type of the header.
     """
@@ -79,7 +79,7 @@ def select_chunks(chunks: Iterable[Chunk], bits: int, kind: int) -> tuple[list[C
 
 
 def _reason(chunk: Chunk) -> str | None:
-    """Why the chunk stays out, if it does."""
+    """The reason for dropping the chunk, or None."""
     kind, data = chunk
     name = f"PNG chunk {kind.decode('latin-1')}"
     if kind == b"caBX":
@@ -111,7 +111,7 @@ def _reason_by_content(chunk: Chunk, name: str) -> str | None:
 
 
 def _holds_preview(key: bytes, text: bytes) -> bool:
-    """True if a text, or what ImageMagick calls a raw profile, holds or could be a picture."""
+    """True if a text, or ImageMagick's raw profile, holds or could be a picture."""
     if key in _BLOCKS:
         try:
             return bool(photoshop.clean_resources(text)[1])
@@ -125,12 +125,12 @@ def _of_original(what: str) -> str:
 
 
 def _is_xmp(key: bytes) -> bool:
-    """XMP is looked at by itself."""
+    """True for the keyword of XMP, which is handled elsewhere."""
     return key == b"XML:com.adobe.xmp"
 
 
 def _chunk_text(chunk: Chunk) -> bytes:
-    """What a text chunk says, unpacked; of ImageMagick's raw profiles the bytes."""
+    """The decompressed text of a chunk; for ImageMagick's raw profiles the bytes."""
     key, _, rest = chunk.data.partition(b"\0")
     if chunk.kind == b"zTXt":
         rest = _inflate(rest[1:])

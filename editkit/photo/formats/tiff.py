@@ -1,4 +1,4 @@
-"""TIFF files through tifffile: samples of 8 and 16 bits, layout and private tags kept."""
+"""TIFF files by tifffile: samples of 8 and 16 bits; layout and private tags are kept."""
 
 import struct
 from collections.abc import Generator, Iterable
@@ -35,7 +35,7 @@ _PHOTOMETRIC = {"L": "minisblack", "LA": "minisblack", "CMYK": "separated"}
 
 @contextmanager
 def _silence_log() -> Generator[None]:
-    """No log of what tifffile minds: it raises that, or does without."""
+    """Silences tifffile's log: serious faults raise, others do not matter."""
     import tifffile
 
     def silent(_: object) -> bool:
@@ -59,16 +59,16 @@ def _open_tiff(stream: Any) -> Generator[Any]:  # noqa: ANN401 - whatever Pillow
 
 
 def read_samples(stream: Stream, page: int, area: int) -> NDArray[Any]:
-    """What a page stores, (H, W) or (H, W, C), as whole numbers.
+    """The stored integers of a page, (H, W) or (H, W, C).
 
     Args:
         stream: the file.
         page: the number of its directory.
-        area: its pixels; no more memory than these need is asked for.
+        area: its pixels, which limit the memory.
 
     Raises:
         ValueError: tifffile cannot read them, or they are of another area.
-        OfAnotherKind: they are packed in a way that it does not know.
+        UnsupportedTiffError: their compression is unknown.
     """
     import tifffile
 
@@ -95,13 +95,13 @@ def _page(file: Any, page: int) -> Any:  # noqa: ANN401 - tifffile's own, loosel
 
 
 def _is_followed(stream: Stream) -> bool:
-    """True if there is more than one directory; tifffile would count those of a loop for ever."""
+    """True if there is more than one directory; tifffile would count a loop forever."""
     file = open_tiff(stream)
     return file is not None and len(list(islice(iter_chain(file), 2))) > 1
 
 
 def read_layout(stream: Stream, page: int = 0) -> dict[str, Any]:
-    """What `encode` needs to write such a file again: codec, predictor, tiles, order, tags."""
+    """The layout for writing such a file again: codec, predictor, tiles, order, tags."""
     import tifffile
 
     with _open_tiff(stream) as file:
@@ -109,7 +109,7 @@ def read_layout(stream: Stream, page: int = 0) -> dict[str, Any]:
         layout: dict[str, Any] = {
             "byteorder": file.byteorder,
             "bigtiff": file.is_bigtiff,
-            # What a file does not say comes as a plain number.
+            # tifffile returns a default as a plain number.
             "planarconfig": tifffile.PLANARCONFIG(found.planarconfig).name
             if found.samplesperpixel > 1
             else None,
@@ -131,11 +131,11 @@ def read_layout(stream: Stream, page: int = 0) -> dict[str, Any]:
 
 
 def encode(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
-    """A TIFF of the samples with what is carried: profile, EXIF, XMP, resolution, layout, tags."""
+    """A TIFF of the samples with its metadata: profile, EXIF, XMP, resolution, layout, tags."""
     import tifffile
 
     written_as, tree = exif_copy.parse_block(carried.get("exif"))
-    # Of a new file the order is that of its EXIF data, so that maker notes fit.
+    # A new file takes the byte order of its EXIF data, so that maker notes stay valid.
     layout = {"byteorder": written_as, **carried.get("tiff", {})}
     order, big = layout["byteorder"], _is_big(samples, layout)
     tree = {key: exif_copy.swap_bytes(tags, written_as, order) for key, tags in tree.items()}
@@ -143,7 +143,7 @@ def encode(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
     # tifffile writes no pointers to directories; the numbers before theirs stand in for them.
     tags += [(code - 1, 16 if big else 4, 1, 0, True) for code in (_EXIF, _GPS) if tree.get(code)]
     out, options = BytesIO(), _write_options(samples, layout, carried)
-    # A file without a resolution is given one of 1 to 1, which has no unit.
+    # tifffile writes a resolution of 1 where there is none; it gets no unit.
     unit = int(options.setdefault("resolutionunit", 1))
     if unit not in _UNITS:
         options["resolutionunit"] = 1
@@ -164,7 +164,7 @@ def encode(samples: NDArray[Any], mode: str, carried: dict[str, Any]) -> bytes:
 
 
 def _tags(first: Iterable[Any], layout: dict[str, Any], carried: dict[str, Any]) -> list[Any]:
-    """Tags of the picture's own directory: its own, then EXIF, XMP and IPTC."""
+    """The tags of the picture's own directory: its own, then EXIF, XMP and IPTC."""
     known = {tag[0] for tag in layout.get("tags", ())}
     plain = [tag for tag in first if _is_new(tag.code, known)]
     tags: list[Any] = [
@@ -175,7 +175,7 @@ def _tags(first: Iterable[Any], layout: dict[str, Any], carried: dict[str, Any])
         tags.append((_XMP, 1, len(carried["xmp"]), carried["xmp"], True))
     if "iptc" in carried and not known & {33723, _PHOTOSHOP}:
         tags.append((33723, 7, len(carried["iptc"]), carried["iptc"], True))
-    # tifffile does not say that samples are without a sign, which is the rule.
+    # tifffile does not write that samples are unsigned, which is the default.
     return [(_STAND_IN, *tag[1:]) if tag[0] == _FORMAT else tag for tag in tags]
 
 
@@ -185,7 +185,7 @@ def _photometric(mode: str, layout: dict[str, Any]) -> str:
 
 
 def _invert_white(samples: NDArray[Any], mode: str, layout: dict[str, Any]) -> NDArray[Any]:
-    """The samples with white as 0 where the file had it so; alpha stays as it is."""
+    """The samples with white as 0 if the file had it so; alpha stays."""
     if mode not in _GRAYS or not layout.get("inverted"):
         return samples
     turned = np.iinfo(samples.dtype).max - samples
@@ -197,7 +197,7 @@ def _extra_samples(
 ) -> tuple[str, ...] | None:
     if mode not in ("LA", "RGBA"):
         return None
-    # Where nothing is transparent, multiplied colors are the colors.
+    # In opaque pixels premultiplied colors equal the colors.
     opaque = bool((samples[..., -1] == np.iinfo(samples.dtype).max).all())
     return ("assocalpha",) if layout.get("multiplied") and opaque else ("unassalpha",)
 
@@ -241,9 +241,9 @@ def _is_carried(tag: Any) -> bool:  # noqa: ANN401 - tifffile's own
 
 
 def _raw_tag(tag: Any) -> tuple[int, int, int, Any, bool]:  # noqa: ANN401 - tifffile's own
-    """The tag with its bytes as they lie in the file, in whatever letters its texts are."""
+    """The tag with its bytes as stored, in whatever encoding its texts are."""
     if int(tag.dtype) in (5, 10):
-        # Of the bytes of fractions tifffile would count each as two.
+        # tifffile would count the bytes of rationals twice.
         return (tag.code, int(tag.dtype), tag.count, tag.value, True)
     file = tag.parent.filehandle
     file.seek(tag.valueoffset)
@@ -257,7 +257,7 @@ def _is_big(samples: NDArray[Any], layout: dict[str, Any]) -> bool:
 
 
 def _amend(file: BytesIO, unit: int, order: str) -> None:
-    """Writes what tifffile would not: the format of the samples, and a unit that no rule knows."""
+    """Writes values that tifffile refuses: the sample format, and nonstandard units."""
     import tifffile
 
     file.seek(0)
@@ -272,12 +272,12 @@ def _amend(file: BytesIO, unit: int, order: str) -> None:
 
 
 def _is_new(code: int, known: set[int]) -> bool:
-    """True if a tag of EXIF data belongs into a file that has some already."""
+    """True if a tag of EXIF data is to be added to a file that has some already."""
     return code not in known | _LAYOUT and code not in (*_WRITTEN, _FORMAT, _PHOTOSHOP, _IPTC)
 
 
 def read_exif(stream: Stream, page: int = 0) -> bytes:
-    """What a TIFF tells of its photo as an EXIF block; empty where it tells nothing."""
+    """The metadata tags of a TIFF as an EXIF block; empty if there are none."""
     with _open_tiff(stream) as file:
         start, order, big = _page(file, page).offset, file.byteorder, file.is_bigtiff
     tree = exif_copy.read_tree(stream, order, start, big=big)
@@ -285,7 +285,7 @@ def read_exif(stream: Stream, page: int = 0) -> bytes:
 
 
 def _add_directories(file: BytesIO, tree: exif_copy.Tree, order: str, *, big: bool) -> bytes:
-    """The file with further directories at its end and their places in the first one."""
+    """The file with further directories at its end, and pointers to them in the first one."""
     import tifffile
 
     at = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""A TIFF's directories, read within bounds: loops end, and no count is taken on trust."""
+"""The directories of a TIFF, read safely: loops end, and all counts are limited."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from editkit.types import Stream
 
 MOST = 65_536
-"""Directories that a file may have."""
+"""The limit for directories of a file."""
 
 _MOST_TAGS = 1 << 20
 
@@ -30,7 +30,7 @@ _Values = dict[int, tuple[int, int, bytes]]
 
 
 class Entry(NamedTuple):
-    """A tag's kind of value, how many values it has, and where they lie."""
+    """The type of a tag's values, their number, and their position."""
 
     kind: int
     values: int
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class File:
-    """What the head of a TIFF says."""
+    """The header of a TIFF."""
 
     stream: Stream
     order: str
@@ -47,26 +47,26 @@ class File:
     first: int
 
     def numbers(self, entry: Entry | None) -> tuple[int, ...]:
-        """The whole numbers of a tag; none where it has none."""
+        """The integers of a tag; empty if it has none."""
         code = "" if entry is None else _CODES.get(entry.kind, "")
         data = self.data(entry) if entry is not None and code else b""
         return struct.unpack(self.order + code * (len(data) // struct.calcsize(code or "B")), data)
 
     def _go_to(self, place: int) -> None:
-        """Goes to a place that the file names.
+        """Seeks to a position given in the file.
 
         Raises:
-            ValueError: no file goes so far.
+            ValueError: it is beyond any file.
         """
         if place >= 2**63:
             raise ValueError(f"a place beyond any file: {place}")
         self.stream.seek(place)
 
     def data(self, entry: Entry) -> bytes:
-        """A tag's bytes, as they lie in the file.
+        """The raw bytes of a tag.
 
         Raises:
-            ValueError: there are not so many.
+            ValueError: the file ends before.
         """
         length = entry.values * self._size(entry.kind)
         if length > _LONGEST:
@@ -78,7 +78,7 @@ class File:
         return data
 
     def directory(self, place: int) -> tuple[dict[int, Entry], int]:
-        """The tags of a directory, and where the next one lies.
+        """The tags of a directory, and the position of the next one.
 
         Raises:
             ValueError: the file ends before.
@@ -117,13 +117,13 @@ class File:
 
 
 def open_tiff(stream: Stream) -> File | None:
-    """The TIFF in a stream; None where it is none."""
+    """The TIFF in a stream; None if it is none."""
     stream.seek(0)
     head = stream.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
         return None
-    # Some writers have the number of the version the wrong way round.
+    # Some writers store the version in the other byte order.
     version = struct.unpack(order + "H", head[2:4])[0]
     if version in (42, 42 << 8):
         return File(stream, order, big=False, first=struct.unpack(order + "I", head[4:8])[0])
@@ -133,7 +133,7 @@ def open_tiff(stream: Stream) -> File | None:
 
 
 def iter_chain(file: File) -> Iterator[dict[int, Entry]]:
-    """The directories of a chain: it ends where it comes back to one that it has been at.
+    """The directories of the chain, which ends at a loop.
 
     Raises:
         ValueError: one is damaged, or there are too many.
@@ -149,9 +149,9 @@ def iter_chain(file: File) -> Iterator[dict[int, Entry]]:
 
 
 def page_numbers(file: File) -> list[int]:
-    """The numbers of the directories that are pictures, and no smaller copies of others.
+    """The numbers of the directories that are pictures and no reduced copies.
 
-    Where all say that they are copies, the first one is the picture.
+    If all are marked as reduced copies, the first one is the picture.
     """
     found = list[int]()
     for number, entries in enumerate(_undamaged(iter_chain(file))):
@@ -163,7 +163,7 @@ def page_numbers(file: File) -> list[int]:
 
 
 def _undamaged(chain: Iterator[dict[int, Entry]]) -> Iterator[dict[int, Entry]]:
-    """The directories before the first damaged one: what comes after them is no picture."""
+    """The directories before the first damaged one."""
     try:
         yield from chain
     except ValueError:
@@ -171,7 +171,7 @@ def _undamaged(chain: Iterator[dict[int, Entry]]) -> Iterator[dict[int, Entry]]:
 
 
 def read_page(file: File, number: int) -> dict[int, Entry]:
-    """The directory of that number.
+    """The directory of a number.
 
     Raises:
         ValueError: there is none, or it is damaged.
@@ -183,7 +183,7 @@ def read_page(file: File, number: int) -> dict[int, Entry]:
 
 
 def iter_directories(file: File, most: int = 64) -> Iterator[dict[int, Entry]]:
-    """The first directories of the chain, and those below them, each once; damaged ones end it."""
+    """The first directories of the chain and those below, each once; damaged ones are skipped."""
     places, seen = [file.first], set[int]()
     while places and len(seen) < most:
         at = places.pop(0)
@@ -202,7 +202,7 @@ def read_size(file: File, entries: Mapping[int, Entry]) -> tuple[int, int]:
     """Width and height, as stored.
 
     Raises:
-        ValueError: it has none.
+        ValueError: one is missing.
     """
     sides = [file.numbers(entries.get(tag))[:1] for tag in (WIDTH, HEIGHT)]
     if not all(sides):
@@ -211,16 +211,16 @@ def read_size(file: File, entries: Mapping[int, Entry]) -> tuple[int, int]:
 
 
 def read_orientation(file: File, entries: Mapping[int, Entry]) -> int:
-    """How it is to be turned, 1 to 8; 1 where nothing sensible is said."""
+    """The orientation, 1 to 8; 1 if there is no valid one."""
     (found,) = file.numbers(entries.get(ORIENTATION))[:1] or (1,)
     return found if 1 <= found <= 8 else 1
 
 
 def metadata_tiff(file: File, entries: Mapping[int, Entry]) -> BytesIO:
-    """A small TIFF with what a directory says beside its samples, and none of these.
+    """A small TIFF with the metadata of a directory, but without its samples.
 
-    It gives readers that know few kinds of samples everything else that is in a file. It is
-    upright: its sides are those of the picture as seen.
+    It passes all metadata to readers that support few sample layouts. It is upright: its sides are
+    those of the picture as seen.
     """
     width, height = read_size(file, entries)
     if read_orientation(file, entries) >= 5:
@@ -243,7 +243,7 @@ def metadata_tiff(file: File, entries: Mapping[int, Entry]) -> BytesIO:
 
 
 def _inner_tags(file: File, pointer: Entry | None) -> _Values:
-    """The tags of an EXIF or GPS directory, with none below it."""
+    """The tags of an EXIF or GPS directory, without inner directories."""
     place = file.numbers(pointer)[:1]
     if not place or pointer is None or pointer.values != 1:
         return {}
@@ -255,7 +255,7 @@ def _inner_tags(file: File, pointer: Entry | None) -> _Values:
 
 
 def _tag_values(file: File, entries: Mapping[int, Entry], without: frozenset[int]) -> _Values:
-    """The tags with their bytes, but for those that are damaged and those that are places."""
+    """The tags with their bytes, without damaged ones and pointers."""
     found, room = _Values(), _LONGEST
     for tag, entry in entries.items():
         if tag in without or tag in (_EXIF, _GPS, _INTEROP) or entry.kind not in _SIZES:
@@ -271,7 +271,7 @@ def _tag_values(file: File, entries: Mapping[int, Entry], without: frozenset[int
 
 
 def _write_directory(out: BytesIO, values: _Values, order: str) -> int:
-    """Where a directory of the values was put, at the end of a file."""
+    """Writes a directory at the end of a file, and returns its position."""
     rows = list[bytes]()
     for tag, (kind, count, data) in sorted(values.items()):
         place = out.seek(0, 2)

@@ -1,7 +1,7 @@
-"""Kinds of TIFF: which are read as they are, which are brought to 8 or 16 bits, which refused.
+"""Sample layouts of TIFFs: those kept, those converted to 8 or 16 bits, and those refused.
 
-A TIFF may hold samples of any number of bits, of many kinds of color, with channels that nobody
-explains. What cannot be kept or scaled without changing what it means is refused by its name.
+A TIFF may have samples of any depth, in many color spaces, with unexplained channels. A layout that
+cannot be kept or scaled without changing its meaning is refused by name.
 """
 
 from collections.abc import Mapping
@@ -41,25 +41,25 @@ _PILLOW_METHODS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 _SCALE = 257
 
 MULTIPLIED = "has its alpha multiplied into its colors; save it with straight alpha"
-"""Why samples are refused that no other program would find again."""
+"""The reason for refusing premultiplied alpha: editing would round the colors."""
 
 
 class UnsupportedTiffError(Exception):
-    """A kind of TIFF that is not read: what it is, and what to do."""
+    """A TIFF layout that is not read; the message names it and the way out."""
 
 
 @dataclass(frozen=True)
 class SampleLayout:
-    """How the samples of a page are read.
+    """The layout of the samples of a page.
 
     Attributes:
-        mode: what they become.
+        mode: the photo's mode.
         bits: of a stored sample.
-        pillow: whether Pillow reads them rightly; else tifffile does.
+        pillow: whether Pillow reads them correctly; otherwise tifffile does.
         inverted: whether white is 0.
-        multiplied: whether alpha is multiplied into the colors.
-        colors: a palette of 16 bits, (N, 3); None where there is none, or one of 8 bits.
-        notes: what is not kept.
+        multiplied: whether alpha is premultiplied.
+        colors: a 16-bit palette, (N, 3); None if there is none, or one of 8 bits.
+        notes: notes on lost properties.
     """
 
     mode: str
@@ -72,10 +72,10 @@ class SampleLayout:
 
 
 def read_sample_layout(file: File, entries: Mapping[int, Entry]) -> SampleLayout:
-    """How the samples of a directory are read.
+    """The sample layout of a directory.
 
     Raises:
-        OfAnotherKind: they are not.
+        UnsupportedTiffError: the layout is not read.
         ValueError: the directory is damaged.
     """
     photometric = _single_value(file, entries, tags.PHOTOMETRIC, _WHITE)
@@ -112,14 +112,14 @@ def read_sample_layout(file: File, entries: Mapping[int, Entry]) -> SampleLayout
 
 
 def convert_samples(array: NDArray[Any], kind: SampleLayout) -> NDArray[Any]:
-    """What a file stores as samples of 8 or 16 bits, white being the largest.
+    """Stored values as samples of 8 or 16 bits, with white as the maximum.
 
     Args:
-        array: (H, W) or (H, W, C), whole numbers of up to 32 bits.
-        kind: what they are.
+        array: (H, W) or (H, W, C), integers of up to 32 bits.
+        kind: their layout.
 
     Raises:
-        OfAnotherKind: alpha is multiplied into colors and varies, or values are out of range.
+        UnsupportedTiffError: alpha is premultiplied and varies, or values are out of range.
     """
     if kind.colors is not None:
         return kind.colors[np.minimum(array, len(kind.colors) - 1)]
@@ -190,7 +190,7 @@ def _check_numbers(formats: tuple[int, ...], bits: int, photometric: int, channe
             "has complex numbers for samples; save it with 8 or 16 bits a channel"
         )
     gray = photometric == _BLACK and channels == 1
-    # Positive values of more bits are what they would be without a sign.
+    # Positive values of 16 or 32 bits are the same without a sign.
     if 2 in formats and not (gray and bits in (16, 32)):
         raise UnsupportedTiffError(f"has samples of {bits} bits with a sign; save it without")
     if not 1 <= bits <= 16 and not (gray and bits == 32):
@@ -202,7 +202,7 @@ def _check_numbers(formats: tuple[int, ...], bits: int, photometric: int, channe
 def _extra_meaning(
     file: File, entries: Mapping[int, Entry], extra: int, photometric: int
 ) -> int | None:
-    """What the channel beside the colors is; None where nothing says it, or there is none."""
+    """The meaning of the channel beside the colors; None if it is undeclared, or there is none."""
     if not extra:
         return None
     found = file.numbers(entries.get(tags.EXTRAS))
@@ -221,7 +221,7 @@ def _extra_meaning(
 
 
 def _palette(file: File, entries: Mapping[int, Entry]) -> NDArray[np.uint16] | None:
-    """The colors, (N, 3); None where 8 bits hold them."""
+    """The colors, (N, 3); None if 8 bits suffice."""
     found = np.array(file.numbers(entries.get(tags.COLORS)), np.uint16)
     if not found.size or found.size % 3:
         raise ValueError("a palette without colors")
@@ -242,7 +242,7 @@ def _mode(photometric: int, *, alpha: bool, deep: bool) -> str:
 def _is_read_by_pillow(
     file: File, entries: Mapping[int, Entry], of: tuple[int, int, int | None, int, int]
 ) -> bool:
-    """True if Pillow knows such a page, and reads what is in it."""
+    """True if Pillow supports such a page and reads it fully."""
     photometric, bits, meaning, extra, method = of
     if method not in _PILLOW_METHODS or (file.big and file.order == ">"):
         return False

@@ -1,4 +1,4 @@
-"""Which of a TIFF's tags still hold after an edit."""
+"""Tags of a TIFF that are still valid after an edit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from editkit.photo.metadata import opaque, photoshop, previews
 
 Tag = tuple[int, int, int, Any, bool]
-"""Code, type, count, value, and true: as tifffile takes them."""
+"""Code, type, count, value, and True, as tifffile takes them."""
 
 _IPTC, _PHOTOSHOP = 33723, 34377
 _SHOWING = {
@@ -39,16 +39,16 @@ _FIGURES = {
     342: "TransferRange",
     532: "ReferenceBlackWhite",
 }
-"""Tags whose numbers are of the file's own depth and kind of samples."""
+"""Tags whose values depend on the file's own depth and sample layout."""
 
 _BYTES, _DIRECTORIES = (1, 6, 7), (13, 18)
 
 
 def select_tags(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
-    """What still holds of a photo's tags, and notes on what does not.
+    """The tags that are still valid after an edit, and notes on the others.
 
     Args:
-        layout: as `tiff.read_layout` gives it.
+        layout: as returned by `tiff.read_layout`.
     """
     found, notes = list[Tag](), list[str]()
     if layout["further"]:
@@ -61,7 +61,7 @@ def select_tags(layout: Mapping[str, Any]) -> tuple[list[Tag], list[str]]:
 
 
 def tag_bytes(value: Any, kind: int) -> bytes:  # noqa: ANN401 - whatever tifffile made of it
-    """A tag's value as the bytes that it has in a file of little-endian order."""
+    """A tag's value as little-endian bytes."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -94,14 +94,14 @@ def _select_tag(tag: Tag, *, figures: bool) -> tuple[Tag | None, list[str]]:
 
 
 def _is_figure(code: int, kind: int) -> bool:
-    """True if these are the numbers of a tag that is in use; bytes may be anything."""
+    """True if the values are numbers of a known tag; bytes may be anything."""
     import tifffile
 
     return kind not in _BYTES and code in tifffile.TIFF.TAGS
 
 
 def _reason(code: int, kind: int, *, figures: bool) -> str | None:
-    """Why a tag stays out whatever its value is, if it does."""
+    """The reason for dropping a tag regardless of its value, or None."""
     if code in _STATISTICS or (code in _FIGURES and not figures):
         name = _STATISTICS.get(code) or _FIGURES[code]
         return f"tag {code} ({name}): left out, as it holds of the original only"

@@ -1,4 +1,4 @@
-"""Arrays as samples: any order of bytes, any strides, the types that a photo can have."""
+"""Arrays as samples: any byte order, any strides, all supported types."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ _CHANNELS = (1, 3, 4)
 
 @runtime_checkable
 class TensorLike(Protocol):
-    """A tensor of torch, known by its methods so that torch need not be imported here."""
+    """A torch tensor, recognized by its methods so that torch need not be imported."""
 
     def detach(self) -> "TensorLike":
         """The tensor without its gradient."""
@@ -29,7 +29,7 @@ class TensorLike(Protocol):
         ...
 
     def is_floating_point(self) -> bool:
-        """True if it holds any floating point."""
+        """True if the tensor is of a floating-point type."""
         ...
 
     def numpy(self) -> NDArray[Any]:
@@ -38,10 +38,10 @@ class TensorLike(Protocol):
 
 
 def tensor_to_array(tensor: TensorLike) -> NDArray[Any]:
-    """The tensor as an array; what NumPy has no type for, such as bfloat16, in single precision.
+    """The tensor as an array; types unknown to NumPy, such as bfloat16, become float32.
 
     Raises:
-        ImageError: torch cannot hand it over.
+        ImageError: torch cannot convert it.
     """
     try:
         here = tensor.detach().cpu()
@@ -56,10 +56,10 @@ def tensor_to_array(tensor: TensorLike) -> NDArray[Any]:
 
 
 def channels_last(array: NDArray[Any], *, tensor: bool) -> NDArray[Any]:
-    """The array as (H, W) or with its channels last, as far as its shape tells.
+    """The array as (H, W) or (H, W, C), as far as its shape tells.
 
-    A batch of one is that one. Where both orders of the axes may be meant, an array has its
-    channels last and a tensor first.
+    A batch of one becomes that image. If both axis orders are possible, an array is channels-last
+    and a tensor channels-first.
 
     Raises:
         ImageError: a batch of several.
@@ -77,10 +77,10 @@ def channels_last(array: NDArray[Any], *, tensor: bool) -> NDArray[Any]:
 
 
 def drop_subclass(array: NDArray[Any]) -> NDArray[Any]:
-    """The array without what a subclass adds to it.
+    """The array as a plain `ndarray`.
 
     Raises:
-        ImageError: a masked array of which values are masked: there is nothing to stand for them.
+        ImageError: a masked array with masked values.
     """
     if np.ma.is_masked(array):
         raise ImageError("some values of the given array are masked; fill them first: .filled(0)")
@@ -88,12 +88,12 @@ def drop_subclass(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_samples(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
-    """The array as uint8 or uint16 of this machine, never sharing memory with it; and a note.
+    """The array as a new uint8 or uint16 array in native byte order, and a note.
 
     Raises:
         ImageError: another type, or floating point beyond [0, 1].
     """
-    # The name says nothing of the order of bytes, so all orders come in here.
+    # The name does not contain the byte order, so all byte orders pass.
     if array.dtype.name in _KEPT:
         return np.array(array, array.dtype.newbyteorder("="), order="C"), None
     if not np.issubdtype(array.dtype, np.floating):
@@ -102,16 +102,16 @@ def to_samples(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     # Written so that a NaN, which compares false, is refused too.
     if not (low >= 0.0 and high <= 1.0):
         raise ImageError(f"a float photo goes from 0 to 1, this one from {low:g} to {high:g}")
-    # In 16 bits the product would be rounded once more, before it is rounded here.
+    # A float16 product would be rounded twice.
     real = array.astype(np.float32) if array.dtype.itemsize < np.float32().itemsize else array
     rounded = np.rint(real * 255.0).astype(np.uint8, order="C")
     return rounded, "floating point was rounded to 8-bit"
 
 
 def narrow_integers(array: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers of other types as bool where they are 0 and 1, else in 8 or 16 bits.
+    """Integers of other types as bool if they are 0 and 1, else in 8 or 16 bits.
 
-    What is bool and has colors is black and white. All other arrays come back as they are.
+    Bool arrays with color channels become black and white. All other arrays are returned unchanged.
     """
     if array.dtype.kind in "iu" and array.dtype.name not in _KEPT and array.size:
         array = _narrowest(array)
@@ -121,7 +121,7 @@ def narrow_integers(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _narrowest(array: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers as bool, in 8 bits or, where white is that of 16 bits, in 16; or unchanged."""
+    """Integers as bool, uint8 or, if the maximum is 65535, uint16; others unchanged."""
     low, high = int(array.min()), int(array.max())
     if low < 0 or high < 1:
         return array

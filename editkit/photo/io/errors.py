@@ -1,4 +1,4 @@
-"""Where errors of Pillow and of the system become ours, and Pillow's extra formats are let in."""
+"""Translation of errors of Pillow and the system into ours, and registration of Pillow plugins."""
 
 import importlib
 import struct
@@ -11,7 +11,7 @@ from PIL import Image
 from editkit.errors import ImageError
 
 EXTRAS = {"HEIF": ("pillow_heif", "heic"), "JXL": ("pillow_jxl", "jxl")}
-"""Formats that want a package beside Pillow: its module, and our extra that brings it."""
+"""Formats that need a package beside Pillow: its module, and our extra that installs it."""
 
 PILLOW_ERRORS = (
     OSError,
@@ -29,14 +29,14 @@ PILLOW_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow raises on files that are damaged or no images."""
+"""Exceptions that Pillow raises on files that are damaged or no images."""
 
 
 def register_plugin(name: str) -> None:
-    """Lets Pillow read and write a format of `EXTRAS`.
+    """Registers the Pillow plugin of a format of `EXTRAS`.
 
     Raises:
-        ImageError: the package for it is not installed.
+        ImageError: its package is not installed.
     """
     module, extra = EXTRAS[name]
     try:
@@ -50,7 +50,7 @@ def register_plugin(name: str) -> None:
 
 @contextmanager
 def system_errors(what: str) -> Generator[None]:
-    """Turns what the operating system refuses into ImageError."""
+    """Turns errors of the operating system into ImageError."""
     try:
         yield
     except ImageError:
@@ -64,11 +64,11 @@ def system_errors(what: str) -> Generator[None]:
 
 
 def describe_error(error: BaseException) -> str:
-    """What a foreign error says, in one line."""
+    """The message of an exception, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return one_line(str(text))
 
 
 def one_line(text: str) -> str:
-    """A text without breaks of lines."""
+    """The text without line breaks."""
     return " ".join(text.split())

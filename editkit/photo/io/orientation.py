@@ -6,7 +6,7 @@ from editkit.photo.color import Samples
 
 
 def apply_orientation(samples: Samples, orientation: int) -> Samples:
-    """The samples, (H, W) or (H, W, C), with an EXIF orientation from 1 to 8 applied."""
+    """The samples (H, W) or (H, W, C) with an EXIF orientation (1 to 8) applied, contiguous."""
     return np.ascontiguousarray(_orient(samples, orientation))
 
 

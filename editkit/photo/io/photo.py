@@ -46,19 +46,19 @@ class Photo:
     """One of `color.CHANNELS`: L, LA, RGB, RGBA, CMYK, or those with 16 bits a sample."""
 
     format: str | None = None
-    """Pillow's name of the container it came in; None where there was none."""
+    """Pillow's name of the source format; None without a file."""
 
     path: Path | None = None
-    """The file it came from, which is never written to."""
+    """The source file, which is never written to."""
 
     carried: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """What is written back beside the samples: see `bundle.py`."""
+    """Metadata that are written back with the samples: see `bundle.py`."""
 
     notes: tuple[str, ...] = ()
-    """One line for each thing that could not be kept as it was."""
+    """One line for each property that could not be kept."""
 
     profile: color.Profile | None = None
-    """What converts the samples to sRGB; None where they are taken as sRGB (or plain CMYK)."""
+    """The color profile of the samples; None where they are taken as sRGB (or plain CMYK)."""
 
     digest: str | None = None
     """SHA-256 of the file, in hexadecimal; None where there was none."""
@@ -67,13 +67,13 @@ class Photo:
     """The EXIF orientation of the file, which has been applied to the samples."""
 
     frame: int = 0
-    """Which picture of the file it is."""
+    """The number of the picture in the file."""
 
     data: bytes | None = field(default=None, repr=False)
     """The file itself, where it was given as bytes."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied; a read-only view of a table is neither."""
+        """The state for pickling and copying; a read-only mapping supports neither."""
         return {**self.__dict__, "carried": dict(self.carried)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -90,7 +90,8 @@ class Photo:
     def image(self) -> Image.Image:
         """The whole photo as a new Pillow image, with its profile and resolution.
 
-        In the photo's mode; Pillow has no colors of 16 bits, so of those it holds 8.
+        The image has the photo's mode; colors of 16 bits are rounded to 8, as Pillow has no such
+        modes.
         """
         image = color.to_image(self.samples, self.mode)
         known = ("icc_profile", "dpi")
@@ -98,12 +99,12 @@ class Photo:
         return image
 
     def rgb(self, box: Box | None = None) -> Rgb:
-        """What a model sees of the box, or of all: uint8 RGB, a fresh array; alpha is dropped."""
+        """The photo, or a box of it, as uint8 sRGB (H, W, 3): a new array without alpha."""
         samples = self.samples if box is None else self.samples[box.slices]
         return color.to_rgb(samples, self.mode, self.profile)
 
     def with_samples(self, samples: Samples) -> "Photo":
-        """The same photo with other samples, of the same type and channels; the size may differ.
+        """The photo with other samples of the same type and channels; the size may differ.
 
         Raises:
             ImageError: another type, or another number of channels.

@@ -63,12 +63,12 @@ def load_image(
 
 
 def choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
-    """Goes to the frame that was asked for.
+    """Seeks to the requested frame.
 
     Raises:
-        ImageError: there are several and none was named, or there is none of that number.
+        ImageError: there are several and none was requested, or there is none of that number.
     """
-    # What an MPO holds beside its photo are previews and gain maps of it.
+    # The other pictures of an MPO are previews and gain maps of the photo.
     frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     chosen = frame_number(name, frames, frame)
     if chosen and frames > 1:
@@ -91,7 +91,7 @@ def frame_number(name: str, frames: int, frame: int | None) -> int:
 
 
 def _depth_notes(image: Image.Image) -> list[str]:
-    """Notes that only the unloaded image can give: the depth of its file."""
+    """Notes on the depth of the file, which only the unloaded image knows."""
     raw = {str(tile[3]) for tile in tiles_of(image)}
     narrow = sorted(bits for mode in raw for bits in _NARROW.findall(mode))
     few = any("BGR;1" in mode or "BGRA;1" in mode for mode in raw)
@@ -108,7 +108,7 @@ def _depth_notes(image: Image.Image) -> list[str]:
 
 
 def _ppm_notes(image: Image.Image) -> list[str]:
-    """A note on samples of a PPM or PGM whose white is another number than 255."""
+    """A note on samples of a PPM or PGM whose maximum is not 255."""
     found = [tile[3] for tile in tiles_of(image)]
     tops = [part for args in found if isinstance(args, tuple) for part in args[1:2]]
     known = tops and isinstance(tops[0], int) and not image.mode.startswith("I")
@@ -116,13 +116,13 @@ def _ppm_notes(image: Image.Image) -> list[str]:
 
 
 def with_raw_metadata(photo: Photo, stream: Stream, frame: int) -> Photo:
-    """The photo with the raw metadata, which Pillow does not hand over."""
+    """The photo with the raw metadata that Pillow does not expose."""
     carried, lost = containers.read_raw_metadata(stream, photo.format, dict(photo.carried), frame)
     return add_notes(replace(photo, carried=MappingProxyType(carried)), lost)
 
 
 def register_plugins(stream: Stream) -> None:
-    """Lets Pillow read HEIC and JPEG XL, where these are in front of it and their extra is here."""
+    """Registers the plugin for HEIC or JPEG XL if the stream needs it."""
     head = stream.read(16)
     stream.seek(0)
     if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
@@ -137,7 +137,7 @@ def add_notes(photo: Photo, notes: Sequence[str]) -> Photo:
 
 
 def warning_notes(heard: list[warnings.WarningMessage]) -> list[str]:
-    """Pillow's warnings as notes; its opinion on large files is left out, as we have our own."""
+    """Pillow's warnings as notes, except those on large files, for which we have our own limit."""
     quiet = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
     told = [warning for warning in heard if not issubclass(warning.category, quiet)]
     return [f"Pillow: {one_line(str(warning.message))}" for warning in told]
@@ -145,10 +145,10 @@ def warning_notes(heard: list[warnings.WarningMessage]) -> list[str]:
 
 @contextmanager
 def pillow_errors(name: str) -> Generator[list[warnings.WarningMessage]]:
-    """Collects Pillow's warnings; turns what it raises on a file that is no image into ImageError.
+    """Collects Pillow's warnings, and turns its exceptions into ImageError.
 
-    The filters of warnings belong to the whole process, but nothing else lets a large photo pass
-    that leaves Image.MAX_IMAGE_PIXELS alone; sizes are checked against our own limit instead.
+    Warning filters are process-wide. Large photos pass only because Image.MAX_IMAGE_PIXELS is left
+    alone; sizes are checked against our own limit.
     """
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

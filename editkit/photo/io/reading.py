@@ -55,15 +55,14 @@ def read_photo(
     """The photo in a file, in bytes, in a Pillow image or in an array; see `PhotoLike`.
 
     Args:
-        source: what holds the photo; a `Photo` is returned as it is.
+        source: the file, data, image or array.
         max_pixels: the largest photo that is read.
-        frame: which picture of an animation or a file of several pages, from 0 on; without it
+        frame: the number of a picture of an animation or a multi-page file, from 0 on; without it
             such files are refused.
 
     Raises:
-        ImageError: missing, unreadable, not an image, damaged, cut short, larger than
-            `max_pixels`, empty, of a mode or type that is not kept, or of several pictures
-            while no `frame` is named.
+        ImageError: missing, unreadable, not an image, damaged, truncated, larger than `max_pixels`,
+            empty, of a mode or type that is not kept, or of several pictures without `frame`.
     """
     if isinstance(source, Photo):
         return source
@@ -113,7 +112,7 @@ def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) 
         with pillow_errors(name):
             own = containers.read_own_blocks(stream, image.format)
         photo = _from_image(image, name, max_pixels, frame, own)
-    del image  # it holds all samples once more
+    del image  # frees Pillow's copy of the samples
     with pillow_errors(name):
         photo = with_raw_metadata(photo, stream, frame or 0)
         _check_straight_alpha(photo, stream)
@@ -123,7 +122,7 @@ def _from_stream(stream: Stream, name: str, max_pixels: int, frame: int | None) 
 
 
 def _from_tiff(file: tiff_directories.File, name: str, max_pixels: int, frame: int | None) -> Photo:
-    """The photo in a TIFF: by Pillow where it knows the kind of samples, else by tifffile."""
+    """The photo in a TIFF, read by Pillow if it supports the samples, else by tifffile."""
     with pillow_errors(name) as heard:
         pages = tiff_directories.page_numbers(file)
         number = pages[frame_number(name, len(pages), frame)]
@@ -142,7 +141,7 @@ def _from_tiff(file: tiff_directories.File, name: str, max_pixels: int, frame: i
 
 
 def _open_with_pillow(stream: Stream, number: int) -> Image.Image | None:
-    """The page as Pillow opens it; None where it does not know such samples after all."""
+    """The page as a Pillow image; None if Pillow does not support its samples after all."""
     try:
         stream.seek(0)
         image = Image.open(stream, formats=["TIFF"])
@@ -183,10 +182,10 @@ def _from_image(
     frame: int | None = None,
     own: Mapping[str, Any] = MappingProxyType({}),
 ) -> Photo:
-    """The photo of an opened image; `own` takes the place of what Pillow read."""
+    """The photo of an opened image; `own` replaces metadata that Pillow read."""
     check_size(Size(image.height, image.width), name, max_pixels)
     if image.format == "EPS":
-        # Pillow would run Ghostscript on it.
+        # Pillow would run Ghostscript.
         raise ImageError(f"{name} is PostScript, not a photo; convert it to PNG first")
     with pillow_errors(name):
         file = _lazy_tiff(image)
@@ -198,7 +197,7 @@ def _from_image(
 
 
 def _lazy_tiff(image: Image.Image) -> tiff_directories.File | None:
-    """The file behind a TIFF that was opened and not loaded yet: Pillow would not read it all."""
+    """The file behind an opened TIFF that is not loaded yet, which Pillow would not read fully."""
     stream: Any = getattr(image, "fp", None)
     tiff_ = isinstance(image, TiffImagePlugin.TiffImageFile)
     return (
@@ -209,10 +208,10 @@ def _lazy_tiff(image: Image.Image) -> tiff_directories.File | None:
 
 
 def _check_straight_alpha(photo: Photo, stream: Stream) -> None:
-    """Refuses alpha that is multiplied into the colors: Pillow divides them, which rounds.
+    """Refuses premultiplied alpha: Pillow would divide the colors, which rounds.
 
     Raises:
-        OfAnotherKind: it is, and something is transparent.
+        UnsupportedTiffError: alpha is premultiplied and varies.
     """
     if color.has_alpha(photo.mode) and containers.is_premultiplied(stream, photo.format):
         alpha = photo.samples[..., -1]
@@ -227,16 +226,16 @@ def _with_deep_samples(photo: Photo, samples: Samples) -> Photo:
 
 
 def _with_profile(photo: Photo, name: str) -> Photo:
-    """The photo with its profile, if it can be used and is not sRGB itself.
+    """The photo with its profile, if that can be applied and is not sRGB.
 
     Raises:
-        ImageError: its colors are HDR, or not known.
+        ImageError: its colors are HDR, or unknown.
     """
     points = photo.carried.get("cicp")
     if points is not None:
         cicp.check(points, name)
     data = bundle.find_profile(photo.carried)
-    # Grays are the same whatever the primaries are.
+    # Gray does not depend on the primaries.
     if data is None or (points is not None and color.is_gray(photo.mode)):
         return photo
     cicp.check_profile(data, name)

@@ -1,8 +1,7 @@
-"""A second reader of files, to prove an edit by: it shares no code with `reading.py`.
+"""A second reader of files, to prove an edit independently: it shares no code with `reading.py`.
 
-A proof that is read by the code that wrote it says of a fault in that code that all is well. So two
-files are read once more by others: TIFFs of one layout by tifffile, as they are stored, everything
-else by OpenCV.
+A proof that uses the reader of the tested code would hide that reader's faults. So both files are
+read again by other libraries: TIFFs of equal layout by tifffile, as stored, all others by OpenCV.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ _PNG = b"\x89PNG"
 
 
 class SampleDifference(NamedTuple):
-    """Samples outside of a mask that differ between two files: how many, and by how much."""
+    """The number of differing samples outside a mask, and the largest difference."""
 
     samples: int
     largest: int
@@ -34,17 +33,17 @@ class SampleDifference(NamedTuple):
 def compare_by_other_readers(
     original: Photo, edited: bytes, orientation: int, mask: Coverage
 ) -> SampleDifference | None:
-    """Kept samples that others find to differ in the file of an edit.
+    """Differing kept samples of an edit's file, as other libraries read it.
 
     Args:
         original: the photo before the edit.
-        edited: the file after it.
-        orientation: that of the file after it.
-        mask: (H, W), upright; samples where it is 0 are to be kept.
+        edited: the file after the edit.
+        orientation: of the file after the edit.
+        mask: (H, W), upright; samples where it is 0 must be kept.
 
     Returns:
-        None where the file before the edit is not there any more, or where no other library reads
-        the two alike: samples of 12 bits, say.
+        None if the original file is gone, or no other library reads both alike (samples of 12 bits,
+        say).
     """
     before = original_bytes(original)
     if (
@@ -66,7 +65,7 @@ def compare_by_other_readers(
 
 
 def original_bytes(photo: Photo) -> bytes | None:
-    """The file that a photo was read from; None where it is gone, or is another by now."""
+    """The file of a photo; None if it is gone or has changed."""
     held = photo.data or photo.carried.get("jpeg")
     if held is not None:
         return held
@@ -78,7 +77,7 @@ def original_bytes(photo: Photo) -> bytes | None:
 
 
 def _is_unambiguous(data: bytes) -> bool:
-    """True if all readers give the same number for a sample: those of odd depths, each scales."""
+    """True if all readers return the same samples; odd depths are scaled differently."""
     if data.startswith(b"GIF") or (data.startswith(_PNG) and b"acTL" in data[:4096]):
         return False  # pictures of animations are put together by rules of each reader's own
     if data[:2] == b"BM":
@@ -96,7 +95,7 @@ def _is_unambiguous(data: bytes) -> bool:
 
 
 def _read_tiff_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Stored samples of two TIFFs whose samples mean the same."""
+    """The stored samples of two TIFFs with equal sample layout."""
     import tifffile
 
     if before[:2] not in (b"II", b"MM") or after[:2] not in (b"II", b"MM"):
@@ -118,18 +117,18 @@ def _channels_last(page: Any) -> NDArray[Any]:  # noqa: ANN401 - tifffile's own,
 
 
 def _read_opencv_pair(before: bytes, after: bytes) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Both files by OpenCV, of one type and the same channels."""
+    """Both files read by OpenCV, with equal type and channels."""
     old, new = _decode_with_opencv(before), _decode_with_opencv(after)
     if old is None or new is None or old.dtype != new.dtype:
         return None
     if old.shape[2] == new.shape[2]:
         return old, new
-    # A gray photo may come as colors, and one without transparency as one with it.
+    # OpenCV may return gray photos as color, and opaque ones with alpha.
     return _three_channels(old), _three_channels(new)
 
 
 def _decode_with_opencv(data: bytes) -> NDArray[Any] | None:
-    """(H, W, C) as stored, not turned; None where OpenCV does not read it."""
+    """(H, W, C) as stored, not rotated; None if OpenCV cannot read it."""
     try:
         with silence_libraries():
             found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -25,7 +25,7 @@ _PIECE = 2**20
 
 
 def describe_source(source: PhotoLike) -> str:
-    """How messages call the source."""
+    """The source's name in messages."""
     path = source_path(source)
     if path is not None:
         return str(path)
@@ -37,10 +37,10 @@ def describe_source(source: PhotoLike) -> str:
 
 
 def to_array(source: PhotoLike) -> NDArray[Any] | None:
-    """The array or tensor as an array with its channels last; None for every other source.
+    """An array or tensor as an array with channels last; None for any other source.
 
     Raises:
-        ImageError: masked values, a tensor that numpy cannot hold, or one with more than one image.
+        ImageError: masked values, a tensor that NumPy cannot hold, or a batch of several images.
     """
     if isinstance(source, np.ndarray):
         return arrays.channels_last(arrays.drop_subclass(source), tensor=False)
@@ -53,7 +53,7 @@ def to_array(source: PhotoLike) -> NDArray[Any] | None:
 
 @contextmanager
 def open_stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (checked here)
-    """The source as a file that can be searched, closed again where it was opened here."""
+    """The source as a seekable file, closed afterwards if it was opened here."""
     if isinstance(source, bytes):
         yield _open_bytes(source, name)
     elif isinstance(source, (str, os.PathLike)):
@@ -73,10 +73,10 @@ def open_stream(source: Any, name: str) -> Generator[Stream]:  # noqa: ANN401  (
 
 
 def read_pipe(stream: BinaryIO | IOBase, name: str) -> bytes:
-    """All that comes from a pipe.
+    """All data of a pipe.
 
     Raises:
-        ImageError: it is more than any photo has.
+        ImageError: more than `MAX_BYTES`.
     """
     data = bytearray()
     with system_errors(f"{name} cannot be read"):
@@ -112,7 +112,7 @@ def _open_file(path: Path, name: str) -> Generator[Stream]:
 
 
 def source_path(source: Any) -> Path | None:  # noqa: ANN401  (anything may come in)
-    """The file behind a source, if it is one: also behind an open file or an opened image."""
+    """The file of a source, if it has one: also of an open file or an opened image."""
     if isinstance(source, (str, os.PathLike)):
         return Path(source)
     if isinstance(source, Image.Image):

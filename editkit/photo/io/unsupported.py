@@ -1,4 +1,4 @@
-"""Files that are no photos: known by their first bytes, and named with what to do."""
+"""Files that are not photos: recognized by their first bytes, and refused with advice."""
 
 import re
 from collections.abc import Callable
@@ -87,10 +87,10 @@ _PACKET = 188
 
 
 def check(stream: Stream, name: str) -> None:
-    """Refuses, by its name, what is known and is no photo.
+    """Refuses known files that are not photos.
 
     Raises:
-        ImageError: it is such a file: what it is, and what to do.
+        ImageError: names the kind of file and the way out.
     """
     stream.seek(0)
     head = stream.read(_HEAD)
@@ -117,7 +117,7 @@ def _riff(head: bytes) -> _Refusal:
 
 
 def _media_boxes(head: bytes) -> _Refusal:
-    """Video and raw files in the boxes of ISO/IEC 14496-12, where pictures may lie, too."""
+    """Video and raw files in ISO/IEC 14496-12 boxes, which may also hold pictures."""
     if head[4:8] in _VIDEO_BOXES:
         return "a video (QuickTime)", _FRAME
     if head[4:8] != b"ftyp":
@@ -146,7 +146,7 @@ def _zipped(head: bytes) -> _Refusal:
 
 
 def _texts(head: bytes) -> _Refusal:
-    """PDF, SVG and web pages, before which there may be other things."""
+    """PDF, SVG and web pages, which other content may precede."""
     if b"%PDF-" in head[:1024]:
         return "a PDF document", _PAGE
     plain = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -171,7 +171,7 @@ def _others(head: bytes) -> _Refusal:
 
 
 def _raw(head: bytes, stream: Stream) -> _Refusal:
-    """Raw files of cameras that are built as TIFFs, whose first picture is a small preview."""
+    """Camera raw files built as TIFFs, whose first picture is a small preview."""
     if head[8:11] == b"CR\x02":
         return "a Canon raw file (CR2)", _DEVELOP
     file = tiff_directories.open_tiff(stream)
@@ -186,7 +186,7 @@ def _raw(head: bytes, stream: Stream) -> _Refusal:
 
 
 def _single_number(file: tiff_directories.File, entry: tiff_directories.Entry | None) -> int:
-    """A tag's only number; -1 where it has none."""
+    """The only number of a tag; -1 if it has none."""
     if entry is None or entry.values != 1:
         return -1
     try:
@@ -196,7 +196,7 @@ def _single_number(file: tiff_directories.File, entry: tiff_directories.Entry | 
 
 
 def _maker(file: tiff_directories.File) -> str:
-    """The name of the camera's maker in plain letters, in brackets; nothing if there is none."""
+    """The camera maker's name in brackets; empty if there is none."""
     entry = next(tiff_directories.iter_directories(file), {}).get(tiff_directories.MAKE)
     if entry is None or entry.values > 64:
         return ""

@@ -1,6 +1,6 @@
-"""Photos into files: what each format holds, and files that appear only when they are whole.
+"""Writing photos: what each format can hold, and files that appear only when complete.
 
-Inputs are never written over, and nothing is replaced unless that was asked for.
+Sources are never overwritten, and other files only on request.
 """
 
 import errno
@@ -46,7 +46,7 @@ _RARE = {
     **dict.fromkeys((".hif", ".heics", ".heifs"), "HEIF"),
 }
 FORMATS = {**_USUAL, **_RARE}
-"""What can be written, by suffix; HEIC and JPEG XL with the extras of that name installed."""
+"""Writable formats by suffix; HEIC and JPEG XL need the extras of that name."""
 
 _EIGHT = ("L", "LA", "RGB", "RGBA")
 _HOLDS = {
@@ -78,14 +78,14 @@ _NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno
 
 
 def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
-    """Writes the photo in the format that the suffix names; whole, or not at all.
+    """Writes the photo in the format of the suffix; completely, or not at all.
 
-    A JPEG that came from a JPEG keeps its quantization tables and subsampling; any other is
-    written with quality 95 in 4:4:4. WebP and JPEG XL are written lossless.
+    A JPEG from a JPEG keeps its quantization tables and subsampling; others are written with
+    quality 95 in 4:4:4. WebP and JPEG XL are lossless.
 
     Raises:
-        ImageError: unknown suffix, a mode that the format cannot hold, a target that exists (and
-            no `force`), that is the source itself, or that cannot be written.
+        ImageError: unknown suffix, a mode that the format cannot hold, a target that exists
+            (without `force`), that is the source itself, or that cannot be written.
     """
     path = Path(path)
     format_ = format_of(path)
@@ -94,10 +94,10 @@ def write_photo(photo: Photo, path: Path, *, force: bool = False) -> None:
 
 
 def write_bytes(photo: Photo | None, data: bytes, path: Path, *, force: bool = False) -> None:
-    """Writes a file that was encoded already, as `write_photo` does.
+    """Writes an encoded file, as `write_photo` does.
 
     Raises:
-        ImageError: the target exists (and no `force`), is the photo itself, or cannot be written.
+        ImageError: the target exists (without `force`), is the photo itself, or cannot be written.
     """
     path = Path(path)
     _refuse_target(photo, path, force=force)
@@ -111,9 +111,9 @@ def _write_file(data: bytes, path: Path, *, force: bool) -> None:
 
 
 def _write_unnamed(data: bytes, path: Path, *, force: bool) -> bool:
-    """True if it was written as a file without a name until it is whole, as Linux can.
+    """True if the data were written to an unnamed file and linked when complete, as Linux allows.
 
-    Of such a file nothing is left, whenever the process is killed.
+    An unnamed file disappears if the process is killed.
     """
     number = _open_unnamed(path.parent)
     if number is None:
@@ -129,7 +129,7 @@ def _write_unnamed(data: bytes, path: Path, *, force: bool) -> bool:
 
 
 def _open_unnamed(folder: Path) -> int | None:
-    """The descriptor of a new file without a name; None where there is no such thing."""
+    """The descriptor of a new unnamed file; None if the system has no such files."""
     if not hasattr(os, "O_TMPFILE"):
         return None
     try:
@@ -175,26 +175,26 @@ def _temporary_path(path: Path) -> Path:
 def check_target(
     photo: Photo | None, path: Path, *, force: bool = False, size: Size | None = None
 ) -> None:
-    """Finds before any work is done what would keep `write_photo` from writing to a path.
+    """Checks before the edit whether `write_photo` can write to a path.
 
     Args:
-        photo: what is going to be edited; None where there is nothing yet.
-        path: where it goes.
-        force: whether what is there may be replaced.
-        size: of the edited photo, where it is another one.
+        photo: the photo to be edited; None if there is none yet.
+        path: the target.
+        force: whether an existing file may be replaced.
+        size: of the edited photo, if it differs.
 
     Raises:
-        ImageError: as `write_photo`, or a folder that may not be written in.
+        ImageError: as `write_photo`, or a folder without write permission.
     """
     check_encoding(photo, format_of(path), size)
     check_place(photo, path, force=force)
 
 
 def check_place(photo: Photo | None, path: Path, *, force: bool = False) -> None:
-    """Finds before any work is done why no file can be written at a path.
+    """Checks before the edit whether a file can be written at a path.
 
     Raises:
-        ImageError: it exists (and no `force`), is the photo itself, or cannot be written.
+        ImageError: it exists (without `force`), is the photo itself, or cannot be written.
     """
     _refuse_target(photo, path, force=force)
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -202,9 +202,9 @@ def check_place(photo: Photo | None, path: Path, *, force: bool = False) -> None
 
 
 def check_encoding(photo: Photo | None, format: str, size: Size | None = None) -> None:  # noqa: A002
-    """Finds before any work is done what would keep `encode_photo` from encoding an edited photo.
+    """Checks before the edit whether `encode_photo` can encode the edited photo.
 
-    A corner of the photo is encoded with all that the photo carries, and a record added to it.
+    A corner of the photo is encoded with all its metadata and a record.
 
     Raises:
         ImageError: as `encode_photo`.
@@ -216,7 +216,7 @@ def check_encoding(photo: Photo | None, format: str, size: Size | None = None) -
     if photo is None:
         return
     _check_mode(photo, name)
-    # Encoders of video mind thin pictures as such; these are small as a whole.
+    # Video encoders refuse thin pictures, so these are encoded whole.
     corner = slice(None) if min(photo.size) < _CORNER else slice(_CORNER)
     try:
         packet = xmp.add_record(photo.carried.get("xmp"), source=xmp.COMPOSITE, event={}, record={})
@@ -267,7 +267,7 @@ def format_of(path: Path) -> str:
 
 
 def is_lossy(format: str) -> bool:  # noqa: A002
-    """True if writing this format changes samples: JPEG, AVIF and HEIC do."""
+    """True if writing this format changes samples, as JPEG, AVIF and HEIC do."""
     return format_name(format) in _LOSSY
 
 
@@ -318,7 +318,7 @@ def _write_and_sync(stream: BufferedWriter, data: bytes) -> None:
 
 
 def _move_into_place(part: Path, path: Path, *, force: bool) -> None:
-    """Gives the whole file its name at once; without force, only where the name is free."""
+    """Renames the complete file to its target; without force, only if the target is free."""
     if force:
         if path.is_file():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -332,7 +332,7 @@ def _move_into_place(part: Path, path: Path, *, force: bool) -> None:
 
 
 def _link(source: str | Path, path: Path, **found_by: Any) -> bool:  # noqa: ANN401
-    """True if the file could be given its second name; some file systems know no such thing."""
+    """True if the file could be linked to its target; some file systems have no links."""
     try:
         os.link(source, path, **found_by)
     except (AttributeError, NotImplementedError):
@@ -345,7 +345,7 @@ def _link(source: str | Path, path: Path, **found_by: Any) -> bool:  # noqa: ANN
 
 
 def _reserve_and_replace(part: Path, path: Path) -> None:
-    """For file systems without links: an empty file of ours holds the name until the rename."""
+    """Renames without links: an empty file reserves the name until then."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         part.replace(path)

@@ -1,13 +1,12 @@
-"""What travels with a photo beside its samples, and how each container takes it back.
+"""Metadata of a photo, and how each container stores them.
 
 Keys of `Photo.carried`: `icc_profile`, `exif`, `xmp`, `iptc` (bytes), `dpi` (x, y), `turned` (true
-where dpi changed places), `text` (PNG texts), for a PNG `chunks`, for a TIFF `tiff` (its layout and
-private tags), `cicp` (code points of color: see
-`cicp.py`), and for a JPEG `comment`, `qtables`, `subsampling`, `progressive`, `segments` and
-`jpeg` (the file itself).
+if the sides of dpi were swapped), `text` (PNG texts), for a PNG `chunks`, for a TIFF `tiff` (its
+layout and private tags), `cicp` (color code points: see `cicp.py`), and for a JPEG `comment`,
+`qtables`, `subsampling`, `progressive`, `segments` and `jpeg` (the file itself).
 
-Two things are left out on purpose: the orientation, because samples are kept upright, and
-thumbnails, because they would go on showing what an edit has removed.
+Two things are dropped on purpose: the orientation, because samples are kept upright, and
+thumbnails, because they would still show what an edit removes.
 """
 
 import re
@@ -35,9 +34,9 @@ _DAMAGED = (ValueError, struct.error, LookupError, TypeError, SyntaxError, OSErr
 
 
 def read_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, of a loaded image; 1 where there is none that makes sense.
+    """The EXIF orientation (1 to 8) of a loaded image; 1 if there is no valid one.
 
-    Some plugins (TIFF, AVIF) turn the samples themselves while loading and then say 1.
+    Some plugins (TIFF, AVIF) rotate the samples themselves while loading and then report 1.
     """
     try:
         value = image.getexif().get(_ORIENTATION, 1)
@@ -47,7 +46,7 @@ def read_orientation(image: Image.Image) -> int:
 
 
 def collect_metadata(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
-    """What a loaded image carries, upright, and notes on what could not be taken along."""
+    """The metadata of a loaded image, adjusted to upright samples, and notes on dropped ones."""
     carried: dict[str, Any] = {}
     notes: list[str] = []
     _take_color(image, carried)
@@ -68,9 +67,9 @@ def collect_metadata(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
 
 
 def find_profile(carried: Mapping[str, Any]) -> bytes | None:
-    """The profile that says what the samples mean: the photo's own, or the one its EXIF stands for.
+    """The color profile of the samples: the photo's own, or the one that its EXIF implies.
 
-    Cameras mark Adobe RGB by the name of the interoperability rules alone (DCF 2.0, "R03").
+    Cameras mark Adobe RGB only by the interoperability index (DCF 2.0, "R03").
     """
     # In a PNG code points come before a profile; in AVIF and HEIC behind it.
     if "cicp" in carried and ("icc_profile" not in carried or "chunks" in carried):
@@ -89,13 +88,13 @@ def find_profile(carried: Mapping[str, Any]) -> bytes | None:
 
 
 def photoshop_resource(iptc: bytes) -> bytes:
-    """IPTC data as the Photoshop resource that holds it."""
+    """IPTC data as a Photoshop resource."""
     padding = b"\0" * (len(iptc) % 2)
     return b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4) + iptc + padding
 
 
 def set_xmp_size(packet: bytes, size: tuple[int, int]) -> bytes:
-    """The packet with its width and height made true, where it names any; all else as it is."""
+    """The packet with width and height updated, where it contains them; otherwise unchanged."""
     for pattern, length in zip(_XMP_SIDES, size, strict=True):
         packet = pattern.sub(rb"\g<1>%d" % length, packet)
     return packet
@@ -104,8 +103,8 @@ def set_xmp_size(packet: bytes, size: tuple[int, int]) -> bytes:
 def save_options(carried: Mapping[str, Any], format: str) -> dict[str, Any]:  # noqa: A002
     """Keyword arguments of Pillow's `save` for one format.
 
-    Whatever a container has no place for stays out; so do EXIF and XMP of a JPEG, which are
-    written by segments.
+    Metadata without a place in the container are dropped; EXIF and XMP of a JPEG are written as
+    segments instead.
     """
     options: dict[str, Any] = {}
     if format != "BMP":
@@ -139,7 +138,7 @@ def _take_exif(image: Image.Image, carried: dict[str, Any], notes: list[str]) ->
 
 
 def _rebuild_exif(exif: Image.Exif) -> bytes:
-    """Descriptive tags only: a TIFF keeps the layout of its samples among the others."""
+    """Descriptive tags only; a TIFF keeps its sample layout among the others."""
     chosen = Image.Exif()
     for tag in _TEXT_TAGS:
         if tag in exif:
@@ -230,7 +229,7 @@ def _avif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str,
 
 
 def _heif_options(carried: Mapping[str, Any], _: Mapping[str, Any]) -> dict[str, Any]:
-    # At this quality slower presets make no closer pictures, in six times the time.
+    # At this quality slower presets are not more accurate, and take six times as long.
     fast = {"preset": "ultrafast"}
     chosen: dict[str, Any] = {"quality": 95, "chroma": 444, "enc_params": fast}
     if "cicp" in carried:

@@ -23,7 +23,7 @@ _ALGORITHMS = {("ec", 256): "ES256", ("ec", 384): "ES384", ("ec", 521): "ES512"}
 
 @dataclass(frozen=True)
 class Signer:
-    """A user's certificates and the private key of the first of them.
+    """Certificates and the private key of the first of them.
 
     Attributes:
         certificates: a PEM file, the signer's own first, up to its authority.
@@ -41,26 +41,26 @@ class Signer:
         self._algorithm()
 
     def check_format(self, name: str) -> None:
-        """Finds a format, by Pillow's name, that is not signed.
+        """Checks that files of a format, by Pillow's name, can be signed.
 
         Raises:
-            InputError: it is not.
+            InputError: they cannot.
         """
         _format_media_type(name)
 
     def sign(
         self, data: bytes, source_type: str, *, edited: bool, original: Path | None = None
     ) -> bytes:
-        """The file with a manifest: what was done, by what, and the original it was done to.
+        """The file with a manifest: the action, the software, and the original.
 
         Args:
             data: the file.
             source_type: the IPTC DigitalSourceType, by its short name.
-            edited: whether there was a photo; else the picture was made from nothing.
-            original: the file of that photo, to be named as an ingredient where it is there.
+            edited: whether a photo was edited; else the picture was created.
+            original: the file of that photo, added as an ingredient if it exists.
 
         Raises:
-            InputError: the certificates or the key cannot be used, or the format is not signed.
+            InputError: the certificates or the key cannot be used, or the format cannot be signed.
         """
         c2pa, kind = _c2pa(), _media_type(data)
         manifest = _manifest(source_type, edited=edited)
@@ -76,10 +76,10 @@ class Signer:
         return out.getvalue()
 
     def check_signature(self, data: bytes) -> dict[str, Any]:
-        """What a reader finds: the state of the signature and the titles of the ingredients.
+        """The signature as read back: its state and the titles of the ingredients.
 
         Raises:
-            EditkitError: the signature does not hold.
+            EditkitError: the signature is invalid.
         """
         found = read_credentials(data)
         if found is None or found["state"] == "Invalid":
@@ -109,10 +109,10 @@ class Signer:
 
 
 def read_credentials(data: bytes) -> dict[str, Any] | None:
-    """The active manifest of a file: `state`, `actions`, `ingredients`; None where there is none.
+    """The active manifest of a file: `state`, `actions`, `ingredients`; None if there is none.
 
     Raises:
-        InputError: the package for it is not installed.
+        InputError: c2pa-python is not installed.
     """
     c2pa = _c2pa()
     try:

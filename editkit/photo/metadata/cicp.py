@@ -1,7 +1,7 @@
-"""Color told by code points (ITU-T H.273, CICP) in place of a profile: AVIF, HEIC, PNG.
+"""Color by code points (ITU-T H.273, CICP) in place of a profile: AVIF, HEIC, PNG.
 
-The code points are kept and written again. To show a model sRGB, and for containers that know
-profiles only, an ICC profile of the same primaries and curve stands for them.
+The code points are kept and written again. For models, and for containers that support only
+profiles, an ICC profile of the same primaries and curve replaces them.
 """
 
 import struct
@@ -56,10 +56,10 @@ class Cicp(NamedTuple):
 
 
 def check(cicp: Cicp, name: str) -> None:
-    """Finds color that editkit does not edit.
+    """Refuses colors that editkit cannot edit.
 
     Raises:
-        ImageError: high dynamic range, or code points that no curve or primaries are known for.
+        ImageError: high dynamic range, or unknown code points.
     """
     if cicp.transfer in _HDR:
         raise ImageError(
@@ -76,10 +76,10 @@ def check(cicp: Cicp, name: str) -> None:
 
 
 def check_profile(data: bytes, name: str) -> None:
-    """`check`, of the code points in an ICC profile, if there are any.
+    """`check` for the code points in an ICC profile, if it has any.
 
     Raises:
-        ImageError: they say that the photo is HDR.
+        ImageError: the photo is HDR.
     """
     for kind, place in _tags_of(data):
         if kind == b"cicp" and place + 12 <= len(data) and data[place + 9] in _HDR:
@@ -87,12 +87,12 @@ def check_profile(data: bytes, name: str) -> None:
 
 
 def is_srgb(cicp: Cicp) -> bool:
-    """True if the code points say what is taken for granted: sRGB, or nothing."""
+    """True if the code points mean sRGB or are unspecified."""
     return cicp.primaries in (1, *_UNSAID) and cicp.transfer in (13, *_UNSAID)
 
 
 def make_profile(cicp: Cicp) -> bytes:
-    """The ICC profile of the same primaries and curve; what is not said is taken as sRGB's."""
+    """The ICC profile of the same primaries and curve; unspecified ones are sRGB's."""
     primaries, white = PRIMARIES.get(cicp.primaries, PRIMARIES[1])
     curve = _CURVES.get(cicp.transfer, _CURVES[13])
     name = f"{_NAMES.get(cicp.primaries, 'RGB')} (CICP {cicp.primaries}/{cicp.transfer})"
@@ -112,7 +112,7 @@ def make_profile(cicp: Cicp) -> bytes:
 def _colorants(
     primaries: tuple[float, ...], white: tuple[float, float]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """XYZ of the primaries at D50, in columns, and the adaptation from the own white to it."""
+    """XYZ of the primaries at D50, in columns, and the adaptation matrix from the white point."""
     corners = np.array(primaries).reshape(3, 2)
     columns = np.stack([_xyz_from_xy(x, y) for x, y in corners], axis=1)
     own = _xyz_from_xy(*white)
@@ -127,7 +127,7 @@ def _xyz_from_xy(x: float, y: float) -> NDArray[Any]:
 
 
 def _fixed_point(values: Any) -> bytes:  # noqa: ANN401 - any numbers
-    """Signed numbers of 16 bits before and 16 behind the point."""
+    """Signed fixed-point numbers with 16 integer and 16 fractional bits."""
     numbers = [round(float(value) * 65536) for value in values]
     return struct.pack(f">{len(numbers)}i", *numbers)
 
@@ -142,7 +142,7 @@ def _text_tag(text: str) -> bytes:
 
 
 def _assemble(tags: dict[bytes, bytes]) -> bytes:
-    """A display profile (ICC.1, version 4) of the tags; the same tags give the same bytes."""
+    """A display profile (ICC.1, version 4) of the tags; equal tags give equal bytes."""
     places, body = dict[bytes, int](), b""
     start = 128 + 4 + 12 * len(tags)
     table = struct.pack(">I", len(tags))

@@ -1,7 +1,7 @@
-"""EXIF blocks, edited in place: maker notes hold offsets that a rebuilt block would break.
+"""EXIF blocks, edited in place: maker notes contain offsets that a rebuilt block would break.
 
-Files are full of blocks that are damaged somewhere. Whatever can be read is kept; entries and
-directories that lie outside the block are passed over, and every walk has an end.
+Many blocks are partly damaged. All readable data are kept; entries and directories outside the
+block are skipped, and every loop ends.
 """
 
 import struct
@@ -34,10 +34,10 @@ class _ExifEntry(NamedTuple):
 
 
 class _ExifBlock:
-    """A block without its mark, and its byte order.
+    """A block without its header, and its byte order.
 
     Raises:
-        ValueError: it does not begin as TIFF does.
+        ValueError: it has no TIFF header.
     """
 
     def __init__(self, block: bytes) -> None:
@@ -48,13 +48,13 @@ class _ExifBlock:
         self.start = self.number(4, 4)
 
     def number(self, at: int, size: int) -> int:
-        """A whole number; 0 where it would lie outside."""
+        """An unsigned integer; 0 if it lies outside the block."""
         if at < 0 or at + size > len(self.data):
             return 0
         return int(struct.unpack_from(self.order + ("H" if size == 2 else "I"), self.data, at)[0])
 
     def entries(self, start: int) -> list[_ExifEntry]:
-        """The entries of a directory, as many as there are in the block."""
+        """The entries of a directory that lie in the block."""
         if start < 8:
             return []
         fitting = max(0, (len(self.data) - start - 2) // 12)
@@ -65,16 +65,16 @@ class _ExifBlock:
         ]
 
     def end_of(self, start: int) -> int | None:
-        """Where the pointer to the next directory is; None where the directory does not fit."""
+        """The position of the pointer to the next directory; None if the directory does not fit."""
         end = start + 2 + 12 * self.number(start, 2)
         return end if start >= 8 and end + 4 <= len(self.data) else None
 
     def place(self, entry: _ExifEntry) -> int:
-        """Where the entry's value is."""
+        """The position of the entry's value."""
         return entry.at + 8 if entry.length <= 4 else self.number(entry.at + 8, 4)
 
     def values(self, entry: _ExifEntry) -> list[int]:
-        """Whole numbers of an entry; none of another type, or of more than fit."""
+        """The integers of an entry; empty for other types, or if they do not fit."""
         size, place = _BYTES_OF.get(entry.kind, 0), self.place(entry)
         if entry.kind not in (3, 4, 13) or place + entry.length > len(self.data):
             return []
@@ -82,19 +82,17 @@ class _ExifBlock:
 
 
 def clean_exif(block: bytes, *, turned: bool = True, notes: list[str] | None = None) -> bytes:
-    """The EXIF block without orientation and thumbnail; every other byte stays where it was.
+    """The EXIF block without thumbnail and, if `turned`, orientation; other bytes stay in place.
 
-    Where samples are kept as stored (not `turned`), the orientation stays, too.
-
-    The block comes back with the mark that JPEG wants before it; WebP hands it over without.
+    The block is returned with the header that JPEG requires; WebP stores it without.
 
     Args:
-        block: with or without its mark.
+        block: with or without its header.
         turned: whether the samples are upright.
-        notes: takes a line where there was a thumbnail.
+        notes: receives a line if there was a thumbnail.
 
     Raises:
-        ValueError: there is nothing in the block that can be read.
+        ValueError: the block is unreadable.
     """
     exif = _ExifBlock(block)
     if exif.end_of(exif.start) is None and not exif.entries(exif.start):
@@ -110,7 +108,7 @@ def clean_exif(block: bytes, *, turned: bool = True, notes: list[str] | None = N
 
 
 def read_orientation(block: bytes) -> int:
-    """The orientation that the block tells, 1 to 8; 1 where it tells none that makes sense."""
+    """The orientation in the block, 1 to 8; 1 if there is no valid one."""
     try:
         exif = _ExifBlock(block)
     except ValueError:
@@ -121,10 +119,10 @@ def read_orientation(block: bytes) -> int:
 
 
 def set_exif_size(block: bytes, size: tuple[int, int]) -> bytes:
-    """The EXIF block with its width and height made true, where it names any.
+    """The EXIF block with width and height updated, where it contains them.
 
     Args:
-        block: as `clean_exif` gives it.
+        block: as returned by `clean_exif`.
         size: width and height.
     """
     try:
@@ -162,7 +160,7 @@ def _drop_pictures(exif: _ExifBlock) -> bool:
     """Blanks the pictures of all directories after the first, and unlinks these.
 
     Returns:
-        True if those of the second could be read; cameras leave anything after it.
+        True if those of the second could be read; later ones are often garbage.
     """
     pointer = exif.end_of(exif.start)
     start = 0 if pointer is None else exif.number(pointer, 4)
@@ -179,7 +177,7 @@ def _drop_pictures(exif: _ExifBlock) -> bool:
 
 
 def _blank(exif: _ExifBlock, start: int) -> bool:
-    """True if the pictures of a directory lie in the block; they are zeros then."""
+    """Overwrites a directory's pictures with zeros; True if they lie in the block."""
     entries = {entry.tag: entry for entry in exif.entries(start)}
     whole = bool(entries)
     for pair in _PICTURES:
@@ -198,7 +196,7 @@ def _blank(exif: _ExifBlock, start: int) -> bool:
 
 
 def _used_ranges(exif: _ExifBlock, longest: int) -> list[tuple[int, int]]:
-    """Where directories and their values of up to a length lie, but for maker notes."""
+    """The ranges of directories and of values up to a length, except maker notes."""
     starts, found = [exif.start], [(0, 8)]
     starts += _sub_directories(exif, exif.start, (DIRECTORY, PLACE))
     starts += [place for start in starts[1:] for place in _sub_directories(exif, start, (INTEROP,))]
@@ -216,13 +214,13 @@ def _used_ranges(exif: _ExifBlock, longest: int) -> list[tuple[int, int]]:
 
 
 def _sub_directories(exif: _ExifBlock, start: int, tags: Iterable[int]) -> list[int]:
-    """Where the directories are that a directory points to by these tags."""
+    """The positions of the directories that these tags of a directory point to."""
     entries = (entry for entry in exif.entries(start) if entry.tag in tags)
     return [place for entry in entries for place in exif.values(entry)[:1]]
 
 
 def _free_ranges(low: int, high: int, used: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What of a range no other range covers."""
+    """The parts of a range that no other range covers."""
     for start, end in used:
         if low < start < high:
             yield low, start

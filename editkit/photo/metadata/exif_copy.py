@@ -1,4 +1,4 @@
-"""EXIF directories as they are, from one file into another: each value keeps its type and bytes."""
+"""EXIF directories copied from one file into another; each value keeps its type and bytes."""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from editkit.photo.metadata.exif import DIRECTORY, INTEROP, MARK, PLACE
 from editkit.types import Stream
 
 FIRST = 0
-"""The key of the first directory, which holds the others."""
+"""The key of the first directory, which contains the others."""
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _LONG = {16: 8, 17: 8, 18: 8}
@@ -25,7 +25,7 @@ _MOST, _LONGEST = 4096, 64 << 20
 
 
 class Tag(NamedTuple):
-    """A tag, its value as bytes in the order of the file that it came from."""
+    """A tag, with its value as bytes in the byte order of its file."""
 
     code: int
     kind: int
@@ -33,22 +33,22 @@ class Tag(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return len(self.data) // _size(self.kind)
 
 
 Tree = Mapping[int, Sequence[Tag]]
-"""Directories by the tag that leads to each."""
+"""Directories by the tag that points to each."""
 
 
 def read_tree(stream: Stream, order: str, start: int, *, big: bool = False) -> dict[int, list[Tag]]:
-    """The directories that a first one leads to, without what is damaged in them.
+    """The directories reachable from a first one, without damaged parts.
 
     Args:
-        stream: a TIFF file, or an EXIF block without its mark.
+        stream: a TIFF file, or an EXIF block without its header.
         order: `<` or `>`.
-        start: where the first directory is.
-        big: whether places are of 64 bits.
+        start: the position of the first directory.
+        big: whether offsets have 64 bits.
     """
     reader = _Reader(stream, order, big=big)
     found = {FIRST: reader.directory(start)}
@@ -61,12 +61,12 @@ def read_tree(stream: Stream, order: str, start: int, *, big: bool = False) -> d
 
 
 def is_describing(code: int) -> bool:
-    """True if a tag of a first directory tells of the photo, and goes into every EXIF block."""
+    """True if a tag of a first directory describes the photo, so that all EXIF blocks get it."""
     return code in _DESCRIBING
 
 
 def parse_block(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
-    """Byte order and directories of an EXIF block; none of one that cannot be read."""
+    """The byte order and directories of an EXIF block; no directories if it is unreadable."""
     tiff = (block or b"").removeprefix(MARK)
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
@@ -75,7 +75,7 @@ def parse_block(block: bytes | None) -> tuple[str, dict[int, list[Tag]]]:
 
 
 def build_block(tree: Tree, order: str) -> bytes:
-    """The directories as an EXIF block; of the first what tells of the photo. Empty of nothing."""
+    """The directories as an EXIF block; of the first only descriptive tags. Empty if none."""
     kept = {**tree, FIRST: [tag for tag in tree.get(FIRST, ()) if tag.code in _DESCRIBING]}
     if not any(kept.values()):
         return b""
@@ -90,7 +90,7 @@ def build_block(tree: Tree, order: str) -> bytes:
 def place_directories(
     tree: Tree, order: str, at: int, *, big: bool = False
 ) -> tuple[bytes, dict[int, int]]:
-    """The directories but the first as they are at a place, and where each of them is."""
+    """The bytes of all directories but the first at a position, and the position of each."""
     out, found = b"", dict[int, int]()
     for code in (DIRECTORY, PLACE):
         tags = list(tree.get(code, ()))
@@ -106,7 +106,7 @@ def place_directories(
 
 
 def swap_bytes(tags: Iterable[Tag], before: str, after: str) -> list[Tag]:
-    """The tags with their values in another order of bytes."""
+    """The tags with their values in another byte order."""
     return list(tags) if before == after else [_swap_tag(tag, before, after) for tag in tags]
 
 
@@ -151,7 +151,7 @@ def _size(kind: int) -> int:
 
 
 def _write_directory(tags: Iterable[Tag], order: str, at: int, *, big: bool = False) -> bytes:
-    """A directory at a place, with its values behind it; an even number of bytes."""
+    """A directory at a position, followed by its values; an even number of bytes."""
     ordered = sorted(tags, key=lambda tag: tag.code)
     head, size, place = ("Q", 20, 8) if big else ("H", 12, 4)
     unit = "Q" if big else "I"

@@ -1,6 +1,6 @@
-"""EXIF blocks without what may be left of a picture: values and gaps that no rule knows.
+"""EXIF blocks without possible remains of a picture: unknown values and gaps.
 
-A block is cleaned where it lies: zeros take the place of what goes, and nothing moves.
+A block is cleaned in place: dropped data become zeros, and nothing moves.
 """
 
 import re
@@ -31,7 +31,7 @@ _Span = tuple[int, int]
 
 @dataclass
 class _BlockSpans:
-    """What of a block stays for certain, what stays unless it is in what goes, and what goes."""
+    """The ranges of a block that stay, that stay unless dropped data cover them, and that go."""
 
     fixed: list[_Span] = field(default_factory=list)
     short: list[_Span] = field(default_factory=list)
@@ -39,10 +39,10 @@ class _BlockSpans:
 
 
 def clean_block(block: bytes) -> tuple[bytes, list[str]]:
-    """The block with zeros for all that is or may be a picture, and notes on that.
+    """The block with zeros in place of pictures and possible pictures, and notes.
 
     Args:
-        block: with or without its mark.
+        block: with or without its header.
     """
     block, count = previews.blank_pictures(block)
     notes = [previews.omission_note(previews.IN_EXIF)] if count else []
@@ -80,7 +80,7 @@ def _classify(data: bytes) -> _BlockSpans:
 
 
 def _standard_directories(data: bytes, order: str) -> Iterator[Directory]:
-    """The directories that the standard knows."""
+    """The directories of the EXIF standard."""
     how, seen = Addressing(order, 0), set[int]()
     waiting = [struct.unpack_from(order + "I", data, 4)[0]]
     while waiting and len(seen) < _MOST_TABLES:
@@ -99,7 +99,7 @@ def _standard_directories(data: bytes, order: str) -> Iterator[Directory]:
 
 
 def _lenient_directory(data: bytes, at: int, how: Addressing) -> Directory | None:
-    """A directory whose entries may be damaged: what cannot be read of it is passed over."""
+    """A directory with damaged entries skipped."""
     if at + 2 > len(data):
         return None
     (count,) = struct.unpack_from(how.order + "H", data, at)
@@ -152,7 +152,7 @@ def _is_preview(value: DirectoryValue, content: bytes) -> bool:
 def _classify_value(
     found: _BlockSpans, data: bytes, value: DirectoryValue, name: str, *, fixed: bool = True
 ) -> None:
-    """Puts a value to what stays or to what goes."""
+    """Adds a value to the ranges that stay or go."""
     span, content = (value.start, value.end), data[value.start : value.end]
     if _may_show(value.tag if fixed else 0, content):
         found.going.append((span, f"{name} of {len(content)} bytes"))
@@ -172,7 +172,7 @@ def _may_show(tag: int, content: bytes) -> bool:
 
 
 def _gaps(data: bytes, kept: list[_Span]) -> Iterator[_Span]:
-    """Long runs of bytes that belong to nothing, and could be a picture."""
+    """Long unused ranges that could be a picture."""
     for low, high in _subtract_spans(0, len(data), kept):
         if high - low >= opaque.LEAST and opaque.is_opaque(data[low:high]):
             yield low, high
@@ -189,7 +189,7 @@ def _merge_spans(spans: Iterable[_Span]) -> list[_Span]:
 
 
 def _subtract_spans(start: int, end: int, spans: Iterable[_Span]) -> Iterator[_Span]:
-    """What of a range is in none of the sorted spans."""
+    """The parts of a range outside the sorted spans."""
     for low, high in spans:
         if high <= start or low >= end:
             continue

@@ -1,7 +1,7 @@
-"""Maker notes as directories: where their values lie, whatever the maker's head and layout.
+"""Maker notes as directories: the positions of their values, for any header and layout.
 
-Makers begin a note with a head of their own, take either order of bytes, and count places from the
-block's start, from the note's or from some other. What fits best is taken.
+Makers begin a note with their own header, use either byte order, and count offsets from the block's
+start, from the note's, or from elsewhere. The best match is taken.
 """
 
 import struct
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes of a value of each kind."""
+"""Bytes per value of each type."""
 
 _MOST_ENTRIES, _MOST_TABLES, _LONGEST_HEAD = 512, 64, 64
 _NUMBERS, _MOST_NUMBERS = (4, 13), 8
@@ -17,7 +17,7 @@ _MARKS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 class DirectoryValue(NamedTuple):
-    """A tag, its kind, and where its bytes begin and end in the block."""
+    """A tag, its type, and the range of its bytes in the block."""
 
     tag: int
     kind: int
@@ -26,7 +26,7 @@ class DirectoryValue(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """A directory's own place, and its values."""
+    """The range of a directory, and its values."""
 
     start: int
     end: int
@@ -34,14 +34,14 @@ class Directory(NamedTuple):
 
 
 class Addressing(NamedTuple):
-    """The order of bytes, and the place from which others are counted."""
+    """The byte order, and the base of offsets."""
 
     order: str
     base: int
 
 
 def read_directory(data: bytes, at: int, how: Addressing) -> Directory | None:
-    """The directory at a place; None where there is none that is whole and sound."""
+    """The directory at a position; None if there is no complete, valid one."""
     if at < 0 or at + 2 > len(data):
         return None
     (count,) = struct.unpack_from(how.order + "H", data, at)
@@ -60,13 +60,13 @@ def read_directory(data: bytes, at: int, how: Addressing) -> Directory | None:
 
 
 def read_directories(data: bytes, start: int, end: int, order: str) -> list[Directory]:
-    """The directories of a note; none where it is no directory.
+    """The directories of a note; empty if it is no directory.
 
     Args:
-        data: the block that the note lies in.
-        start: where it begins.
-        end: where it ends.
-        order: the block's, which many notes share.
+        data: the block that contains the note.
+        start: the beginning of the note.
+        end: its end.
+        order: the block's byte order, which many notes share.
     """
     first = _find_first(data, start, end, order)
     if first is None:
@@ -84,7 +84,7 @@ def read_directories(data: bytes, start: int, end: int, order: str) -> list[Dire
 
 
 def _find_first(data: bytes, start: int, end: int, order: str) -> tuple[int, str] | None:
-    """Where the first directory is, and its order of bytes: the longest near the beginning."""
+    """The position of the first directory and its byte order: the longest near the beginning."""
     places = [*range(start, min(end, start + _LONGEST_HEAD)), *_declared_starts(data, start, end)]
     best, most = None, 0
     for at in places:
@@ -96,7 +96,7 @@ def _find_first(data: bytes, start: int, end: int, order: str) -> tuple[int, str
 
 
 def _declared_starts(data: bytes, start: int, end: int) -> Iterator[int]:
-    """Where heads of TIFF near the beginning, and Fujifilm's, say that the directory is."""
+    """Directory positions declared by TIFF headers near the beginning, or by Fujifilm's header."""
     for head in range(start, min(end - 8, start + _LONGEST_HEAD)):
         way = _MARKS.get(data[head : head + 4])
         if way:
@@ -106,7 +106,7 @@ def _declared_starts(data: bytes, start: int, end: int) -> Iterator[int]:
 
 
 def _find_base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
-    """The place from which the most values and directories lie in the note."""
+    """The base for which most values and directories lie in the note."""
     start, end = note
     heads = [h for h in range(start, min(at, start + _LONGEST_HEAD)) if data[h : h + 4] in _MARKS]
     plain = read_directory(data, at, Addressing(order, 0))
@@ -127,7 +127,7 @@ def _find_base(data: bytes, note: tuple[int, int], at: int, order: str) -> int:
 
 
 def _inner_places(data: bytes, outer: Directory, how: Addressing) -> Iterator[int]:
-    """Places that numbers of a directory name, where others may be, and where long values are."""
+    """Positions of possible inner directories: integers of a directory, and its long values."""
     for value in outer.values:
         size = value.end - value.start
         if value.kind in _NUMBERS and size <= 4 * _MOST_NUMBERS and value.end <= len(data):

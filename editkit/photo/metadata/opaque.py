@@ -1,7 +1,7 @@
-"""Data that could be a picture although nothing in them says so: pixels as they are, or packed.
+"""Data that could be an undeclared picture: raw or compressed pixels.
 
-No rule knows every maker's format. What is no text, no filling and no profile could be a picture
-if it is long enough; a picture of fewer bytes than `LEAST` would show nothing.
+No rule knows every maker's format. Long data that are neither text, filling nor a profile could be
+a picture; one of fewer bytes than `LEAST` would show nothing.
 """
 
 import bz2
@@ -34,12 +34,12 @@ _ROUGH = 5
 
 
 def is_opaque(data: bytes) -> bool:
-    """True if the bytes could be a picture, as they are or packed."""
+    """True if the bytes could be a picture, raw or compressed."""
     return could_be_pixels(data) or _holds_packed(data)
 
 
 def could_be_pixels(data: bytes) -> bool:
-    """True if the bytes are long enough, and nothing that is known not to be a picture."""
+    """True if the bytes are long enough and nothing that is known not to be a picture."""
     if len(data) < LEAST:
         return False
     filling = len(data) <= _LONGEST_FILLING and _is_filling(data)
@@ -47,7 +47,7 @@ def could_be_pixels(data: bytes) -> bool:
 
 
 def is_text(data: bytes) -> bool:
-    """True if the bytes are words or numbers in letters, of one, two or more bytes each."""
+    """True if the bytes are text or numbers in letters, in any encoding."""
     body = data.strip(b"\0")[:_SAMPLE]
     plain = np.frombuffer(body.replace(b"\0", b""), np.uint8)
     if plain.size * 3 < len(body):
@@ -63,12 +63,12 @@ def is_smooth(data: bytes) -> bool:
 
 
 def is_repetitive(letters: bytes) -> bool:
-    """True if there are hardly any letters but for repeated ones."""
+    """True if there are few distinct letters, apart from runs."""
     return len(set(letters)) <= _FEW or len(_RUN.sub(b"", letters)) < _FEW_LETTERS
 
 
 def _is_filling(data: bytes) -> bool:
-    """True if nearly all is one value, or long runs of one value each."""
+    """True if almost all bytes have one value, or form long runs."""
     counts = np.bincount(np.frombuffer(data, np.uint8), minlength=1)
     if len(data) - int(counts.max()) < _FILLED:
         return True
@@ -76,7 +76,7 @@ def _is_filling(data: bytes) -> bool:
 
 
 def _is_profile(data: bytes) -> bool:
-    """True if this is an ICC profile of just this length."""
+    """True if this is an ICC profile of exactly this length."""
     return data[36:40] == b"acsp" and int.from_bytes(data[:4]) == len(data)
 
 
@@ -86,7 +86,7 @@ def _share_of_ascii(plain: NDArray[np.uint8]) -> float:
 
 
 def _is_rough(units: NDArray[np.uint8] | NDArray[np.uint16]) -> bool:
-    """True if values differ much at every distance that a pixel's channels may have."""
+    """True if values differ much at each distance that a pixel's channels may have."""
     wide = units.astype(np.int32)
     for lag in (1, 2, 3, 4):
         steps = np.abs(wide[lag:] - wide[:-lag])
@@ -124,7 +124,7 @@ def _is_printed(text: str) -> bool:
 
 
 def _holds_packed(data: bytes) -> bool:
-    """True if what some program packed is in the bytes, and could be a picture."""
+    """True if the bytes contain compressed data that could be a picture."""
     if len(data) >= _SHORTEST and _unpacks_to_pixels(_raw_deflate, data):
         return True
     for tries, found in enumerate(_PACKED.finditer(data)):
@@ -150,7 +150,7 @@ def _unpackers(mark: bytes) -> list[Callable[[bytes], bytes]]:
 
 
 def _raw_deflate(data: bytes) -> bytes:
-    """What deflate packed without a head: nothing unless the whole is just that."""
+    """Data compressed by deflate without a header; empty unless the whole is such data."""
     unpack = zlib.decompressobj(-15)
     found = unpack.decompress(data[:_PORTION], 4 * LEAST)
     whole = unpack.unconsumed_tail or (unpack.eof and not unpack.unused_data.strip(b"\0"))
@@ -158,7 +158,7 @@ def _raw_deflate(data: bytes) -> bytes:
 
 
 def _unpacks_to_pixels(unpack: Callable[[bytes], bytes], data: bytes) -> bool:
-    """True if the data can be unpacked, and what comes out could be a picture."""
+    """True if the data can be unpacked to possible pixels."""
     try:
         return could_be_pixels(unpack(data))
     except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError):

@@ -18,7 +18,7 @@ _NAMES = {
 
 
 class Resource(NamedTuple):
-    """A resource: its bytes as they lie in the file, its number, and its content."""
+    """A resource: its raw bytes, its number, and its content."""
 
     raw: bytes
     number: int
@@ -26,7 +26,7 @@ class Resource(NamedTuple):
 
 
 def clean_resources(block: bytes) -> tuple[bytes, list[str]]:
-    """The resources that show no picture of the photo, and notes on those left out.
+    """The resources without pictures of the photo, and notes on dropped ones.
 
     Raises:
         ValueError: the block is damaged.
@@ -54,7 +54,7 @@ def _holds_preview(found: Resource) -> bool:
 
 
 def _is_path(data: bytes) -> bool:
-    """True if the bytes are points of a path, each with its kind before it."""
+    """True if the bytes are the points of a path, each preceded by its kind."""
     return len(data) % _POINT == 0 and all(
         data[at : at + 2] <= b"\0\x08" for at in range(0, len(data), _POINT)
     )
@@ -70,7 +70,7 @@ def pack_resource(number: int, data: bytes) -> bytes:
 def clean_iptc(data: bytes) -> tuple[bytes, list[str]]:
     """IPTC data without its preview (2:200 to 2:202), and a note if there was one.
 
-    Data that are damaged come back as they are, unless they hold a picture.
+    Damaged data are returned unchanged, unless they contain a picture.
     """
     kept, found = list[bytes](), False
     try:
@@ -104,7 +104,7 @@ def _iter_resources(block: bytes) -> Iterator[Resource]:
 
 
 def _iter_datasets(data: bytes) -> Iterator[tuple[bytes, tuple[int, int], bytes]]:
-    """Each data set as it lies in the data, its record and number, and its content."""
+    """Each data set's raw bytes, its record and number, and its content."""
     at = 0
     while at < len(data):
         if data[at] != 0x1C or at + 5 > len(data):

@@ -1,7 +1,7 @@
 """Pictures of the photo inside its own file: one rule for all containers.
 
-A thumbnail, a preview, a layer or a video shows what an edit removed. What holds a picture of the
-photo, in whatever coding, is left out, and a note says which. What only describes the photo stays.
+A thumbnail, preview, layer or video would show what an edit removes. Data that hold a picture of
+the photo, in any coding, are dropped, with a note. Data that only describe the photo are kept.
 """
 
 import base64
@@ -53,22 +53,22 @@ IN_EXIF = "thumbnail or previews in its EXIF data"
 
 
 def omission_note(what: str) -> str:
-    """The note on something that showed the photo."""
+    """The note on dropped data that may show the photo."""
     return f"{what}: left out, as it may show what an edit removes"
 
 
 def holds_picture(data: bytes) -> bool:
-    """True if there is a picture in the bytes, as it is or told by letters (base 64 or 16)."""
+    """True if the bytes contain a picture, raw or encoded as text (base64 or hexadecimal)."""
     return next(find_pictures(data), None) is not None or _holds_encoded_picture(data)
 
 
 def may_show(data: bytes) -> bool:
-    """True if there is a picture in the bytes, or they could be one that does not say so."""
+    """True if the bytes contain a picture, or could be pixels without a header."""
     return holds_picture(data) or opaque.is_opaque(data)
 
 
 def find_pictures(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where pictures and videos begin and end in the bytes, those within others not counted."""
+    """The ranges of pictures and videos in the bytes; nested ones are not counted."""
     at = 0
     for start, end in sorted(_find_starts(data), key=lambda found: found[0]):
         if start >= at:
@@ -77,9 +77,9 @@ def find_pictures(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def blank_pictures(block: bytes) -> tuple[bytes, int]:
-    """The bytes with zeros for every picture in them, and how many there were.
+    """The bytes with zeros in place of every picture, and the number of pictures.
 
-    Nothing else moves: what points to other places in the block still points there.
+    Nothing moves, so offsets in the block stay valid.
     """
     out, count = bytearray(block), 0
     told = (f.span() for f in _BASE64.finditer(block) if _is_base64_picture(f[0]))
@@ -90,14 +90,14 @@ def blank_pictures(block: bytes) -> tuple[bytes, int]:
 
 
 def end_of_jpeg(data: bytes, start: int = 0, dead: set[int] | None = None) -> int | None:
-    """Where the JPEG that begins there ends, behind its last marker; None where it is none.
+    """The end of the JPEG that begins at `start`, after its last marker; None if there is none.
 
-    A JPEG that is cut short ends with the data.
+    A truncated JPEG ends with the data.
 
     Args:
         data: the bytes.
-        start: where its first marker is; some makers change the first byte of that.
-        dead: places that no JPEG leads on from, which are remembered from call to call.
+        start: the position of its first marker; some makers change its first byte.
+        dead: positions that are known not to lead to a JPEG; updated.
     """
     passed, dead = set[int](), set[int]() if dead is None else dead
     at, frame = start + 2, False
@@ -126,7 +126,7 @@ def _is_frame(head: bytes) -> bool:
 
 
 def _find_starts(data: bytes) -> Iterator[tuple[int, int | None]]:
-    """Where pictures may begin, and where they end, if that is known."""
+    """Possible beginnings of pictures, with their ends where known."""
     yield from ((found.start(), None) for found in _STARTS.finditer(data))
     dead, end = set[int](), 0
     for found in _JPEG.finditer(data):
@@ -138,7 +138,7 @@ def _find_starts(data: bytes) -> Iterator[tuple[int, int | None]]:
 
 
 def _find_end(data: bytes, start: int) -> int:
-    """Where a picture that is no JPEG ends; the end of the data where it does not tell."""
+    """The end of a picture that is no JPEG; the end of the data if it is unknown."""
     head = data[start : start + 16]
     if head.startswith(b"\x89PNG"):
         end = data.find(b"IEND", start)
@@ -170,7 +170,7 @@ def _is_base64_picture(letters: bytes) -> bool:
 
 
 def _is_base64_opaque(letters: bytes) -> bool:
-    """True if many letters tell of something that is neither a text nor known."""
+    """True if the letters decode to unknown data that are no text."""
     if opaque.is_repetitive(letters):
         return False
     data = _decode_base64(letters)
@@ -180,7 +180,7 @@ def _is_base64_opaque(letters: bytes) -> bool:
 
 
 def _decode_base64(letters: bytes) -> bytes:
-    """The bytes that letters tell; none where they tell nothing."""
+    """The decoded bytes; empty if the letters are no base64."""
     packed = b"".join(letters[:_LENGTHY].split())
     packed = packed[: len(packed) - (len(packed) % 4 == 1)]
     try:

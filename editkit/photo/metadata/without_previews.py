@@ -1,4 +1,4 @@
-"""EXIF, XMP, IPTC and texts that travel with a photo, without pictures of it."""
+"""EXIF, XMP, IPTC and texts of a photo, without pictures of it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from editkit.photo.metadata import exif_previews, photoshop, previews, xmp_previ
 
 
 def remove_previews(carried: dict[str, Any]) -> list[str]:
-    """Takes pictures of the photo out of what is carried; notes on what was left out.
+    """Removes pictures of the photo from its metadata; returns notes on dropped ones.
 
     Args:
         carried: see `bundle.py`; changed in place.

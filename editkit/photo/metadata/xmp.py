@@ -1,6 +1,6 @@
-"""XMP packets: what an edit writes into them, and what can be read back.
+"""XMP packets: the properties that an edit writes, and how they are read back.
 
-How they are parsed stands in `xmp_packets.py`; what is not touched stays.
+Parsing is in `xmp_packets.py`; all other properties are kept.
 """
 
 import json
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from lxml.etree import _Element  # pyright: ignore[reportPrivateUsage]
 
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
-"""A photo of which a part was made by a trained model (IPTC DigitalSourceType)."""
+"""A photo with a part made by a trained model (IPTC DigitalSourceType)."""
 
 GENERATED = "trainedAlgorithmicMedia"
-"""A picture made by a trained model as a whole."""
+"""A picture made entirely by a trained model."""
 
 HUMAN_EDITS = "humanEdits"
-"""A photo that a person changed by means that no model was trained for."""
+"""A photo that a person edited without a trained model."""
 
 _TRAINED = (COMPOSITE, GENERATED, "compositeSynthetic")
 
@@ -58,16 +58,15 @@ def add_record(
     record: Mapping[str, Any],
     keep: bool = False,
 ) -> bytes:
-    """The packet with where its picture comes from, one more entry of its history, and a record.
+    """The packet with a source type, one more history entry, and a record.
 
     Args:
-        packet: what there was; one that cannot be read is kept as a text beside the record.
-        source: `COMPOSITE`, `GENERATED` or `HUMAN_EDITS`. What a model made stays said: the last
-            does not replace the others.
+        packet: the original packet; an unreadable one is kept as text beside the record.
+        source: `COMPOSITE`, `GENERATED` or `HUMAN_EDITS`. The last does not replace the others: a
+            picture made by a model stays marked as such.
         event: fields of stEvt for `xmpMM:History`.
-        record: what an edit needs to be repeated, as JSON can hold it.
-        keep: keep the record that there was among those of earlier edits; once some are kept, all
-            are.
+        record: the data for repeating the edit, JSON-compatible.
+        keep: keep the previous record among earlier ones; once some are kept, all are.
     """
     root, home, unread = _open_packet(packet or b"")
     if unread is not None:
@@ -86,7 +85,7 @@ def add_record(
 
 
 def _open_packet(packet: bytes) -> "tuple[_Element, _Element, str | None]":
-    """The packet's tree and what holds its descriptions; the text of a packet that has no such."""
+    """The packet's tree and the parent of its descriptions; the text of an unreadable packet."""
     from lxml import etree
 
     read = None if xmp_packets.is_empty(packet) else xmp_packets.parse_packet(packet)
@@ -98,13 +97,13 @@ def _open_packet(packet: bytes) -> "tuple[_Element, _Element, str | None]":
 
 
 def read_record(packet: bytes | None) -> dict[str, Any] | None:
-    """The record that `add_record` wrote last, or None."""
+    """The last record that `add_record` wrote, or None."""
     root = _root(packet)
     return None if root is None else _parse_record(_get_property(root, _RECORD))
 
 
 def read_records(packet: bytes | None) -> list[dict[str, Any]]:
-    """All records that were kept, oldest first; the last is `read_record`'s."""
+    """All kept records, oldest first; the last is that of `read_record`."""
     root = _root(packet)
     if root is None:
         return []
@@ -123,7 +122,7 @@ def read_source_type(packet: bytes | None) -> str | None:
 
 
 def read_history(packet: bytes | None) -> list[dict[str, str]]:
-    """Events of `xmpMM:History`, oldest first."""
+    """The events of `xmpMM:History`, oldest first."""
     root = _root(packet)
     if root is None:
         return []
@@ -132,9 +131,9 @@ def read_history(packet: bytes | None) -> list[dict[str, str]]:
 
 
 def mend_packet(packet: bytes) -> tuple[bytes, list[str]]:
-    """The packet as UTF-8 that XML readers take, and a note where it was anything else.
+    """The packet as well-formed UTF-8 XML, and a note if it was changed.
 
-    One that is well-formed comes back byte for byte; so does one that cannot be read.
+    A well-formed packet is returned byte for byte, and so is an unreadable one.
     """
     if xmp_packets.is_empty(packet):
         return packet, []
@@ -167,7 +166,7 @@ def _parse_record(text: str | None) -> dict[str, Any] | None:
 
 
 def _parse_finite(text: str) -> float:
-    """A number of JSON's, which has none that are infinite."""
+    """A finite JSON number."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
@@ -175,7 +174,7 @@ def _parse_finite(text: str) -> float:
 
 
 def _nesting_depth(value: object) -> int:
-    """How deeply tables and lists are nested, as far as it matters."""
+    """The nesting depth of tables and lists, up to the limit."""
     level: list[Any] = [value]
     depth = 0
     while level and depth <= _DEEPEST:
@@ -186,7 +185,7 @@ def _nesting_depth(value: object) -> int:
 
 
 def _set_property(home: "_Element", name: str, value: str) -> None:
-    """Sets a property in a description of ours, wherever it stood before."""
+    """Sets a property in our description, and removes it from all others."""
     from lxml import etree
 
     for description in home.findall(f"{{{_RDF}}}Description"):
@@ -197,7 +196,7 @@ def _set_property(home: "_Element", name: str, value: str) -> None:
 
 
 def _own_description(home: "_Element") -> "_Element":
-    """The last description, made if there is none."""
+    """The last description; created if there is none."""
     from lxml import etree
 
     found = home.findall(f"{{{_RDF}}}Description")
@@ -223,7 +222,7 @@ def _append_event(home: "_Element", event: Mapping[str, str]) -> None:
 
 
 def _sequence(home: "_Element", name: str) -> "_Element":
-    """The list of a property, made if there is none."""
+    """The list of a property; created if there is none."""
     from lxml import etree
 
     owner = home.find(f".//{name}")
@@ -242,7 +241,7 @@ def _append(sequence: "_Element", text: str) -> None:
 
 
 def _escape_for_xml(text: str) -> str:
-    """The text with escapes of JSON for what XML cannot hold: file names are bytes of any kind."""
+    """The text with JSON escapes for characters that XML cannot hold, as in file names."""
     return _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -255,7 +254,7 @@ def _get_property(root: "_Element", name: str) -> str | None:
 
 
 def _event_fields(event: "_Element") -> dict[str, str]:
-    """What an event says, in either of the two ways that RDF has."""
+    """The fields of an event, in either RDF notation."""
     from lxml import etree
 
     inner = [*event.iterchildren("*")]

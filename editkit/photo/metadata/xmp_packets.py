@@ -1,6 +1,6 @@
-"""XMP packets as XML, however they were coded and whatever is wrong with them.
+"""XMP packets as XML, in any encoding and with common faults mended.
 
-Document types are cut out before anything is parsed, so that no entity is ever expanded.
+Document types are removed before parsing, so that no entity is ever expanded.
 """
 
 import codecs
@@ -48,14 +48,14 @@ _LONG = 9_000_000
 
 
 class ParsedPacket(NamedTuple):
-    """A packet as a tree, and what had to be done to have one."""
+    """A packet as a tree, and whether it had to be mended."""
 
     root: "_Element"
     mended: bool
 
 
 def decode_text(packet: bytes) -> str:
-    """The packet as text; bytes that are no UTF-8 are taken as what Windows would write."""
+    """The packet as text; bytes that are not UTF-8 are decoded as Windows-1252."""
     for mark, name in _BOMS:
         if packet.startswith(mark):
             return packet.decode(name, "replace").strip(_BLANK)
@@ -69,14 +69,14 @@ def decode_text(packet: bytes) -> str:
 
 
 def is_empty(packet: bytes) -> bool:
-    """True if there is nothing between its wrappers."""
+    """True if there is nothing between the wrappers."""
     return not _WRAPPER.sub("", decode_text(packet)).strip(_BLANK)
 
 
 def parse_packet(packet: bytes) -> ParsedPacket | None:
-    """The packet as a tree, mended where it must be; None where it cannot be read.
+    """The packet as a tree, mended if necessary; None if it is unreadable.
 
-    Of several packets in a row, the properties of all are in the tree of the first.
+    The properties of several consecutive packets are merged into the first.
     """
     text = decode_text(packet)
     plain = _DECLARATION.sub("", text, count=1)
@@ -96,14 +96,14 @@ def parse_packet(packet: bytes) -> ParsedPacket | None:
 
 
 def serialize(root: "_Element") -> bytes:
-    """The tree as a packet of UTF-8."""
+    """The tree as a UTF-8 packet."""
     from lxml import etree
 
     return HEAD + bytes(etree.tostring(root, encoding="utf-8")) + TAIL
 
 
 def find_rdf(root: "_Element") -> "_Element | None":
-    """The element that holds all descriptions, made where there is none; None of other XML."""
+    """The parent of all descriptions, created if necessary; None for other XML."""
     from lxml import etree
 
     if root.tag == f"{{{RDF}}}RDF":
@@ -115,7 +115,7 @@ def find_rdf(root: "_Element") -> "_Element | None":
 
 
 def list_properties(home: "_Element") -> dict[str, "_Element"]:
-    """Each property's name, and the description that holds it as an attribute or an element."""
+    """The properties by name, each with the description that holds it."""
     found = dict[str, "_Element"]()
     for description in home.iterchildren(f"{{{RDF}}}Description"):
         names = [*description.attrib, *(child.tag for child in description.iterchildren("*"))]
@@ -126,7 +126,7 @@ def list_properties(home: "_Element") -> dict[str, "_Element"]:
 
 
 def merge(root: "_Element", other: "_Element") -> None:
-    """Adds what another packet says; what both say, the first says."""
+    """Adds the properties of another packet; the first packet's take precedence."""
     home, source = find_rdf(root), find_rdf(other)
     if home is None or source is None:
         return
@@ -140,7 +140,7 @@ def merge(root: "_Element", other: "_Element") -> None:
 
 
 def take_extension_name(root: "_Element") -> str:
-    """The name of the packet's extension, which is taken out of it; empty where it has none."""
+    """The name of the packet's extension, removed from it; empty if it has none."""
     found = ""
     for description in root.iter(f"{{{RDF}}}Description"):
         found = description.attrib.pop(_HAS_MORE, "") or found
@@ -151,12 +151,12 @@ def take_extension_name(root: "_Element") -> str:
 
 
 def split_packet(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
-    """A packet of at most so many bytes, and the name and content of what extends it.
+    """A packet of at most `room` bytes, and the name and content of its extension.
 
-    The longest properties go into the extension; where the picture comes from stays.
+    The longest properties go into the extension; the source type stays.
 
     Returns:
-        None where that cannot be.
+        None if the packet cannot be split so.
     """
     from lxml import etree
 
@@ -181,7 +181,7 @@ def split_packet(packet: bytes, room: int) -> tuple[bytes, str, bytes] | None:
 
 
 def _move_properties(root: "_Element", home: "_Element", target: "_Element", room: int) -> bool:
-    """Moves the longest properties until the packet fits; whether it does then."""
+    """Moves the longest properties until the packet fits; True if it does."""
     from lxml import etree
 
     movable = list[tuple[int, str, "_Element"]]()
@@ -233,7 +233,7 @@ def _parse_xml(text: str) -> "_Element | None":
 
 
 def _parse_mended(text: str) -> "_Element | None":
-    """The text as a tree, without a document type, and with every lone `&` as a character."""
+    """The text as a tree, without a document type, and with each lone `&` escaped."""
     text = _REFERENCE.sub(_mend_reference, _NOT_XML.sub("", text))
     outer = _OUTER.search(text)
     whole = _parse_xml(_DECLARATION.sub("", text).strip(_BLANK))
@@ -241,7 +241,7 @@ def _parse_mended(text: str) -> "_Element | None":
 
 
 def _mend_reference(found: re.Match[str]) -> str:
-    """A reference that XML knows, or the characters that stand there."""
+    """A reference that XML knows, or its escaped characters."""
     decimal, hexadecimal, name = found.groups()
     if decimal or hexadecimal:
         code = int(decimal) if decimal else int(hexadecimal, 16)

@@ -1,4 +1,4 @@
-"""XMP that holds pictures of the photo, or announces some in its file which an edit leaves out."""
+"""XMP with pictures of the photo, or with references to pictures that an edit drops."""
 
 import re
 from collections.abc import Iterator
@@ -40,10 +40,9 @@ _LONGEST = 1 << 27
 
 
 def clean_packet(packet: bytes) -> tuple[bytes | None, list[str]]:
-    """The packet without what shows the photo or points to it, and a note on what was left out.
+    """The packet without properties that show the photo or point to pictures of it, and a note.
 
-    A packet without any comes back byte for byte; None comes back for one that has some and
-    cannot be parsed.
+    A packet without any is returned byte for byte; None if it has some and is unreadable.
     """
     holds = previews.holds_picture(packet) or _UNBOUND.search(packet) is not None
     if not holds and not _SPACES.search(packet.replace(b"\0", b"")):
@@ -59,12 +58,12 @@ def clean_packet(packet: bytes) -> tuple[bytes | None, list[str]]:
 
 
 def _drop_previews(root: "_Element") -> list[str]:
-    """Names of the properties that were there and are not any more."""
+    """Drops these properties and returns their names."""
     return sorted({_drop(owner, name) for owner, name in list(_find_previews(root))})
 
 
 def _find_previews(root: "_Element") -> Iterator[tuple["_Element", str | None]]:
-    """Elements that show the photo; or elements with the name of an attribute that does."""
+    """Elements that show the photo, or elements with the name of an attribute that does."""
     for element in root.iter(f"{_RDF}Description"):
         for name, value in element.attrib.items():
             if _is_of_picture(str(name)) or previews.holds_picture(str(value).encode()):
@@ -75,7 +74,7 @@ def _find_previews(root: "_Element") -> Iterator[tuple["_Element", str | None]]:
 
 
 def _holds_preview(element: "_Element") -> bool:
-    """True if a property does, by its name or by what is in it."""
+    """True if a property shows the photo, by its name or its content."""
     for inner in element.iter("*"):
         texts = (inner.text or "", *map(str, inner.attrib.values()))
         if _is_of_picture(inner.tag) or any(previews.holds_picture(t.encode()) for t in texts):
@@ -91,7 +90,7 @@ def _is_of_picture(name: str) -> bool:
 
 
 def _drop(owner: "_Element", name: str | None) -> str:
-    """What was dropped, by the name that a reader knows."""
+    """Drops a property and returns its prefixed name."""
     from lxml import etree
 
     full = etree.QName(name or owner)
