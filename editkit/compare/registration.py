@@ -387,8 +387,8 @@ def _register_by_features(pair: _PhotoPair, motion: str) -> Registration | None:
     if result is None:
         count = 0 if agreeing is None else len(agreeing.photo)
         raise InputError(
-            f"the edited picture does not lie on the original: {count} of {len(matches)} matches "
-            "agree; is it an edit of this photo? motion=none lays frame on frame"
+            f"the edited picture does not match the original: {count} of {len(matches)} matches "
+            "agree; is it an edit of this photo? motion=none aligns the frames"
         )
     return result
 
@@ -424,7 +424,7 @@ def _register_by_frame(pair: _PhotoPair, frame: Matrix) -> Registration:
             f"the edited picture is {pair.copy.size}, the original {pair.photo.size}, and they "
             "have too little detail to be matched; give an edit of the same shape"
         )
-    note = "there is too little detail to match: the edit was laid frame on frame"
+    note = "there is too little detail to match: the frames were aligned instead"
     return Registration(frame, "none", notes=(note,))
 
 

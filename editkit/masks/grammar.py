@@ -275,7 +275,7 @@ _TOLERANCE = Parameter("tolerance", TOLERANCE)
 
 SOURCES: Mapping[str, Spec] = {
     "file": Spec(
-        "A mask file; white is selected. `alpha` or `luma` takes only that of it.",
+        "A mask file; white is selected. `alpha` or `luma` uses only that channel.",
         (
             Parameter("name", FILE, needed=True),
             Parameter("part", ArgumentType("alpha or luma", _word("alpha", "luma"))),
@@ -299,7 +299,7 @@ SOURCES: Mapping[str, Spec] = {
     ),
     "polygon": Spec("A polygon through points, even-odd.", (), 3, usage="X,Y,X,Y,X,Y..."),
     "stroke": Spec(
-        "A line through points with round ends; 2% wide unless said.",
+        "A line through points with round ends; 2% wide by default.",
         (Parameter("width", DISTANCE),),
         1,
         usage="X,Y[,X,Y...][,width=W]",
@@ -315,12 +315,12 @@ SOURCES: Mapping[str, Spec] = {
         usage="WIDTH or TOP,RIGHT,BOTTOM,LEFT",
     ),
     "point": Spec(
-        "What is connected to a point and of its color (flood fill); tolerance 10 unless said.",
+        "The connected area of a point's color (flood fill); tolerance 10 by default.",
         (Parameter("x", PLACE, needed=True), Parameter("y", PLACE, needed=True), _TOLERANCE),
         usage="X,Y[,TOLERANCE]",
     ),
     "color": Spec(
-        "A color, or all between two; tolerance in CIELAB, 15 unless said; soft=N fades.",
+        "A color, or all between two; tolerance in CIELAB, 15 by default; soft=N fades.",
         (
             Parameter("color", COLOR, needed=True, alias="colour"),
             Parameter("to", COLOR),
@@ -335,27 +335,27 @@ SOURCES: Mapping[str, Spec] = {
         usage="[LOW..HIGH][,soft=N]",
     ),
     "edges": Spec(
-        "Outlines (Canny); the share of gradients that count as strong, 10% unless said.",
+        "Edges (Canny); the share of gradients that count as strong, 10% by default.",
         (Parameter("share", SHARE),),
         usage="[SHARE]",
     ),
-    "alpha": Spec("The photo's own alpha: what is opaque."),
+    "alpha": Spec("The photo's own alpha: opaque pixels."),
     "grabcut": Spec(
         "The object in a box, cut out by its colors (GrabCut).",
         _BOX,
         usage="LEFT,TOP,RIGHT,BOTTOM",
     ),
     "superpixels": Spec(
-        "The superpixels (SLIC) that a stroke touches; size is about their side, 3% unless said.",
+        "The superpixels (SLIC) that a stroke touches; size is about their side, 3% by default.",
         (Parameter("width", DISTANCE), Parameter("size", DISTANCE)),
         1,
         usage="X,Y[,X,Y...][,width=W][,size=S]",
     ),
-    "saliency": Spec("What stands out from its surroundings, without a model."),
+    "saliency": Spec("Objects that stand out from their surroundings, without a model."),
     "sky": Spec("Sky, by color, smoothness and position."),
     "face": Spec("Faces seen from the front, as ellipses (a cascade of local binary patterns)."),
     "text": Spec(
-        "What words name, by a model: CLIPSeg, or with `best` a detector and SAM.",
+        "Objects that words name, by a model: CLIPSeg, or with `best` a detector and SAM.",
         (Parameter("words", WORDS, needed=True), *_WANTED),
         usage='"WORDS"[,best][,threshold=T][,model=ID][,sam=ID]',
     ),
@@ -388,10 +388,10 @@ SOURCES: Mapping[str, Spec] = {
 
 REFINEMENTS: Mapping[str, Spec] = {
     "grow": Spec(
-        "Adds all within a distance.", (Parameter("by", DISTANCE, needed=True),), usage="BY"
+        "Adds everything within a distance.", (Parameter("by", DISTANCE, needed=True),), usage="BY"
     ),
     "shrink": Spec(
-        "Takes away all within a distance of what is not selected.",
+        "Removes everything within a distance of unselected pixels.",
         (Parameter("by", DISTANCE, needed=True),),
         usage="BY",
     ),
@@ -409,7 +409,7 @@ REFINEMENTS: Mapping[str, Spec] = {
         "Fills holes, all or those up to an area.", (Parameter("most", AREA),), usage="[MOST]"
     ),
     "islands": Spec(
-        "Drops islands smaller than an area; of a square of 1% of the short side unless said.",
+        "Drops islands smaller than an area; by default a square of 1% of the short side.",
         (Parameter("least", AREA),),
         usage="[LEAST]",
     ),
@@ -420,12 +420,12 @@ REFINEMENTS: Mapping[str, Spec] = {
         usage="BY",
     ),
     "threshold": Spec(
-        "Makes it hard: selected from that value on, 0.5 unless said.",
+        "Makes the mask hard: selected from that value on, 0.5 by default.",
         (Parameter("value", SHARE),),
         usage="[VALUE]",
     ),
     "snap": Spec(
-        "Moves the edge onto edges of the photo within a distance, 1% unless said: by a guided "
+        "Moves the edge onto edges of the photo within a distance, 1% by default: by a guided "
         "filter, or `grabcut`.",
         (
             Parameter("by", DISTANCE),
@@ -434,11 +434,11 @@ REFINEMENTS: Mapping[str, Spec] = {
         usage="[BY][,guided|grabcut]",
     ),
     "matte": Spec(
-        "Gives the edge its true softness, hair included, within a distance, 2% unless said; by a "
+        "Gives the edge its true softness, hair included, within a distance, 2% by default; by a "
         "model (matting).",
         (Parameter("by", DISTANCE), Parameter("model", MODEL)),
         usage="[BY][,model=ID]",
     ),
-    "invert": Spec("Selects what was not selected."),
+    "invert": Spec("Selects the complement."),
 }
 """Refinements by name."""

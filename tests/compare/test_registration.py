@@ -92,7 +92,7 @@ def test_a_motion_that_is_asked_for_is_kept_to() -> None:
 
 def test_pictures_that_are_not_the_same_are_refused() -> None:
     one, other = read_photo(picture("coffee.jpg")), read_photo(picture("rocket.jpg"))
-    with pytest.raises(InputError, match=r"does not lie on the original: \d+ of \d+ matches agree"):
+    with pytest.raises(InputError, match=r"does not match the original: \d+ of \d+ matches agree"):
         register(one, other)
 
 

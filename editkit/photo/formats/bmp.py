@@ -138,7 +138,7 @@ def alpha_notes(data: bytes) -> list[str]:
     fourth = np.frombuffer(data, np.uint8)[start + 3 :: 4]
     if not fourth.size or fourth.min() == fourth.max():
         return []
-    return ["its fourth channel, of which it says nothing, was left out"]
+    return ["its fourth channel is undeclared and was left out"]
 
 
 def _alpha_of_16(data: bytes) -> bool:

@@ -148,7 +148,7 @@ def read_deep_samples(stream: Stream, format_: str | None, area: int) -> NDArray
                 png.check_rows(stream)
             return None
         if png.read_size(stream).area != area:
-            raise ValueError("its size is told twice, and not the same")
+            raise ValueError("it declares two different sizes")
         stream.seek(0)
         return png.decode(stream.read())
     return None

@@ -112,7 +112,9 @@ def splice(original: bytes, before: Samples, after: Samples, box: Box) -> tuple[
             step = _downsample_plane(planes[index], ratio, factors, index)
             table = np.asarray(jpeg.get_component_qt(index), np.float32)
             if not table.all():
-                raise ImageError("the JPEG's coefficients cannot be had: a step of 0 in its tables")
+                raise ImageError(
+                    "the JPEG's coefficients cannot be read: a step of 0 in its tables"
+                )
             every = np.asarray(getattr(jpeg, name))
             top, left = box.top // (_BLOCK * int(ratio[0])), box.left // (_BLOCK * int(ratio[1]))
             old = every[top:, left:][: -(-step.shape[0] // _BLOCK), : -(-step.shape[1] // _BLOCK)]
@@ -202,7 +204,7 @@ def _folder() -> Generator[Path]:
     except OSError as error:
         # jpeglib's message names only our temporary copy.
         reason = error.strerror or "it is damaged"
-        raise ImageError(f"the JPEG's coefficients cannot be had: {reason}") from error
+        raise ImageError(f"the JPEG's coefficients cannot be read: {reason}") from error
 
 
 def _covered_blocks(

@@ -15,7 +15,7 @@ _NAME, _HEAD = 32, len(MORE_XMP) + 32 + 8
 _TIFF = (b"II*\0", b"MM\0*")
 _INCOMPLETE = "a part of its XMP data was missing or belongs to other data and was left out"
 _UNREADABLE = "further XMP data that cannot be read were left out"
-_TWICE = "its XMP data came in several packets and was joined; what they both say is there once"
+_TWICE = "its XMP data came in several packets and was joined; equal properties appear once"
 
 
 def join_segments(segments: Iterable[Segment]) -> tuple[list[Segment], list[str]]:

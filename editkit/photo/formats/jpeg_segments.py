@@ -20,7 +20,7 @@ from editkit.photo.formats.jpeg import (
 )
 from editkit.photo.metadata import exif_previews, opaque, photoshop, previews
 
-_CREDENTIALS = "its Content Credentials hold of the original only and were left out"
+_CREDENTIALS = "its Content Credentials apply to the original only and were left out"
 _SHOWING = {
     (APP0, b"JFXX\0"): "JFIF extension with a thumbnail",
     (APP1, b"FLIR\0"): "thermal picture (FLIR)",

@@ -20,7 +20,7 @@ def raw_webp(data: bytes, carried: Carried) -> tuple[Carried, list[str]]:
             break
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if kind == b"C2PA":
-            found.append("its Content Credentials hold of the original only and were left out")
+            found.append("its Content Credentials apply to the original only and were left out")
         elif kind == b"ANMF":
             found.append(previews.omission_note("the other pictures of its animation"))
         elif kind not in _KNOWN:

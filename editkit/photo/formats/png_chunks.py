@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from editkit.photo.formats.png import LONGEST, Chunk
 from editkit.photo.metadata import opaque, photoshop, previews
 
-_CREDENTIALS = "its Content Credentials hold of the original only and were left out"
+_CREDENTIALS = "its Content Credentials apply to the original only and were left out"
 _SHOWING = {
     b"prVW": "preview (Fireworks)",
     b"mkBF": "layers (Fireworks)",
@@ -121,7 +121,7 @@ def _holds_preview(key: bytes, text: bytes) -> bool:
 
 
 def _of_original(what: str) -> str:
-    return f"{what}: left out, as it holds of the original only"
+    return f"{what}: left out, as it applies to the original only"
 
 
 def _is_xmp(key: bytes) -> bool:

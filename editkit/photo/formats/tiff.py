@@ -81,7 +81,7 @@ def read_samples(stream: Stream, page: int, area: int) -> NDArray[Any]:
                     "save it without compression"
                 )
             if found.imagewidth * found.imagelength != area or found.imagedepth != 1:
-                raise ValueError("its size is told twice, and not the same")
+                raise ValueError("it declares two different sizes")
             array = np.asarray(found.asarray())
             planar = array.ndim == 3 and found.planarconfig == tifffile.PLANARCONFIG.SEPARATE
     except (tifffile.TiffFileError, RuntimeError, LookupError) as error:

@@ -270,7 +270,7 @@ def _notes(bits: int, photometric: int, method: int, *, unnamed: bool, deep: boo
         notes.append(f"samples of {bits} bits were read as {8 if bits < 8 else 16}-bit")
     if unnamed:
         which = "fourth" if photometric == _RGB else "second"
-        notes.append(f"its {which} channel, of which it says nothing, was read as alpha")
+        notes.append(f"its {which} channel is undeclared and was read as alpha")
     if method in _LOSSY:
         notes.append(f"it was packed as {_LOSSY[method]}; what is written is what it unpacks to")
     return notes

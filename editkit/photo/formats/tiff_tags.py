@@ -104,7 +104,7 @@ def _reason(code: int, kind: int, *, figures: bool) -> str | None:
     """The reason for dropping a tag regardless of its value, or None."""
     if code in _STATISTICS or (code in _FIGURES and not figures):
         name = _STATISTICS.get(code) or _FIGURES[code]
-        return f"tag {code} ({name}): left out, as it holds of the original only"
+        return f"tag {code} ({name}): left out, as it applies to the original only"
     if code in _SHOWING:
         return previews.omission_note(_SHOWING[code])
     if code in _ELSEWHERE or kind in _DIRECTORIES:

@@ -70,7 +70,7 @@ def check(cicp: Cicp, name: str) -> None:
         raise ImageError(f"{name} holds RGB of narrow range, for video; export it in full range")
     if cicp.transfer not in (*_CURVES, *_UNSAID) or cicp.primaries not in (*PRIMARIES, *_UNSAID):
         raise ImageError(
-            f"{name} tells its colors by code points that are not known (primaries "
+            f"{name} declares its colors by unknown code points (primaries "
             f"{cicp.primaries}, transfer {cicp.transfer}); export it as sRGB first"
         )
 

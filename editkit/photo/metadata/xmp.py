@@ -42,10 +42,8 @@ _NAMES = {
     "editkit": _OURS,
 }
 _RECORD, _EARLIER, _UNREAD = f"{{{_OURS}}}Record", f"{{{_OURS}}}Earlier", "Unread"
-_MENDED = "its XMP data was no well-formed XML in UTF-8 and was mended"
-_UNREADABLE = (
-    "its XMP data cannot be read as XML; with a record of the edit it is kept as a text in that"
-)
+_MENDED = "its XMP data was not well-formed XML in UTF-8 and was repaired"
+_UNREADABLE = "its XMP data cannot be read as XML; the record of the edit keeps it as text"
 _DEEPEST = 32
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

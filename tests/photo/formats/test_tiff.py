@@ -250,7 +250,7 @@ def test_a_fourth_channel_of_which_nothing_is_said_is_read_as_alpha_and_told() -
         kept |= {262: 2, 277: 4, 278: HIGH}
         photo = read_photo(built("<", kept, values.tobytes()))
         assert np.array_equal(photo.samples, values)
-        assert photo.notes == ("its fourth channel, of which it says nothing, was read as alpha",)
+        assert photo.notes == ("its fourth channel is undeclared and was read as alpha",)
 
 
 @pytest.mark.parametrize(
