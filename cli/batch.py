@@ -422,8 +422,8 @@ def _number(name: str, text: str) -> float:
 
 def _ran(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None") -> int:
     """The exit code of a batch."""
-    from editkit.batch.plan import Choice, check_offline
     from editkit.batch.run import Batch, check_out
+    from editkit.batch.selection import Choice, check_offline
 
     check_offline(recipe, [wanted.source, wanted.output or ""])
     if recipe.offline and wanted.engine == "ray":
@@ -466,7 +466,7 @@ def _engine(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None
 
 def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
     from editkit.batch.inputs import check_apart, listed_photos
-    from editkit.batch.plan import found_photos
+    from editkit.batch.selection import found_photos
 
     if wanted.source != "-":
         return found_photos(
@@ -485,7 +485,7 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
 
 
 def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> int:
-    from editkit.batch.run import closed_events
+    from editkit.batch.run_events import closed_events
 
     plan = made.plan(photos)
     for event in closed_events(photos, plan):

@@ -110,9 +110,9 @@ def apply(
     IMAGE may be - for standard input; the result then goes to standard output. Both may be URLs,
     such as s3://bucket/photo.jpg (with `editkit[remote]`).
     """
-    from editkit.batch.plan import check_offline
     from editkit.batch.recipes.steps import outcome_of
     from editkit.batch.run import check_scored
+    from editkit.batch.selection import check_offline
     from editkit.batch.staging import Staging
 
     found = _read(recipe, variables, table)
@@ -157,7 +157,7 @@ def _apply(
 
 def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
     from editkit.batch.inputs import Found
-    from editkit.batch.plan import mask_folders, mask_of, with_files
+    from editkit.batch.pairing import mask_folders, mask_of, with_files
     from editkit.batch.tasks import Task, printable, seeds_of
     from editkit.storage.url import place_of
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -27,9 +27,6 @@ OWN = ".editkit"
 """The folder in OUT that is ours."""
 
 _EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
-_ENDS = ("_mask", ".mask")
-EDITED = ("_edited", ".edited", "_edit", ".edit")
-"""How pictures of a folder may be called that are the edited ones of photos, beside their stem."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +88,10 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
     await_places(others_here)
     left_out, closed = {_real(p) for p in others_here}, dict[str, str]()
     if isinstance(path, Url):
-        found, others = _in_store(path, recursive, [p for p in without if isinstance(p, Url)])
+        found, others = find_in_store(path, recursive, [p for p in without if isinstance(p, Url)])
     elif is_folder(path):
         others = list[Place]()
-        files = _walk(path, recursive, left_out, others, closed)
+        files = walk(path, recursive, left_out, others, closed)
         found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
     elif os.path.lexists(path):
         check_file(path)
@@ -163,7 +160,7 @@ def _straight(name: str) -> Path:
     return path.parent.resolve() / path.name if ".." in path.parts else path.absolute()
 
 
-def _in_store(
+def find_in_store(
     url: Url,
     recursive: bool,  # noqa: FBT001
     without: Sequence[Url],
@@ -213,7 +210,7 @@ def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> Photos:
     return Photos(Found(url, url.relative_to(base)) for url in dict.fromkeys(urls))
 
 
-def _walk(
+def walk(
     folder: Path,
     recursive: bool,  # noqa: FBT001
     without: set[Path],
@@ -350,93 +347,8 @@ def check_apart(photos: Sequence[Found], out: Place) -> None:
         InputError: it would.
     """
     for photo in photos:
-        if _same(out / photo.relative, photo.path):
+        if is_same_place(out / photo.relative, photo.path):
             raise InputError(f"{out} is where the photos are; give -o another folder")
-
-
-@dataclass(frozen=True)
-class MaskFolder:
-    """A folder of masks, paired with photos by their names: `stem`, `stem_mask` or `stem.mask`.
-
-    A mask in the same sub-folder goes before one at the top. Other pictures that belong to photos
-    are paired in the same way, with ends of their own: see `EDITED`.
-    """
-
-    folder: Place
-    masks: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
-    ends: tuple[str, ...] = _ENDS
-    what: str = "masks"
-    closed: dict[str, str] = field(default_factory=dict[str, str])
-
-    @classmethod
-    def read(
-        cls, folder: Place, ends: tuple[str, ...] = _ENDS, what: str = "masks"
-    ) -> "MaskFolder":
-        """The folder's masks.
-
-        Args:
-            folder: the folder.
-            ends: what may follow the stem in their names.
-            what: how messages call them.
-
-        Raises:
-            InputError: there is none.
-        """
-        masks, closed = dict[str, list[Place]](), dict[str, str]()
-        for path, relative in _files_in(folder, closed):
-            masks.setdefault(str(relative.with_suffix("")), []).append(path)
-        if not masks:
-            raise InputError(f"the folder {folder} holds no {what}{_told(closed)}")
-        return cls(folder, masks, ends, what, closed)
-
-    def mask_for(self, photo: Found) -> Place | None:
-        """The photo's mask; None where there is none.
-
-        Raises:
-            InputError: there are several.
-        """
-        whole = str(photo.relative.with_suffix(""))
-        names = [
-            f"{name}{end}" for name in (whole, photo.relative.stem) for end in (*self.ends, "")
-        ]
-        for key in names:
-            paths = [p for p in self.masks.get(key, []) if not _same(p, photo.path)]
-            if len(paths) > 1:
-                names = " and ".join(sorted(map(str, paths)))
-                raise InputError(f"{photo.path} has several {self.what}: {names}; keep one of them")
-            if paths:
-                return paths[0]
-        return None
-
-    def lacking(self, photo: Found) -> str:
-        """What is wrong where a photo has none."""
-        stem = photo.relative.stem
-        wanted = f"there is no {self.what.removesuffix('s')} {stem} or {stem}{self.ends[0]}"
-        return f"{wanted} in {self.folder}; add one{_told(self.closed)}"
-
-
-def _told(closed: Mapping[str, str]) -> str:
-    """What to add of folders that could not be searched."""
-    name, said = next(iter(closed.items()), ("", ""))
-    return f" ({name}: {said})" if closed else ""
-
-
-def _files_in(folder: Place, closed: dict[str, str]) -> Iterator[tuple[Place, PurePosixPath]]:
-    """The pictures in a folder of masks, with their paths below it."""
-    if isinstance(folder, Url):
-        found, _ = _in_store(folder, True, ())  # noqa: FBT003
-        yield from ((photo.path, photo.relative) for photo in found)
-        return
-    for path in _walk(folder, True, set(), closed=closed):  # noqa: FBT003
-        yield path, PurePosixPath(path.relative_to(folder))
-
-
-def without_masks(photos: Photos, ends: tuple[str, ...] = _ENDS) -> Photos:
-    """The photos without those that are another's mask by name: `stem_mask` beside `stem`."""
-    names = {str(photo.relative.with_suffix("")) for photo in photos}
-    return photos.only(
-        p for p in photos if not _is_mask(str(p.relative.with_suffix("")), names, ends)
-    )
 
 
 def without_edits(photos: Photos) -> Photos:
@@ -454,11 +366,8 @@ def _is_edit(name: str, names: set[str]) -> bool:
     return found is not None and found[1] in names
 
 
-def _is_mask(name: str, names: set[str], ends: tuple[str, ...]) -> bool:
-    return any(name.endswith(end) and name.removesuffix(end) in names for end in ends)
-
-
-def _same(one: Place, other: Place) -> bool:
+def is_same_place(one: Place, other: Place) -> bool:
+    """Tells whether two places are one."""
     if isinstance(one, Path) and isinstance(other, Path):
         return _real(one) == _real(other)
     return one == other

@@ -14,14 +14,18 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
+from editkit.batch.manifest_checks import (
+    VERSION,
+    DamagedError,
+    check_row,
+    check_schema,
+    check_types,
+)
 from editkit.errors import BatchError
 from editkit.redact import shareable
 from editkit.storage.stat import Stat
-
-VERSION = 1
 
 PATIENCE = 10.0
 """Seconds that a lock is waited for: that of a run which is ending, or of a look into the file."""
@@ -191,7 +195,7 @@ class Manifest:
         with _reading(self.path):
             rows = self._db.execute("select path, size, mtime, sha256 from files").fetchall()
             for row in rows:
-                _check_types(row, (str, int, int, str))
+                check_types(row, (str, int, int, str))
         return {path: (Stat(size, mtime), sha256) for path, size, mtime, sha256 in rows}
 
     def remember_files(self, files: Mapping[str, tuple[Stat, str]]) -> None:
@@ -278,10 +282,6 @@ def _rank(row: Any, out: Path) -> tuple[bool, float]:  # noqa: ANN401 - a row, o
     return _is_as_told(row["photo"], row["output"], told, out), row["finished"] or 0
 
 
-class _DamagedError(Exception):
-    """A manifest holds what none of ours does."""
-
-
 @contextmanager
 def _reading(path: Path) -> Generator[None]:
     """Turns what is wrong with a file into a line.
@@ -297,7 +297,7 @@ def _reading(path: Path) -> Generator[None]:
             raise BatchError(f"the manifest {path} is locked; {advice}") from error
         raise BatchError(f"the manifest {path} cannot be used: {error}; {_ADVICE}") from error
     # What is no text, though it says so, is none to decode; numbers may be too large for C.
-    except (sqlite3.Error, _DamagedError, UnicodeError, ValueError, OverflowError) as error:
+    except (sqlite3.Error, DamagedError, UnicodeError, ValueError, OverflowError) as error:
         raise BatchError(f"the manifest {path} cannot be used: {error}; {_ADVICE}") from error
 
 
@@ -309,16 +309,16 @@ def _opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
     """
     with _reading(path):
         if (path.exists() or path.is_symlink()) and not path.is_file():
-            raise _DamagedError("it is no regular file")
+            raise DamagedError("it is no regular file")
         if not new and not path.exists():
-            raise _DamagedError("it is gone")
+            raise DamagedError("it is gone")
         name = str(path.absolute()) if new else _readable(path)
         uri = name.startswith("file:")
         db = sqlite3.connect(name, timeout=PATIENCE, isolation_level=None, uri=uri)
         try:
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             db.execute("pragma trusted_schema = off")
-            _check_schema(db, path)
+            check_schema(db, path)
         except BaseException:
             db.close()
             raise
@@ -343,83 +343,6 @@ def _readable(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if whole else ''}"
 
 
-def _check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Refuses what is no manifest: other tables, and views or triggers, which could do anything."""
-    (version,) = db.execute("pragma user_version").fetchone()
-    kinds = dict(db.execute("select name, type from sqlite_master where type != 'index'"))
-    if version not in (0, VERSION):
-        raise BatchError(f"{path} is of another version of editkit; give another folder")
-    if not kinds:  # nobody has written anything yet
-        return
-    columns = {row[1]: row[6] for row in db.execute("pragma table_xinfo(photos)")}
-    if (
-        set(kinds.values()) != {"table"}
-        or not set(columns) >= _OWN_COLUMNS
-        or any(columns.values())
-    ):
-        raise _DamagedError("it is no manifest")
-
-
-def _check_types(values: Iterable[object], kinds: Iterable[type]) -> None:
-    for value, kind in zip(values, kinds, strict=True):
-        if not isinstance(value, kind):
-            raise _DamagedError(f"it holds {value!r:.40} for a {kind.__name__}")
-
-
-def _check_row(row: sqlite3.Row) -> None:
-    """Refuses values that we do not write: SQLite takes any type in any column."""
-    for name in row.keys():  # noqa: SIM118 - a row is no mapping
-        value, kinds = row[name], _KINDS.get(name, (str,))
-        if value is None and name not in _NEEDED:
-            continue
-        if not isinstance(value, kinds):
-            raise _DamagedError(f"it holds {value!r:.40} for {name}")
-        if isinstance(value, str) and name in _TABLES:
-            _check_table(name, value)
-    if row["state"] not in ("running", "done", "failed"):
-        raise _DamagedError(f"it holds {row['state']!r:.40} for state")
-
-
-def _check_table(name: str, text: str) -> None:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or (name == "report" and not _is_report(found)):
-        raise _DamagedError(f"it holds {text!r:.40} for {name}")
-
-
-def _is_report(found: Mapping[str, Any]) -> bool:
-    """Whether a report holds what whoever shows it takes for granted."""
-    scores, notes = found.get("scores") or {}, found.get("notes") or []
-    return (
-        isinstance(scores, dict)
-        and all(isinstance(v, int | float | None) for v in scores.values())
-        and isinstance(notes, list)
-        and all(isinstance(note, str) for note in notes)
-        and isinstance(found.get("prompt"), str | None)
-        and isinstance(found.get("samples_changed_outside"), int | None)
-    )
-
-
-_NEEDED = ("photo", "variant", "source", "output", "settings", "state")
-_TABLES = ("variables", "versions", "timings", "report")
-_WHOLE = ("variant", "passing", "size", "mtime", "output_size", "output_mtime", "peak")
-_KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
-    {
-        **dict[str, tuple[type, ...]].fromkeys(_WHOLE, (int,)),
-        **dict.fromkeys(("seconds", "started", "finished"), (int, float)),
-        **dict.fromkeys(("before", "after", "overlay"), (bytes,)),
-    }
-)
-_OWN_COLUMNS = frozenset(
-    (
-        *(*_NEEDED, *_TABLES, *_KINDS, "error", "seed", "model", "weights"),
-        *("sha256", "output_sha256", "mask_sha256"),
-    )
-)
-
-
 def _rows(db: sqlite3.Connection) -> dict[tuple[str, int], Row]:
     return {(r[0], r[1]): _row(tuple(r)) for r in _photos(db, _ROW)}
 
@@ -431,7 +354,7 @@ def _photos(db: sqlite3.Connection, columns: str) -> Iterator[sqlite3.Row]:
     cursor = db.cursor()
     cursor.row_factory = sqlite3.Row
     for row in cursor.execute(f"select {columns} from photos"):  # noqa: S608 - our own constants
-        _check_row(row)
+        check_row(row)
         yield row
 
 

@@ -7,30 +7,26 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from editkit._version import __version__
+from editkit.batch.digests import Digests
 from editkit.batch.inputs import (
-    EDITED,
     OWN,
     Found,
-    MaskFolder,
     Photos,
-    check_apart,
     check_within,
-    find_photos,
     outputs_of,
-    without_edits,
-    without_masks,
 )
 from editkit.batch.manifest import Row
+from editkit.batch.pairing import MaskFolder, await_texts, mask_folders, mask_of, with_files
 from editkit.batch.recipes.recipe import Bound, Recipe, asked_scores
 from editkit.batch.recipes.steps import is_by_model
 from editkit.batch.recover import Expected, record_in
+from editkit.batch.selection import Choice
 from editkit.batch.tasks import Task, printable, seeds_of
 from editkit.errors import InputError, MaskError
 from editkit.masks.evaluate import models_in
@@ -41,53 +37,22 @@ from editkit.storage.case import names_on
 from editkit.storage.stat import Stat
 from editkit.storage.timeouts import (
     NoAnswerError,
-    await_places,
     list_folder,
-    sha256_of,
 )
 from editkit.storage.url import (
     Place,
     Url,
     address,
     check_here,
-    is_folder,
     is_plain,
     is_url,
     place_of,
 )
 
-_AT_A_TIME = 8
-"""Objects of a store that are read at the same time."""
-
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
 
 AREAS = "areas"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which of the photos are wanted.
-
-    Attributes:
-        force: do all again, and replace files that are in the way.
-        retry: do those again whose failure would not pass by itself.
-        limit: at most so many.
-        shard: (i, n): the i-th of n parts, from 1 on.
-    """
-
-    force: bool = False
-    retry: bool = False
-    limit: int | None = None
-    shard: tuple[int, int] | None = None
-
-    def takes(self, photo: str) -> bool:
-        """Whether a photo is in our shard: by its name, whatever other photos there are."""
-        if self.shard is None:
-            return True
-        part, parts = self.shard
-        number = int.from_bytes(hashlib.sha256(photo.encode()).digest()[:8], "big")
-        return number % parts == part - 1
 
 
 @dataclass
@@ -122,176 +87,6 @@ class Plan:
         default_factory=list[tuple[Row, Stat, Stat | None]]
     )
     silent: dict[str, str] = field(default_factory=dict[str, str])
-
-
-class Digests:
-    """SHA-256 of files; one that has not changed since is not read again."""
-
-    def __init__(self, known: Mapping[str, tuple[Stat, str]]) -> None:
-        self.known = dict(known)
-        self.new = dict[str, tuple[Stat, str]]()
-        self._listed = list[Url]()
-        self._stats = dict[Url, Stat]()
-
-    def listed(self, urls: Iterable[Place], folder: Place | None = None) -> None:
-        """Takes what listings say of objects, so that a store is not asked for each.
-
-        Args:
-            urls: from listings.
-            folder: what the listing is of, if it is whole: others in it are not there.
-        """
-        self._stats |= {url: url.known for url in urls if isinstance(url, Url) and url.known}
-        self._listed += [folder] if isinstance(folder, Url) else []
-
-    def stat(self, path: Place) -> Stat | None:
-        """What a file is like now; None where there is none."""
-        if isinstance(path, Path):
-            return Stat.of(path)
-        if path in self._stats:
-            return self._stats[path]
-        if any(str(path).startswith(f"{folder}/") for folder in self._listed):
-            return None
-        found = Stat.of(path)
-        self._stats |= {path: found} if found is not None else {}
-        return found
-
-    def read_ahead(self, paths: Iterable[Place]) -> None:
-        """Digests of many objects, several at a time: a store answers slowly, but many at once."""
-        urls = [path for path in paths if isinstance(path, Url)]
-        self.listed(urls)
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            list(pool.map(self.of, urls))
-
-    def of(self, path: Place) -> str | None:
-        """A file's digest; None where there is none."""
-        stat, name = self.stat(path), printable(str(path.absolute()))
-        if stat is None:
-            return None
-        if name in self.known and self.known[name][0] == stat:
-            return self.known[name][1]
-        try:
-            sha = path.digest() if isinstance(path, Url) else sha256_of(path)
-        except OSError:
-            return None
-        if sha is None:
-            return None
-        self.known[name] = self.new[name] = (stat, sha)
-        return sha
-
-
-def check_offline(recipe: Recipe, places: Iterable[Place | str]) -> None:
-    """Refuses what lies on other machines, for a recipe that works offline.
-
-    Raises:
-        InputError: something does.
-    """
-    if recipe.offline:
-        files = [text for step in recipe.steps for text in (step.mask, *step.files.values())]
-        check_here([*map(str, places), *files])
-
-
-def found_photos(
-    source: str,
-    out: Place,
-    recipe: Recipe,
-    *,
-    recursive: bool = True,
-    masks_out: Path | None = None,
-) -> Photos:
-    """The photos of a folder or pattern, without results, masks and edits that lie among them.
-
-    Raises:
-        InputError: there are none, or they are where the results are to go.
-        BatchError: a store cannot be read.
-    """
-    check_offline(recipe, [source, out])
-    masks = _folders(recipe, [step.mask for step in recipe.steps if step.mask is not None])
-    edits = _folders(recipe, [text for step in recipe.steps for text in step.files.values()])
-    within = [folder for folder in (*masks, *edits) if _in(place_of(source), folder)]
-    results = [folder for folder in (out, masks_out) if folder is not None]
-    photos = find_photos(source, recursive=recursive, without=[*results, *within])
-    if masks:  # they may lie beside the photos
-        photos = without_masks(photos)
-    photos = without_masks(photos, EDITED) if edits else without_edits(photos)
-    check_apart(photos, out)
-    return photos
-
-
-def _in(base: Place, folder: Place) -> bool:
-    """Whether a folder lies in another."""
-    if isinstance(base, Path) and isinstance(folder, Path):
-        return base.resolve() in folder.resolve().parents
-    return str(folder).startswith(f"{base}/")
-
-
-def _await_texts(recipe: Recipe, texts: Iterable[str | None]) -> None:
-    """Waits until what texts of a recipe may name has answered, wherever it lies.
-
-    Raises:
-        BatchError: it does not.
-    """
-    here = [text for text in texts if text is not None and not is_url(text)]
-    beside = [recipe.folder / text for text in here if recipe.folder is not None]
-    await_places([*map(Path, here), *beside])
-
-
-def _folders(recipe: Recipe, texts: Sequence[str]) -> list[Place]:
-    _await_texts(recipe, texts)
-    return [place for text in texts if is_folder(place := place_of(recipe.path(text)))]
-
-
-def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
-    """For each step, the folder that its masks are in, if it is one.
-
-    Raises:
-        InputError: there is no mask in it.
-    """
-    found = list[MaskFolder | None]()
-    for step in recipe.steps:
-        path = None if step.mask is None else place_of(recipe.path(step.mask))
-        found.append(MaskFolder.read(path) if path is not None and is_folder(path) else None)
-    return found
-
-
-def mask_of(
-    recipe: Recipe, step: Bound, photo: Found, folder: MaskFolder | None
-) -> tuple[str | None, str | None]:
-    """A step's mask for a photo, and what is wrong where there is none."""
-    if step.mask is None:
-        return None, None
-    if folder is None:
-        return recipe.path(step.mask), None
-    found = folder.mask_for(photo)
-    return (address(found), None) if found is not None else (step.mask, folder.lacking(photo))
-
-
-def with_files(
-    recipe: Recipe, step: Bound, photo: Found, folders: dict[str, MaskFolder]
-) -> tuple[Bound, str | None]:
-    """A step with the paths of its files as the recipe means them, and what is wrong with them.
-
-    Of a folder, it is the file that is called as the photo is.
-
-    Args:
-        recipe: the recipe.
-        step: the step, its variables filled in.
-        photo: the photo.
-        folders: those that were read before; what is read now is added.
-
-    Raises:
-        InputError: a folder is empty, or holds several for one photo.
-    """
-    files, problem = dict[str, str](), None
-    for name, text in step.files.items():
-        path = recipe.path(text)
-        if path in folders or is_folder(place_of(path)):
-            if path not in folders:
-                folders[path] = MaskFolder.read(place_of(path), EDITED, f"{name} pictures")
-            found = folders[path].mask_for(photo)
-            problem = problem or (folders[path].lacking(photo) if found is None else None)
-            path = path if found is None else address(found)
-        files[name] = path
-    return dataclasses.replace(step, files=files), problem
 
 
 @dataclass(frozen=True)
@@ -424,7 +219,7 @@ class Planner:
             BatchError: one of them does not.
         """
         texts = {text for step in steps for text in (step.mask, *step.files.values()) if text}
-        _await_texts(self.recipe, sorted(texts - self.answered))
+        await_texts(self.recipe, sorted(texts - self.answered))
         self.answered.update(texts)
 
     def _mask_output(self, path: Place) -> str | None:

@@ -1,7 +1,6 @@
 """A batch from end to end: plan, run, remember; what fails is written down and stops nothing."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -9,18 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from editkit.batch.digests import Digests
 from editkit.batch.engines.processes import Engine, here
-from editkit.batch.inputs import OWN, Found, Photos
+from editkit.batch.inputs import OWN, Found
 from editkit.batch.manifest import Manifest, Row, can_write
 from editkit.batch.manifest_sync import ManifestStore
-from editkit.batch.plan import Choice, Digests, Plan, Planner, check_offline
+from editkit.batch.plan import Plan, Planner
 from editkit.batch.recipes.recipe import Recipe, Step, asked_scores, described
-from editkit.batch.tasks import Outcome, Setup, Task, printable
+from editkit.batch.run_events import closed_events, outcome_event, plan_event, task_name
+from editkit.batch.run_log import RunLog, first_row
+from editkit.batch.selection import Choice, check_offline
+from editkit.batch.tasks import Outcome, Setup, Task
 from editkit.errors import BatchError, ImageError, InputError, RecipeError
 from editkit.names import PERCEPTUAL
-from editkit.storage.stat import Stat
-from editkit.storage.timeouts import NoAnswerError, await_places
-from editkit.storage.url import Place, Url, is_folder, is_plain, is_there, place_of
+from editkit.storage.timeouts import await_places
+from editkit.storage.url import Place, Url, is_folder, is_plain, is_there
 
 Listen = Callable[[Mapping[str, Any]], None]
 """Told of every event: a table with `event` and what belongs to it."""
@@ -51,7 +53,7 @@ class Summary:
         if outcome.state == "done":
             self.done += 1
         else:
-            self.failed[_called(*outcome.key)] = outcome.error or ""
+            self.failed[task_name(*outcome.key)] = outcome.error or ""
         if keep:
             self.outcomes.append(outcome)
 
@@ -152,17 +154,17 @@ class Batch:
             tasks = plan.tasks if sample is None else _spread(plan.tasks, sample)
             summary = Summary(
                 kept=len(plan.done),
-                failed={_called(row.photo, row.variant): row.error or "" for row in plan.failed},
+                failed={task_name(row.photo, row.variant): row.error or "" for row in plan.failed},
                 left=len(plan.tasks) - len(tasks),
             )
-            self.listen(_plan_event(plan, len(tasks)))
+            self.listen(plan_event(plan, len(tasks)))
             for event in closed_events(photos, plan):
                 summary.failed[event["photo"]] = event["error"]
                 self.listen(event)
             if tasks:
                 self._work(store, manifest, tasks, plan, summary, keep=sample is not None)
         summary.seconds = time.monotonic() - started
-        self.listen(_end_event(summary))
+        self.listen(end_event(summary))
         return summary
 
     def _work(
@@ -189,7 +191,7 @@ class Batch:
         ):
             task = log.settled(outcome)
             summary.count(outcome, keep=keep)
-            self.listen(_outcome_event(task, outcome, plan.reasons[task.key]))
+            self.listen(outcome_event(task, outcome, plan.reasons[task.key]))
             _check_there(manifest, self.out)
             store.push(manifest, due=False)
         log.check()
@@ -220,65 +222,9 @@ class Batch:
         return out
 
 
-class RunLog:
-    """Tasks that are out, and the manifest that says so."""
-
-    def __init__(self, manifest: Manifest, out: Place) -> None:
-        self._manifest, self._root = manifest, out
-        self._given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
-
-    def handed_out(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        """The tasks, each written down as it is taken."""
-        for task in tasks:
-            row = _first_row(task)
-            self._manifest.write(row)
-            self._given[task.key] = (task, row)
-            yield task
-
-    def claim(self, tasks: Iterable[Task]) -> None:
-        """Writes down tasks that nobody has begun, so that their results are known as ours."""
-        for task in tasks:
-            self._manifest.write(_first_row(task))
-
-    def refused(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """What comes of tasks that cannot be done: no engine is needed to say so."""
-        for task in tasks:
-            self._given[task.key] = (task, _first_row(task))
-            yield Outcome(*task.key, "failed", task.problem, row={"sha256": _digest(task)})
-
-    def settled(self, outcome: Outcome) -> Task:
-        """Writes down what came of a task; which one that was."""
-        task, row = self._given.pop(outcome.key)
-        if outcome.state == "failed" and task.problem is None:
-            _put_away(task, self._root)
-        if outcome.state == "done" and task.replaces:
-            place_of(task.rejected).unlink(missing_ok=True)
-        state = {"state": outcome.state, "error": outcome.error, "passing": outcome.passing}
-        whole = {**row, **outcome.row, **state, "finished": time.time()}
-        self._manifest.write(whole, outcome.steps)
-        return task
-
-    def check(self) -> None:
-        """Finds tasks of which nothing came.
-
-        Raises:
-            BatchError: there are some.
-        """
-        if self._given:
-            names = ", ".join(sorted(_called(*key) for key in self._given))
-            raise BatchError(f"the engine lost {len(self._given)} photos: {names}; run again")
-
-
 def _joined(*parts: Iterable[Outcome]) -> Iterator[Outcome]:
     for part in parts:
         yield from part
-
-
-def _digest(task: Task) -> str | None:
-    try:
-        return Digests({}).of(place_of(task.source))
-    except NoAnswerError:
-        return None
 
 
 def check_scored(recipe: Recipe) -> None:
@@ -370,7 +316,7 @@ def _row_again(task: Task, row: Row, record: Mapping[str, Any]) -> dict[str, Any
     texts = {name: value for name, value in kept.items() if isinstance(value, str)}
     stat = row.output_stat
     return {
-        **_first_row(task),
+        **first_row(task),
         **texts,
         "state": "done",
         "sha256": row.sha256,
@@ -386,95 +332,6 @@ def _spread(tasks: Sequence[Task], count: int) -> list[Task]:
     if count >= len(tasks):
         return list(tasks)
     return [tasks[k * len(tasks) // count] for k in range(count)]
-
-
-def _first_row(task: Task) -> dict[str, Any]:
-    source = place_of(task.source)
-    stat = Stat.of(source)
-    return {
-        "photo": task.photo,
-        "variant": task.variant,
-        "source": printable(str(source.absolute())),
-        "output": printable(task.output),
-        "settings": task.settings,
-        "state": "running",
-        "size": None if stat is None else stat.size,
-        "mtime": None if stat is None else stat.mtime,
-        "started": time.time(),
-    }
-
-
-def _put_away(task: Task, out: Place) -> None:
-    """Moves the result of an earlier run, which is not what was asked for now, out of the way."""
-    target = place_of(task.output)
-    if not task.replaces or not is_there(target):
-        return
-    aside = out / OWN / "stale"
-    if isinstance(target, Url) and isinstance(out, Url) and isinstance(aside, Url):
-        target.replace(aside / target.relative_to(out))
-    elif isinstance(target, Path) and isinstance(out, Path) and isinstance(aside, Path):
-        aside /= target.relative_to(out)
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        target.replace(aside)
-    if task.mask_output is not None and is_there(area := Path(task.mask_output)):
-        name = f"{target.name}.mask.png"
-        stale = aside.with_name(name) if isinstance(aside, Path) else area.with_suffix(".stale.png")
-        shutil.move(area, stale)
-
-
-def _called(photo: str, variant: int) -> str:
-    return photo if variant == 0 else f"{photo} ({variant})"
-
-
-def _plan_event(plan: Plan, count: int) -> dict[str, Any]:
-    reasons = list(plan.reasons.values())
-    changed = [part for parts in plan.changes.values() for part in parts]
-    return {
-        "event": "plan",
-        "to_do": count,
-        "kept": len(plan.done),
-        "failed_before": len(plan.failed),
-        "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        "changed": {part: changed.count(part) for part in sorted(set(changed))},
-        "notes": plan.notes,
-    }
-
-
-def _outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
-    event: dict[str, Any] = {"event": outcome.state, "photo": outcome.photo, "why": reason}
-    if task.variant or len(task.seeds) > 1:
-        event["variant"] = outcome.variant
-    if outcome.state == "failed":
-        return {**event, "error": outcome.error}
-    scores, notes = outcome.report.get("scores"), outcome.report.get("notes")
-    return {
-        **event,
-        "output": printable(task.output),
-        "seconds": outcome.row.get("seconds"),
-        "seed": outcome.row.get("seed"),
-        **({"scores": scores} if scores else {}),
-        **({"notes": notes} if notes else {}),
-    }
-
-
-def closed_events(photos: Sequence[Found], plan: Plan) -> list[dict[str, Any]]:
-    """An event for each folder that could not be searched for photos."""
-    closed = {**(photos.closed if isinstance(photos, Photos) else {}), **plan.silent}
-    return [
-        {"event": "failed", "photo": name, "why": "closed", "error": error}
-        for name, error in closed.items()
-    ]
-
-
-def _end_event(summary: Summary) -> dict[str, Any]:
-    return {
-        "event": "end",
-        "done": summary.done,
-        "kept": summary.kept,
-        "failed": len(summary.failed),
-        "left": summary.left,
-        "seconds": round(summary.seconds, 1),
-    }
 
 
 def _barred(out: Place) -> Path | None:
@@ -495,3 +352,15 @@ def check_out(out: Place) -> None:
     """
     if is_plain(out) or (isinstance(out, Path) and is_there(out) and not is_folder(out)):
         raise InputError(f"{out} is a file; give a folder for the results")
+
+
+def end_event(summary: Summary) -> dict[str, Any]:
+    """The event of the end of a run."""
+    return {
+        "event": "end",
+        "done": summary.done,
+        "kept": summary.kept,
+        "failed": len(summary.failed),
+        "left": summary.left,
+        "seconds": round(summary.seconds, 1),
+    }

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from editkit.batch.inputs import (
     Found,
-    MaskFolder,
     check_apart,
     check_within,
     find_photos,
     listed_photos,
     outputs_of,
     without_edits,
-    without_masks,
 )
+from editkit.batch.pairing import MaskFolder, without_masks
 from editkit.batch.tasks import printable
 from editkit.errors import InputError
 

@@ -15,12 +15,13 @@ import pytest
 import shell
 
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, MaskFolder, find_photos
+from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.plan import found_photos
+from editkit.batch.pairing import MaskFolder
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
+from editkit.batch.selection import found_photos
 from editkit.batch.watch import settled_photos
 from editkit.errors import BatchError, ImageError, InputError
 from editkit.storage import timeouts

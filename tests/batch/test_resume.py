@@ -19,10 +19,10 @@ import shell
 from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.plan import Choice
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch
+from editkit.batch.selection import Choice
 from editkit.errors import BatchError, InputError
 
 NAMES = ("a.png", "b.jpg", "sub/a.tif")

@@ -17,11 +17,11 @@ import editkit
 from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos
 from editkit.batch.manifest import Manifest, read_rows
-from editkit.batch.plan import Choice
 from editkit.batch.ranking import best_of, over_limit
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
+from editkit.batch.selection import Choice
 from editkit.batch.work import Prepared, Worker
 from editkit.errors import BatchError, InputError
 

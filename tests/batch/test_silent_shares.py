@@ -16,11 +16,11 @@ from silent import silent_share
 
 from editkit.batch.engines.processes import here
 from editkit.batch.inputs import find_photos, listed_photos
-from editkit.batch.plan import found_photos
 from editkit.batch.recipes.recipe import Recipe, made_step, read_recipe
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.recipes.table import read_table
 from editkit.batch.run import Batch
+from editkit.batch.selection import found_photos
 from editkit.errors import BatchError
 from editkit.storage import timeouts
 

@@ -27,10 +27,10 @@ from editkit.batch.engines.processes import here
 from editkit.batch.inputs import Found, find_photos, listed_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.manifest_sync import ManifestStore, manifests_of
-from editkit.batch.plan import Choice, found_photos
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
 from editkit.batch.run import Batch, Summary
+from editkit.batch.selection import Choice, found_photos
 from editkit.batch.staging import Staging
 from editkit.batch.tasks import Outcome
 from editkit.errors import BatchError, ImageError, InputError
