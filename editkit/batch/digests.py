@@ -32,13 +32,13 @@ class Digests:
 
         Args:
             urls: from listings.
-            folder: what the listing is of, if it is whole: others in it are not there.
+            folder: the folder, if the listing is complete: no other object is in it.
         """
         self._stats |= {url: url.known for url in urls if isinstance(url, Url) and url.known}
         self._listed += [folder] if isinstance(folder, Url) else []
 
     def stat(self, path: Place) -> Stat | None:
-        """What a file is like now; None where there is none."""
+        """Size and mark of a file now; None where there is none."""
         if isinstance(path, Path):
             return Stat.of(path)
         if path in self._stats:

@@ -38,7 +38,7 @@ class Found:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its name alone tells."""
+        """Variables that follow from its name."""
         name = PurePosixPath(printable(self.relative))
         folder = "" if str(name.parent) == "." else str(name.parent)
         return {"stem": name.stem, "name": name.name, "folder": folder}
@@ -48,7 +48,7 @@ class Photos(list[Found]):
     """Photos that were found, and what to tell of others that were not taken.
 
     Attributes:
-        notes: what was left out, and why.
+        notes: files that were left out, and why.
         closed: folders that could not be searched, by name, with the reason.
     """
 
@@ -75,7 +75,7 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
 
     Args:
         source: folder, pattern or file, or the URL of one.
-        recursive: whether folders within the folder are searched.
+        recursive: searches folders within the folder, too.
         without: folders that are not searched, and files that are not taken.
 
     Raises:
@@ -236,7 +236,7 @@ def walk(
 
 
 def _entries(base: Path, top: Path, closed: dict[str, str] | None) -> Listing:
-    """What is in a folder; what may not be searched, or does not answer, is told in `closed`."""
+    """The entries of a folder; `closed` gets those that cannot be searched or do not answer."""
     found = Listing()
     try:
         found = list_folder(base)
@@ -299,9 +299,9 @@ def outputs_of(
     """Where each photo's pictures go, one for each variant: the folders of the input mirrored.
 
     Args:
-        photos: what was found.
+        photos: the photos found.
         out: the folder for all.
-        numbers: what tells variants apart; None where there is but one.
+        numbers: numbers of the variants; None where there is one.
 
     Raises:
         InputError: two would be the same file, also on a disk that does not tell case.

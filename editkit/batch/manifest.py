@@ -1,4 +1,4 @@
-"""What was done, photo by photo and step by step, in an SQLite file beside the results.
+"""The manifest: an SQLite file beside the results, with a row for each photo and each step.
 
 Rows are committed before a photo is handed out and after it is done, so that a process that is
 killed leaves nothing worse than rows that say `running`. The file is in WAL mode: whoever reads it
@@ -65,12 +65,12 @@ create table if not exists runs (
 
 @dataclass(frozen=True)
 class Row:
-    """What the manifest knows of a photo (or of one variant of it).
+    """A row of the manifest: a photo, or one variant of it.
 
     Attributes:
         settings: fingerprint of all that the result depends on beside the photo's own bytes.
         state: `running`, `done` or `failed`.
-        passing: whether a failure may pass by itself, so that trying again makes sense.
+        passing: True for a failure that may pass by itself and is tried again.
         sha256: of the photo; `stat` is its file's.
         output_sha256: of the result; `output_stat` is its file's.
         touched: when it was finished, or else begun.
@@ -108,7 +108,7 @@ class Manifest:
 
         Args:
             path: the file.
-            out: what it is of, for messages; the folder above its own where None.
+            out: the place of the results, for messages; the folder above its own where None.
             reading: only read it, as it is; it must be there.
 
         Raises:
@@ -138,7 +138,7 @@ class Manifest:
             raise
 
     def is_there(self) -> bool:
-        """Whether the file is still where it was, and no other in its place."""
+        """Tells whether the same file is still in its place."""
         try:
             return os.path.samestat(self.path.stat(), self._file)
         except OSError:
@@ -276,7 +276,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _rank(row: Any, out: Path) -> tuple[bool, float]:  # noqa: ANN401 - a row, or a copy of it
-    """What makes a row the one that counts, of several manifests: see `_newer`."""
+    """The rank of a row among those of several manifests; the highest counts: see `_newer`."""
     size, mtime = row["output_size"], row["output_mtime"]
     told = None if size is None or mtime is None else Stat(size, mtime)
     return _is_as_told(row["photo"], row["output"], told, out), row["finished"] or 0
@@ -330,7 +330,7 @@ def _of(path: Path, out: object) -> object:
 
 
 def can_write(folder: Path) -> bool:
-    """Whether files can be made in a folder."""
+    """Tells whether files can be made in a folder."""
     return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -367,7 +367,7 @@ def _row(r: tuple[Any, ...]) -> Row:
 
 
 def _newer(row: Row, other: Row | None, out: Path) -> bool:
-    """Whether a row tells more of a photo than another one: clocks may have been set back.
+    """Tells whether a row is newer than another one: clocks may have been set back.
 
     So what its file is like tells first, and the time only where that does not.
     """
@@ -378,7 +378,7 @@ def _newer(row: Row, other: Row | None, out: Path) -> bool:
 
 
 def _is_as_told(photo: str, output: str, told: Stat | None, out: Path) -> bool:
-    """Whether a result in a folder is the file that a row tells of."""
+    """Tells whether a result in a folder is the file of a row."""
     if told is None:
         return False
     below = PurePath(output).parts[-len(PurePosixPath(photo).parts) :]
@@ -412,7 +412,7 @@ def _is_text(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether it is text but for bytes of a name."""
+    """Tells whether it is text, bytes of file names aside."""
     return not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in text)
 
 

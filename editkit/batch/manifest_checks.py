@@ -86,7 +86,7 @@ def _check_table(name: str, text: str) -> None:
 
 
 def _is_report(found: Mapping[str, Any]) -> bool:
-    """Whether a report holds what whoever shows it takes for granted."""
+    """Tells whether a report has the fields that pages and displays read."""
     scores, notes = found.get("scores") or {}, found.get("notes") or []
     return (
         isinstance(scores, dict)

@@ -116,7 +116,7 @@ class ManifestStore:
 
         Args:
             manifest: the open manifest.
-            due: whether it must be put; else it is if that is long ago.
+            due: puts it in any case; otherwise only if the last time is long ago.
 
         Raises:
             BatchError: the store cannot be written.

@@ -40,7 +40,7 @@ class MaskFolder:
 
         Args:
             folder: the folder.
-            ends: what may follow the stem in their names.
+            ends: endings that may follow the stem in their names.
             what: how messages call them.
 
         Raises:
@@ -73,14 +73,14 @@ class MaskFolder:
         return None
 
     def lacking(self, photo: Found) -> str:
-        """What is wrong where a photo has none."""
+        """The message for a photo that has none."""
         stem = photo.relative.stem
         wanted = f"there is no {self.what.removesuffix('s')} {stem} or {stem}{self.ends[0]}"
         return f"{wanted} in {self.folder}; add one{_told(self.closed)}"
 
 
 def _told(closed: Mapping[str, str]) -> str:
-    """What to add of folders that could not be searched."""
+    """The part of a message about folders that could not be searched."""
     name, said = next(iter(closed.items()), ("", ""))
     return f" ({name}: {said})" if closed else ""
 

@@ -1,4 +1,4 @@
-"""What a run has to do: everything that is new, has changed, or failed, and nothing else."""
+"""The plan of a run: tasks for all photos that are new, have changed, or failed."""
 
 import dataclasses
 import hashlib
@@ -57,18 +57,18 @@ AREAS = "areas"
 
 @dataclass
 class Plan:
-    """What is to be done.
+    """The work of a run.
 
     Attributes:
-        tasks: what runs.
+        tasks: the tasks to run.
         reasons: why, by task: `new`, `changed`, `interrupted`, `failed`, `missing` or `forced`.
-        changes: what has changed, by task: of `photo`, `settings`, `mask`, `files`, `model`,
-            `version` and `areas` (where those go).
+        changes: the inputs that have changed, by task: of `photo`, `settings`, `mask`, `files`,
+            `model`, `version` and `areas` (where those go).
         done: rows that are as they should be.
         failed: rows that failed, and would fail again.
-        notes: what to tell.
-        known_again: results that no manifest knew, with what it is to know of them.
-        touched: files that were touched, and are the same: what they are like now.
+        notes: lines for the user.
+        known_again: results that no manifest knew, with their new rows.
+        touched: size and mark now of files that were touched and are the same.
         silent: photos of which a file does not answer, by name, with the reason.
     """
 
@@ -94,10 +94,10 @@ class Planner:
     """Everything that a plan is made of.
 
     Attributes:
-        recipe: what to do.
+        recipe: the recipe.
         out: where results go.
         weights: digest of the model; empty if no step asks one.
-        rows: what the manifest knows.
+        rows: rows of the manifest, by task.
         digests: of files.
         choice: which photos are wanted.
         masks_out: the folder for the areas that were edited; None to write none.
@@ -118,7 +118,7 @@ class Planner:
     answered: set[str] = field(default_factory=set[str])
 
     def plan(self, photos: Sequence[Found]) -> Plan:
-        """What is to be done for these photos.
+        """The plan for these photos.
 
         Raises:
             InputError: two results would be one file, a file that is not ours is in the way, or
@@ -305,7 +305,7 @@ class Planner:
         return json.dumps({name: _fingerprint(part) for name, part in parts.items()})
 
     def _by_model(self, steps: Sequence[Bound]) -> bool:
-        """Whether the model makes a step, or judges what was made."""
+        """Tells whether a step or a score needs the model."""
         judges = PERCEPTUAL in asked_scores(self.recipe)
         return judges or any(is_by_model(step) for step in steps)
 
@@ -369,7 +369,7 @@ class Planner:
         plan.reasons[task.key] = reason
 
     def _lies_at(self, row: Row, target: Place) -> bool:
-        """Whether a row's result is this file, however its folder was called, or lay, then."""
+        """Tells whether the result of a row is this file, though its folder may have moved."""
         below = PurePosixPath(printable(_below(target, self.out)))
         return PurePath(row.output).parts[-len(below.parts) :] == below.parts
 
@@ -428,7 +428,7 @@ class Planner:
         return True
 
     def _altered(self, row: Row, target: Place) -> bool:
-        """Whether a result is no longer what we wrote."""
+        """Tells whether a result differs from the one we wrote."""
         stat = self.digests.stat(target)
         if stat is None or stat == row.output_stat:
             return False
@@ -439,7 +439,7 @@ class Planner:
 
 
 def _silent_in(folders: Iterable[Place]) -> dict[Place, str]:
-    """What does not answer in folders for results, with what to say of it."""
+    """Files in folders for results that do not answer, each with its message."""
     silent = dict[Place, str]()
     for folder in folders:
         with suppress(OSError):
@@ -453,7 +453,7 @@ def _check_among(paths: Iterable[Place], silent: Mapping[Place, str]) -> None:
     """Refuses results that cannot be looked at.
 
     Raises:
-        BatchError: what is there does not answer.
+        BatchError: a file there does not answer.
     """
     for path in paths if silent else ():
         for place in (path, path.parent):
@@ -462,7 +462,7 @@ def _check_among(paths: Iterable[Place], silent: Mapping[Place, str]) -> None:
 
 
 def _too_long(path: Place) -> str | None:
-    """What is wrong with a result's name that no disk takes; None where it is good."""
+    """The message about a name that no disk takes; None where it is good."""
     if isinstance(path, Path) and len(os.fsencode(path.name)) > _LONGEST_NAME:
         return (
             f"the result's name has more than {_LONGEST_NAME} bytes; give the photo a shorter one"
@@ -495,7 +495,7 @@ def _here(names: Iterable[str]) -> Iterator[str]:
 
 
 def changed_parts(before: str, now: str) -> tuple[str, ...]:
-    """What differs between two of `Task.settings`, by name; `settings` where that is not known."""
+    """Names of the parts that differ between two `Task.settings`; `settings` where unknown."""
     if before == now:
         return ()
     try:

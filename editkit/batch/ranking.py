@@ -6,7 +6,7 @@ import numpy as np
 
 
 def best_of(scores: Sequence[Mapping[str, float | None]], rank: Sequence[str]) -> int:
-    """Which candidate is best: the least sum of its places in each score; of equals the first."""
+    """Index of the best candidate: the least sum of its ranks by score; of equals the first."""
     places = np.zeros(len(scores))
     for name in rank:
         values = np.array([badness(name, score.get(name)) for score in scores])
@@ -24,7 +24,7 @@ def badness(name: str, value: float | None) -> float:
 
 
 def over_limit(scores: Mapping[str, float | None], limits: Mapping[str, float]) -> str | None:
-    """What is wrong with a picture whose scores are over their limits."""
+    """The message about scores over their limits; None where all are within."""
     faults = [
         f"its {name} score is {value:.2f}, over the limit of {limit:g}"
         for name, limit in limits.items()

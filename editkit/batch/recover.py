@@ -29,10 +29,10 @@ def record_in(file: Path) -> Mapping[str, Any] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What the record of a task's result says, if nothing has changed since.
+    """The record that a result of a task has, if nothing has changed since.
 
     Attributes:
-        recipe: what to do.
+        recipe: the recipe.
         weights: of the model.
         versions: of what the picture depends on.
         digest: gives a file's SHA-256.
@@ -44,7 +44,7 @@ class Expected:
     digest: DigestOf
 
     def fits(self, record: Mapping[str, Any], task: Task) -> bool:
-        """Whether a result with this record is the task's, made of the same by the same."""
+        """Tells whether a result with this record is the task's, from the same inputs and model."""
         source = place_of(task.source)
         told = [
             _inner(record, "original", "sha256") == self.digest(source) is not None,
@@ -75,11 +75,11 @@ class Expected:
         )
 
     def _same_mask(self, step: Mapping[str, Any], mask: str | None, first: Task | None) -> bool:
-        """Whether a step's mask is the one that its record tells of.
+        """Tells whether the mask of a step is the one of its record.
 
         Args:
             step: the record.
-            mask: what the mask is given as now.
+            mask: the mask as it is given now.
             first: the task, of whose photo the mask is; None where it is of what was made of it.
         """
         if mask is None:

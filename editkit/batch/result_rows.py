@@ -1,4 +1,4 @@
-"""Rows of the manifest about a result: what was made, from what, by what, and what it took."""
+"""Rows of the manifest about a result: its file, inputs, model, time and memory."""
 
 import hashlib
 import sys

@@ -30,7 +30,7 @@ Listen = Callable[[Mapping[str, Any]], None]
 
 @dataclass
 class Summary:
-    """What a run came to.
+    """The counts of a run.
 
     Attributes:
         done: pictures made now.
@@ -68,7 +68,7 @@ class Batch:
     """A recipe, and where results go.
 
     Attributes:
-        recipe: what to do.
+        recipe: the recipe.
         out: the folder for results; the manifest lies in `.editkit` in it (or, if it is a URL,
             in the user's folder for state, see `editkit.batch.manifest_sync`).
         engine: where photos are edited.
@@ -93,7 +93,7 @@ class Batch:
         return ManifestStore(self.out, self.choice.shard)
 
     def plan(self, photos: Sequence[Found]) -> Plan:
-        """What a run would do; writes nothing.
+        """The plan of a run; writes nothing.
 
         Raises:
             InputError: the recipe does not fit the photos, or files are in the way.
@@ -199,7 +199,7 @@ class Batch:
         store.push(manifest)
 
     def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
-        """What doing a plan would take, from a few of its photos done and thrown away.
+        """Time and memory of a plan, estimated from a few of its photos, done and thrown away.
 
         Returns:
             `photos`, `seconds` for all, `seconds_each`, `memory` in bytes, `measured` (of how
@@ -256,7 +256,7 @@ def _at(recipe: Recipe, key: str) -> str:
 
 
 def asks_model(recipe: Recipe) -> bool:
-    """Whether a model makes any step, or judges what was made."""
+    """Tells whether any step or score needs the model."""
     return PERCEPTUAL in asked_scores(recipe) or any(step.needs_model for step in recipe.steps)
 
 
@@ -311,7 +311,7 @@ def _remember(manifest: Manifest, plan: Plan, digests: Digests) -> None:
 
 
 def _row_again(task: Task, row: Row, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest is to know of a result that was known by its record."""
+    """The row of a result that was known by its record."""
     kept = {name: record.get(name) for name in ("model", "weights")}
     texts = {name: value for name, value in kept.items() if isinstance(value, str)}
     stat = row.output_stat

@@ -25,7 +25,7 @@ class RunLog:
         self._given = dict[tuple[str, int], tuple[Task, dict[str, Any]]]()
 
     def handed_out(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        """The tasks, each written down as it is taken."""
+        """Yields the tasks, each written down as it is taken."""
         for task in tasks:
             row = first_row(task)
             self._manifest.write(row)
@@ -38,7 +38,7 @@ class RunLog:
             self._manifest.write(first_row(task))
 
     def refused(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """What comes of tasks that cannot be done: no engine is needed to say so."""
+        """Yields outcomes of tasks that cannot be done; no engine gets them."""
         for task in tasks:
             self._given[task.key] = (task, first_row(task))
             yield Outcome(*task.key, "failed", task.problem, row={"sha256": _digest(task)})

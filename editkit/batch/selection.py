@@ -22,7 +22,7 @@ from editkit.storage.url import (
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the photos are wanted.
+    """The choice among photos.
 
     Attributes:
         force: do all again, and replace files that are in the way.
@@ -37,7 +37,7 @@ class Choice:
     shard: tuple[int, int] | None = None
 
     def takes(self, photo: str) -> bool:
-        """Whether a photo is in our shard: by its name, whatever other photos there are."""
+        """Tells whether a photo is in our shard, by its name alone."""
         if self.shard is None:
             return True
         part, parts = self.shard
@@ -84,7 +84,7 @@ def found_photos(
 
 
 def _in(base: Place, folder: Place) -> bool:
-    """Whether a folder lies in another."""
+    """Tells whether a folder lies in another."""
     if isinstance(base, Path) and isinstance(folder, Path):
         return base.resolve() in folder.resolve().parents
     return str(folder).startswith(f"{base}/")

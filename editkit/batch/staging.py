@@ -44,7 +44,7 @@ class _Stage:
 
 
 class Staging:
-    """What was fetched for the tasks that are in work, in a private folder for each.
+    """Files fetched for the tasks in work, in a private folder for each.
 
     A task's files are deleted when it is done, and with this object at the latest. A process that
     is killed leaves those of the few photos that were in work, in the system's folder for such.

@@ -1,4 +1,4 @@
-"""What is to be done for one photo, and what came of it: plain values that cross processes."""
+"""Tasks and their outcomes: plain values that cross processes."""
 
 import hashlib
 import os
@@ -19,15 +19,15 @@ _ESCAPED = re.compile(r"\\x[89a-f][0-9a-f]")
 
 @dataclass(frozen=True)
 class Setup:
-    """What all photos of a batch have in common.
+    """The settings that all photos of a batch share.
 
     Attributes:
-        model: what `load_model` takes, with `device`, `dtype` and `offline`.
+        model: the argument of `load_model`, as are `device`, `dtype` and `offline`.
         saving: fields of `Saving` but for the signer; `sign` has its files.
         gates: the highest score that passes, by name.
         rank: scores that choose among candidates.
         frame: which picture of files of several.
-        previews: whether small pictures are made for the report.
+        previews: makes small pictures for the report.
         threads: of PyTorch on the CPU; its own choice where None.
         batch_size: photos that share a call of the network; 1 shares none.
     """
@@ -57,7 +57,7 @@ class Setup:
 
     @classmethod
     def of(cls, recipe: Recipe, *, previews: bool = True) -> "Setup":
-        """What a recipe says of all photos."""
+        """The settings of a recipe."""
         names = ("jpeg", "provenance", "strict", "max_seam", "keep_records")
         return cls(
             model=recipe.model,
@@ -84,14 +84,14 @@ class Task:
         source: the photo's file.
         output: where the picture goes.
         rejected: where it goes if it is over a limit.
-        steps: what to do.
+        steps: the steps, their variables filled in.
         seeds: for each candidate, the seed of each step.
         settings: fingerprints of all that the picture depends on, beside the photo's bytes, by
             kind, as JSON: see `editkit.batch.plan.changed_parts`.
         mask_output: where the area that was edited goes, as a mask; None to write none.
         problem: why it cannot be done, where that is known before.
-        replaces: whether a file that is at `output` may be replaced, because it is ours.
-        writes: whether the picture is written; without, it is made and measured only.
+        replaces: True where a file at `output` may be replaced, because it is ours.
+        writes: False where the picture is made and measured only.
     """
 
     photo: str
@@ -111,21 +111,21 @@ class Task:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it apart."""
+        """The key among all tasks of a run."""
         return self.photo, self.variant
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task.
+    """The outcome of a task.
 
     Attributes:
         state: `done` or `failed`.
         error: why it failed, in one line.
-        passing: whether the failure may pass by itself.
+        passing: True for a failure that may pass by itself.
         row: columns for the manifest.
         steps: rows of its steps.
-        report: what the edit reports.
+        report: the report of the edit.
     """
 
     photo: str

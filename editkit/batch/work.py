@@ -117,7 +117,7 @@ class Worker:
         """The best of a task's candidates; of most tasks there is but one.
 
         Args:
-            task: what to do.
+            task: the task.
             prepared: its photo.
             model: this edit's share of the model; the model itself where None.
         """

@@ -1,4 +1,4 @@
-"""Whether a disk tells large letters from small ones: then `A.png` and `a.png` are two photos."""
+"""Case of file names: on some disks `A.png` and `a.png` are two photos, on others one."""
 
 import itertools
 import os
@@ -13,14 +13,14 @@ _ENOUGH, _FEW = 200, 6
 
 
 def names_on(folder: Place) -> Callable[[Place], str]:
-    """What tells files in a folder apart: their paths, or those but for the size of letters."""
+    """A key by which files in a folder differ: the path, in one case where the disk ignores it."""
     if tells_case(folder):
         return str
     return lambda path: str(path).casefold()
 
 
 def tells_case(folder: Place) -> bool:
-    """Whether two files in a folder may be called the same but for the size of letters.
+    """Tells whether names of two files in a folder may differ by case alone.
 
     Nothing is written: it is asked for what is there by other letters. Where there is nothing to
     ask for, they may not. Of a folder that is not there yet, the one that it will be in counts.
@@ -48,7 +48,7 @@ def _answering(folder: Path, names: list[str]) -> list[str]:
 
 
 def _same_disk(folder: Path) -> bool:
-    """Whether a folder lies on the disk of the one above it."""
+    """Tells whether a folder lies on the disk of the one above it."""
     try:
         return folder.stat().st_dev == folder.parent.stat().st_dev
     except OSError:

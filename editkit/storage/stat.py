@@ -1,4 +1,4 @@
-"""What files and objects are like, told apart without reading them."""
+"""Size and time of files and objects, by which changes show without reading."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -32,7 +32,7 @@ _EXTRA = ("s3", "gs")
 _MAGIC = re.compile(r"[*?\[]")
 
 _LARGEST = 2**32
-"""Bytes of an object that is fetched: what is named as a photo need not be one."""
+"""Bytes of the largest object that is fetched."""
 
 _SHORT = 2
 _AT_ONCE = ("s3", "gs", "abfs", "abfss", "az", "oci", "oss", "memory")
@@ -53,18 +53,18 @@ _MARKS = (
     "last-modified",
     "created",
 )
-"""What tells that an object is another than before; the first of them that a store gives."""
+"""Fields of a listing that change with an object; the first that a store gives counts."""
 
 
 @dataclass(frozen=True)
 class Url:
-    """An object in a store, or a folder of objects; what it can do is called as a `Path`'s.
+    """An object in a store, or a folder of objects, with the methods of a `Path`.
 
     Attributes:
         protocol: such as `s3`.
-        key: what follows `://`, without a slash at its end, and without secrets.
-        known: what a listing said of it, so that nobody need ask again.
-        user: name and password, with their `@`: what is secret, as is `query`.
+        key: the part after `://`, without a slash at its end, and without secrets.
+        known: size and mark from a listing, which spares a request.
+        user: name and password, with their `@`; secret, as is `query`.
     """
 
     protocol: str
@@ -110,7 +110,7 @@ class Url:
 
     @property
     def root(self) -> str:
-        """Protocol and bucket: what has the same lies in one store."""
+        """Protocol and bucket; URLs with the same lie in one store."""
         return f"{self.protocol}://{self.key.partition('/')[0]}"
 
     def with_name(self, name: str) -> "Url":
@@ -156,15 +156,15 @@ class Url:
         return _FileStat(found.size, found.mtime)
 
     def exists(self) -> bool:
-        """Whether there is such an object or folder."""
+        """Tells whether there is such an object or folder."""
         return self._kind() is not None
 
     def is_file(self) -> bool:
-        """Whether there is such an object."""
+        """Tells whether there is such an object."""
         return self.known is not None or self._kind() == "file"
 
     def is_dir(self) -> bool:
-        """Whether there is such a folder."""
+        """Tells whether there is such a folder."""
         return self.known is None and self._kind() == "directory"
 
     def _kind(self) -> str | None:
@@ -396,7 +396,7 @@ class _FileStat:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL."""
+    """Tells whether a text is a URL."""
     return _URL.match(text) is not None
 
 
@@ -422,19 +422,19 @@ def address(place: Place) -> str:
 
 
 def is_folder(place: Place) -> bool:
-    """Whether a place is a folder; text that can name none, such as a long expression, is not."""
+    """Tells whether a place is a folder; a text too long for a name is none."""
     if isinstance(place, Url):
         return place.is_dir()
     return os.path.isdir(place)  # noqa: PTH112 - pathlib's raises where a name is too long
 
 
 def is_plain(place: Place) -> bool:
-    """Whether a place is a file; one whose name is too long, or that nobody may see, is not."""
+    """Tells whether a place is a file; a text too long for a name is none."""
     return place.is_file() if isinstance(place, Url) else os.path.isfile(place)  # noqa: PTH113
 
 
 def is_there(place: Place) -> bool:
-    """Whether anything is at a place, as far as can be seen."""
+    """Tells whether anything is at a place, as far as can be seen."""
     return place.exists() if isinstance(place, Url) else os.path.exists(place)  # noqa: PTH110
 
 
@@ -461,7 +461,7 @@ def as_text(text: str) -> str:
 
 
 def has_magic(text: str) -> bool:
-    """Whether a text is a pattern."""
+    """Tells whether a text is a pattern."""
     return _MAGIC.search(text) is not None
 
 
@@ -478,7 +478,7 @@ def check_here(texts: Iterable[str | None]) -> None:
 
 
 def _stat_of(info: Mapping[str, Any]) -> Stat:
-    """What an entry of a listing says of size and sameness."""
+    """Size and mark from an entry of a listing."""
     lower = {key.lower(): value for key, value in info.items() if value is not None}
     mark = next((f"{key} {lower[key]}" for key in _MARKS if key in lower), "").replace('"', "")
     number = int.from_bytes(hashlib.sha256(mark.encode()).digest()[:8], "big") >> 1

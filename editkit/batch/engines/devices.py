@@ -27,7 +27,7 @@ def local_devices(device: str, workers: int | None) -> tuple[str, ...]:
     """A device for each worker: with `auto` every GPU, else the CPU.
 
     Args:
-        device: what was asked for.
+        device: the name that the user gave.
         workers: how many; one for each GPU where None.
     """
     import torch

@@ -42,7 +42,7 @@ class PrewarmedWorker:
     What planning and a worker import takes seconds each; so they take them at the same time.
 
     Args:
-        offline: whether it may reach no network; what it imports may try.
+        offline: keeps it, and all that it imports, from the network.
     """
 
     def __init__(self, *, offline: bool = False) -> None:
@@ -79,7 +79,7 @@ class Local:
     it held are tried once more, one by one, and the one that kills a worker again has failed.
 
     Attributes:
-        device: what was asked for; of `auto` and `cuda` every GPU has a worker.
+        device: the name that the user gave; with `auto` and `cuda` every GPU has a worker.
         workers: how many; one for each GPU, or one, where None.
         prewarmed: the first of them, if it was started already.
     """
@@ -269,7 +269,7 @@ def _alone(setup: Setup) -> Setup:
 
 
 def _waited(pipe: Connection) -> Setup | None:
-    """What is to be done, after importing what doing it is likely to need; None for nothing."""
+    """The setup that comes by the pipe, after the likely imports; None where none comes."""
     with uncollected():
         importlib.import_module("editkit.models.sd")
     with suppress(EOFError):

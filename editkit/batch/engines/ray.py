@@ -56,7 +56,7 @@ class RayWorker:
         Thread(target=self._work, daemon=True).start()
 
     def edit(self, task: Task) -> Outcome:
-        """What came of a task; called by several threads at a time."""
+        """The outcome of a task; several threads call this at a time."""
         promised = self._promised[task.key] = Future[Outcome]()
         self._waiting.put(task)
         return promised.result()

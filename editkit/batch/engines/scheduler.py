@@ -1,4 +1,4 @@
-"""Tasks given to workers that may crash: how many each holds, and what is tried again.
+"""Tasks for workers that may crash: how many each holds, and which are tried again.
 
 Workers are processes here or actors of a cluster; a `WorkerPool` starts them and carries messages.
 """
@@ -20,7 +20,7 @@ class WorkerHandle:
 
     Attributes:
         held: the tasks that it was given, until their outcomes come.
-        ready: whether it has loaded the model.
+        ready: True once it has loaded the model.
     """
 
     held: dict[tuple[str, int], Task] = field(
@@ -43,7 +43,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a worker holds, and how often is tried what crashes.
+    """Limits of a run: tasks that a worker holds, and tries after crashes.
 
     Attributes:
         window: tasks that a worker holds.

@@ -40,7 +40,7 @@ class Document:
 
     Attributes:
         name: how messages call it.
-        data: what it holds.
+        data: its contents.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Places(Mapping[str, str]):
 
 
 def is_recipe_name(name: str) -> bool:
-    """Whether a name's suffix is a recipe's."""
+    """Tells whether a name has the suffix of a recipe."""
     return Path(name).suffix.lower() in _SUFFIXES
 
 

@@ -48,7 +48,7 @@ class Table:
     spaced: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def key_of(self, photo: PurePosixPath, source: PurePath | None = None) -> str | None:
-        """What the row of a photo calls it; None where there is none.
+        """The name of a photo in its row; None where it has no row.
 
         Args:
             photo: the photo's path below its folder.
@@ -68,7 +68,7 @@ class Table:
         return {} if key is None else self.rows[key]
 
     def lacking(self, photo: PurePosixPath, source: PurePath | None = None) -> str:
-        """What to say where a photo has no row; empty where it has one, or there is no table."""
+        """The message about a photo without a row; empty where it has one, or there is no table."""
         if not self.rows or self.key_of(photo, source) is not None:
             return ""
         return f"; {self.name} has no row for it"
@@ -76,14 +76,14 @@ class Table:
     def unused(
         self, photos: Sequence[PurePosixPath], sources: Sequence[PurePath | None] = ()
     ) -> list[str]:
-        """What the table calls photos that are not there, or have a row that says more exactly."""
+        """Names in the table that no photo has, or whose photo has a more exact row."""
         files = sources or [None] * len(photos)
         used = {self.key_of(*pair) for pair in zip(photos, files, strict=True)}
         return [name for name in self.rows if name not in used]
 
 
 def _longer(photo: PurePosixPath, source: PurePath | None) -> list[str]:
-    """What a file may be called that say more than its path below its folder, the longest first."""
+    """Names of a file that are longer than its path below its folder, the longest first."""
     if source is None:
         return []
     parts = source.parts
@@ -144,7 +144,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _delimiter(text: str) -> str:
-    """What stands between the names of columns: what makes most of them, a photo's among them."""
+    """The separator of columns: the one that gives most columns, `photo` among them."""
     head = text.lstrip("\r\n")[:100_000]
 
     def score(delimiter: str) -> tuple[bool, int]:

@@ -46,12 +46,12 @@ def filled(text: str, variables: Mapping[str, str]) -> str:
 
 
 def has_variables(text: str) -> bool:
-    """Whether a text changes when it is filled in."""
+    """Tells whether a text has variables or doubled braces."""
     return "{" in text or "}" in text
 
 
 def unknown(what: str, name: str, known: Mapping[str, object]) -> str:
-    """What to say of a name that is not known: the closest one, or all that are."""
+    """Advice about an unknown name: the closest known one, or all known ones."""
     close = get_close_matches(name, known, n=1) if len(name) < _LONG else []
     if close:
         return f"unknown {what} {shown(name)}; did you mean {close[0]!r}?"

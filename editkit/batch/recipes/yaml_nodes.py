@@ -12,7 +12,7 @@ from editkit.errors import InputError, RecipeError
 _TAG = "tag:yaml.org,2002:"
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _LEFT_OUT = ("timestamp", "value")
-"""What plain text can look like in YAML, and nobody means here: a date stays as it is written."""
+"""Types of plain YAML text that recipes do not use: a date stays as it is written."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _of_text(pattern: Any) -> bool:  # noqa: ANN401 - a compiled pattern
-    """Whether a pattern takes times and angles, such as 16:9, for numbers."""
+    """Tells whether a pattern takes times and angles, such as 16:9, for numbers."""
     return pattern.match("16:9") is not None or pattern.match("16:9.5") is not None
 
 
@@ -159,7 +159,7 @@ class _Sizes:
 
 
 def _values(node: yaml.Node) -> Iterator[yaml.Node]:
-    """What a node holds; of a table also keys that are tables and lists themselves."""
+    """The contents of a node, keys included that are tables and lists themselves."""
     if isinstance(node, yaml.SequenceNode):
         yield from node.value
     if isinstance(node, yaml.MappingNode):
@@ -181,7 +181,7 @@ def _check_keys(node: yaml.Node) -> None:
 
 
 def pairs(node: yaml.Node) -> Iterator[tuple[yaml.ScalarNode | None, yaml.Node]]:
-    """What a node holds, with the keys of a table."""
+    """The contents of a node, with the keys of a table."""
     if isinstance(node, yaml.SequenceNode):
         yield from ((None, item) for item in node.value)
     if isinstance(node, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""What a batch made, as one HTML page that needs nothing but a browser."""
+"""The report of a batch: one HTML page without scripts or files from elsewhere."""
 
 import base64
 from collections.abc import Mapping, Sequence
