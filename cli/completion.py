@@ -8,7 +8,19 @@ VARIABLE = "_EDITKIT_COMPLETE"
 """The environment variable by which a shell asks for completions."""
 
 _FOLDERS = ("DIR",)
-_FILES = ("FILE", "IN", "EXPR", "IMAGE", "ORIGINAL", "EDITED", "MASK", "RECIPE", "CERTS KEY")
+_FILES = (
+    "FILE",
+    "IN",
+    "EXPR",
+    "IMAGE",
+    "ORIGINAL",
+    "EDITED",
+    "MASK",
+    "BEFORE",
+    "AFTER",
+    "RECIPE",
+    "CERTS KEY",
+)
 _MODEL = "model"
 
 

@@ -50,6 +50,11 @@ EXAMPLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "editkit verify original.jpg edited.jpg mask.png",
             "editkit verify original.png edited.png mask.png --tolerance 1 --json",
         ),
+        "compare": (
+            "editkit compare photo.jpg photo.edit.jpg",
+            "editkit compare photo.jpg photo.edit.jpg -o changes.html --force",
+            "editkit compare photo.jpg photo.edit.jpg --png both.png",
+        ),
         "info": (
             "editkit info photo.jpg",
             "editkit info scan.tif --frame 2",
@@ -64,6 +69,11 @@ EXAMPLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "editkit models",
             "editkit models info builtin",
             "editkit models list --json",
+        ),
+        "completion": (
+            "editkit completion bash",
+            "editkit completion zsh",
+            "editkit completion fish",
         ),
         "batch": (
             "editkit batch erase photos --mask masks",

@@ -12,6 +12,7 @@ from .output import say
 
 _GROUP_OF: dict[str, Group] = {
     "force": "Output",
+    "png": "Output",
     "as_json": "Output",
     "quiet": "Output",
     "retry": "Output",

@@ -17,6 +17,7 @@ from editkit.errors import EditkitError, InputError, is_out_of_memory
 from editkit.redact import without_secrets
 
 from .batch import batch
+from .compare import compare
 from .completion import VARIABLE, complete_files, completion
 from .composite import composite
 from .early_interrupts import leave_with
@@ -55,6 +56,7 @@ _COMMANDS = (
     composite,
     mask,
     verify,
+    compare,
     info,
     replay,
     models,

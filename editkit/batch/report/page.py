@@ -19,18 +19,12 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
     Raises:
         BatchError: a row holds what no batch writes.
     """
-    import jinja2
-
-    file = resources.files("editkit.batch.report").joinpath("report.html")
-    text = file.read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(text)
     cards = [_card(row) for row in rows]
     # What nobody has measured is nothing to sort by.
     known = [name for name in SCORES if any(c["scores"][name] is not None for c in cards)]
-    return template.render(
+    return render(
+        "report.html",
         title=harmless(title),
-        version=__version__,
         cards=cards,
         scores=known,
         done=sum(card["state"] == "done" for card in cards),
@@ -39,13 +33,25 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "editkit batch") -> str
     )
 
 
+def render(name: str, **values: Any) -> str:  # noqa: ANN401 - of a template
+    """The page of a template beside this file; texts are escaped."""
+    import jinja2
+
+    folder = resources.files("editkit.batch.report")
+    loader = jinja2.FunctionLoader(lambda part: folder.joinpath(part).read_text(encoding="utf-8"))
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(name).render(version=__version__, **values)
+
+
 def _card(row: Mapping[str, Any]) -> dict[str, Any]:
     row = checked(row)
     report = row["report"]
     kinds = {"before": "jpeg", "after": "jpeg", "overlay": "png"}
     return {
         **{name: row[name] for name in ("photo", "variant", "state", "error", "seconds", "seed")},
-        **{name: _data(row[name], kind) for name, kind in kinds.items()},
+        **{name: data_url(row[name], kind) for name, kind in kinds.items()},
         "scores": report["scores"],
         "prompt": report["prompt"],
         "kept": report["samples_changed_outside"],
@@ -53,7 +59,8 @@ def _card(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _data(picture: bytes | None, kind: str) -> str | None:
+def data_url(picture: bytes | None, kind: str) -> str | None:
+    """A picture as an address that holds it; None of none."""
     if picture is None:
         return None
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

@@ -46,7 +46,7 @@ def verify(
             f"the original is {original.size} {original.mode}, the edited photo {edited.size} "
             f"{edited.mode}; they cannot be compared sample by sample"
         )
-    differs = _changed_pixels(original, edited)
+    differs = changed_pixels(original, edited)
     area = differs.astype(np.float32) if mask is None else mask
     count = compare_samples(original, edited, area)
     blocks = None if mask is None else _compare_blocks(original, edited, mask)
@@ -92,7 +92,7 @@ def info(photo: Photo) -> Report:
     }
 
 
-def _changed_pixels(original: Photo, edited: Photo) -> NDArray[np.bool_]:
+def changed_pixels(original: Photo, edited: Photo) -> NDArray[np.bool_]:
     """Pixels with a differing sample, bool (H, W); computed by strips."""
     differs = np.zeros(original.size, np.bool_)
     for row in range(0, original.size.height, 256):
