@@ -27,6 +27,8 @@ OWN = ".editkit"
 """The folder in OUT that is ours."""
 
 _EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
+_NAMED = 3
+"""How many files a note names."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         BatchError: a store cannot be read.
     """
     path, others_here = place_of(source), [p for p in without if isinstance(p, Path)]
+    drawn = set[Path]()
     if not has_magic(source):
         await_places(p for p in (path,) if isinstance(p, Path))
     await_places(others_here)
@@ -91,25 +94,39 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
         found, others = find_in_store(path, recursive, [p for p in without if isinstance(p, Url)])
     elif is_folder(path):
         others = list[Place]()
-        files = walk(path, recursive, left_out, others, closed)
+        files = walk(path, recursive, left_out, others, closed, drawn)
         found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
     elif os.path.lexists(path):
         check_file(path)
-        return Photos([Found(path, PurePosixPath(path.name))])
+        silent_among([path], drawn)
+        notes = [f"{path} is marked as no photo but a drawing of editkit; it is edited as named"]
+        return Photos([Found(path, PurePosixPath(path.name))], notes if drawn else ())
     elif has_magic(source):
-        found, others = _globbed(str(path), left_out, closed)
+        found, others = _globbed(str(path), left_out, closed, drawn)
     else:
         raise InputError(f"there is no {source}; give a folder of photos, a pattern or a file")
     notes = [
         f"{folder} holds results of another batch, which are left out; to edit them, give it as IN"
         for folder in sorted(others, key=str)
-    ]
+    ] + _left_out(drawn)
     if not found and not closed:
         said = "".join(f"; {note}" for note in notes[:1])
         raise InputError(
             f"{source} holds no photos; they end with one of {' '.join(SUFFIXES)}{said}"
         )
     return Photos(sorted(found, key=lambda f: str(f.relative)), notes, closed)
+
+
+def _left_out(drawn: set[Path]) -> list[str]:
+    """The note on pictures that editkit drew; none where there are none."""
+    if not drawn:
+        return []
+    names = [printable(path) for path in sorted(drawn)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [
+        f"masks, sheets and previews that editkit drew are no photos and are left out: "
+        f"{', '.join(names[:_NAMED])}{more}; to edit one, give it alone as IN"
+    ]
 
 
 def listed_photos(lines: Iterable[str]) -> Photos:
@@ -216,30 +233,36 @@ def walk(
     without: set[Path],
     others: list[Place] | None = None,
     closed: dict[str, str] | None = None,
+    drawn: set[Path] | None = None,
 ) -> Iterator[Path]:
     """The pictures of a folder.
 
-    Folders with others' results are told in `others`, if given, and those that cannot be searched
-    in `closed`.
+    Folders with others' results are told in `others`, if given, those that cannot be searched in
+    `closed`, and pictures that editkit drew in `drawn`; without it they are pictures like others.
     """
     waiting = [folder]
     while waiting:
         base = waiting.pop()
-        found = _entries(base, folder, closed)
+        found = _entries(base, folder, closed, look=drawn is not None)
         if others is not None and base != folder and OWN in found.folders:
             others.append(base)
             continue
         inner = [base / n for n in found.folders if recursive and not n.startswith(".")]
         waiting += reversed([path for path in inner if _real(path) not in without])
         files = [base / name for name in found.files]
-        yield from (p for p in files if _is_photo(p) and _real(p) not in without)
+        for path in files:
+            if _is_photo(path) and _real(path) not in without:
+                if drawn is None or path.name not in found.marked:
+                    yield path
+                else:
+                    drawn.add(path)
 
 
-def _entries(base: Path, top: Path, closed: dict[str, str] | None) -> Listing:
+def _entries(base: Path, top: Path, closed: dict[str, str] | None, *, look: bool) -> Listing:
     """The entries of a folder; `closed` gets those that cannot be searched or do not answer."""
     found = Listing()
     try:
-        found = list_folder(base)
+        found = list_folder(base, look=look)
         told = {base / name: said for name, said in found.closed.items()}
     except NoAnswerError as error:
         told = {base: str(error)}
@@ -261,7 +284,7 @@ def _is_photo(path: Path) -> bool:
 
 
 def _globbed(
-    pattern: str, without: set[Path], closed: dict[str, str]
+    pattern: str, without: set[Path], closed: dict[str, str], drawn: set[Path]
 ) -> tuple[list[Found], list[Place]]:
     fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if has_magic(part))
@@ -269,7 +292,8 @@ def _globbed(
         raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
     base = Path(*fixed[:first]) if first else Path()
     names, unseen = glob_paths(Path(pattern))
-    silent = silent_among(p for p in names if _is_photo(p))
+    marked = set[Path]()
+    silent = silent_among((p for p in names if _is_photo(p)), marked)
     for path, error in {**unseen, **silent}.items():
         said = error if isinstance(error, str) else _unsearched(error)
         closed[printable(os.path.relpath(path, base))] = said
@@ -277,9 +301,9 @@ def _globbed(
     paths = [p for p in paths if not is_folder(p) and not _within(p, without)]
     above = {folder for p in paths for folder in p.parents if base in folder.parents}
     others = {folder for folder in above if is_folder(folder / OWN)}
-    found = [
-        Found(p, PurePosixPath(p.relative_to(base))) for p in paths if not others & set(p.parents)
-    ]
+    paths = [p for p in paths if not others & set(p.parents)]
+    drawn |= marked.intersection(paths)
+    found = [Found(p, PurePosixPath(p.relative_to(base))) for p in paths if p not in marked]
     return found, list[Place](others)
 
 

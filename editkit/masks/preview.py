@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.language import Base, Join, Node, Not, Refine, children
 from editkit.photo.io.files import Photo
+from editkit.photo.metadata.marks import mark_picture
 from editkit.types import Coverage, Rgb
 
 _TINT = np.array([255, 40, 40], np.float32)
@@ -18,7 +19,7 @@ _LONGEST = 1600
 
 def mask_photo(coverage: Coverage) -> Photo:
     """The mask as a gray photo, uint8: white is selected."""
-    return Photo(np.rint(coverage * 255).astype(np.uint8), "L")
+    return mark_picture(Photo(np.rint(coverage * 255).astype(np.uint8), "L"), "mask")
 
 
 def overlay(rgb: Rgb, coverage: Coverage) -> Photo:
@@ -37,7 +38,7 @@ def overlay(rgb: Rgb, coverage: Coverage) -> Photo:
     image = Image.fromarray(out)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(10, min(size) // 24))
     draw.text((6, 4), f"{share:.1%}", (255, 255, 255), font, stroke_width=2, stroke_fill=(0, 0, 0))
-    return Photo(np.array(image), "RGB")
+    return mark_picture(Photo(np.array(image), "RGB"), "preview of a mask")
 
 
 def explain(node: Node, view: View) -> dict[str, Any]:

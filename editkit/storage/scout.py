@@ -13,15 +13,18 @@ import sys
 from collections.abc import Iterator
 
 _PIECE = 2**20
+_MARGIN = 4096
 _NOTE, _FAILED, _END = b">", b"!", b"."
 
 
 class Scout:
     """What one such process knows."""
 
-    def __init__(self, suffixes: tuple[str, ...]) -> None:
-        """Takes the suffixes of files that a list asks for, beside folders and links."""
+    def __init__(self, mark: str, suffixes: tuple[str, ...]) -> None:
+        """Takes the mark of pictures that are no photos, and the suffixes of all pictures."""
+        self.mark = mark.encode()
         self.suffixes = suffixes
+        self._looked = dict[tuple[str, int, int], bool]()
         self.left_out = set[str]()
 
     def answers(self, request: bytes) -> Iterator[bytes]:
@@ -30,7 +33,14 @@ class Scout:
         Of `x`, which names what the next request is to leave out, nothing.
         """
         kind, path = request[:1], os.fsdecode(request[1:])
-        asked = {b"s": self._stat, b"l": self._list, b"g": self._glob, b"r": self._read}
+        asked = {
+            b"s": self._stat,
+            b"p": self._picture,
+            b"l": self._list,
+            b"k": self._list_marked,
+            b"g": self._glob,
+            b"r": self._read,
+        }
         try:
             if kind == b"x":
                 self.left_out.add(path)
@@ -49,24 +59,59 @@ class Scout:
         found = os.stat(path)  # noqa: PTH116 - pathlib takes as long to import as Python to start
         yield f"{found.st_mode} {found.st_size} {found.st_mtime_ns}".encode()
 
-    def _list(self, path: str) -> Iterator[bytes]:
+    def _picture(self, path: str) -> Iterator[bytes]:
+        """`m` of a picture that is marked as no photo, `f` of all else."""
+        found = os.stat(path)  # noqa: PTH116
+        yield b"m" if self._is_marked(path, found) else b"f"
+
+    def _is_marked(self, path: str, found: os.stat_result) -> bool:
+        """Looks at both ends of a regular file, once for each state of it."""
+        if not stat.S_ISREG(found.st_mode):
+            return False
+        key = (path, found.st_size, found.st_mtime_ns)
+        if key not in self._looked:
+            self._looked[key] = self.mark in self._ends(path, found.st_size)
+        return self._looked[key]
+
+    def _ends(self, path: str, size: int) -> bytes:
+        flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            number = os.open(path, os.O_RDONLY | flags)
+        except OSError:  # that it cannot be read is told elsewhere
+            return b""
+        try:
+            first = os.read(number, _MARGIN)
+            os.lseek(number, max(0, size - _MARGIN), os.SEEK_SET)
+            return first + b"\0" + os.read(number, _MARGIN)
+        except OSError:
+            return b""
+        finally:
+            os.close(number)
+
+    def _list_marked(self, path: str) -> Iterator[bytes]:
+        """As `_list`, with `m` behind pictures that are marked as no photos."""
+        return self._list(path, look=True)
+
+    def _list(self, path: str, *, look: bool = False) -> Iterator[bytes]:
         """Names in a folder, each with its kind behind it: `d`, `l` a link to one, `f` all else."""
         with os.scandir(path) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         for entry in entries:
             if entry.path not in self.left_out:
                 yield _NOTE + os.fsencode(entry.name)
-                yield self._kind(entry)
+                yield self._kind(entry, look=look)
 
-    def _kind(self, entry: "os.DirEntry[str]") -> bytes:
+    def _kind(self, entry: "os.DirEntry[str]", *, look: bool) -> bytes:
         folder = entry.is_dir(follow_symlinks=False)
         if not folder and not entry.name.lower().endswith(self.suffixes):
             return b"f"  # which nobody will look at
         try:
-            leads = stat.S_ISDIR(os.stat(entry.path).st_mode)  # noqa: PTH116
+            found = os.stat(entry.path)  # noqa: PTH116
         except OSError:  # that a link leads nowhere is told elsewhere
-            leads = False
-        return b"d" if folder else b"l" if leads else b"f"
+            return b"d" if folder else b"f"
+        if folder or stat.S_ISDIR(found.st_mode):
+            return b"d" if folder else b"l"
+        return b"m" if look and self._is_marked(entry.path, found) else b"f"
 
     def _glob(self, pattern: str) -> Iterator[bytes]:
         """Folders that are looked into, `=` and each path that fits, `!!` and a folder's error."""
@@ -118,7 +163,7 @@ class Scout:
 
 def main() -> None:
     """Answers until nobody asks any more."""
-    scout, known = Scout(tuple(sys.argv[1:])), b""
+    scout, known = Scout(sys.argv[1], tuple(sys.argv[2:])), b""
     _write(_END)
     while True:
         request, end, rest = known.partition(b"\0")

@@ -50,9 +50,9 @@ class Crew:
     process waits for nothing.
     """
 
-    def __init__(self, suffixes: tuple[str, ...]) -> None:
-        """Takes the suffixes of files that scouts look at when they list a folder."""
-        self._suffixes = suffixes
+    def __init__(self, mark: str, suffixes: tuple[str, ...]) -> None:
+        """Takes what scouts look for: the mark of pictures that are no photos, and suffixes."""
+        self._wanted = (mark, suffixes)
         self._idle = deque[tuple[int, Scout]]()
         self._silent = dict[str, tuple[int, float]]()
         atexit.register(self.dismiss)
@@ -81,9 +81,9 @@ class Crew:
                     return one
                 one.leave(now=False)
         try:
-            return _Process(self._suffixes)
+            return _Process(*self._wanted)
         except OSError:  # no process can be started
-            return _Here(self._suffixes)
+            return _Here(*self._wanted)
 
     def dismiss(self) -> None:
         """Ends all that wait for requests."""
@@ -114,11 +114,11 @@ class Crew:
 class _Process:
     """A scout in a process of its own."""
 
-    def __init__(self, suffixes: tuple[str, ...]) -> None:
+    def __init__(self, mark: str, suffixes: tuple[str, ...]) -> None:
         if os.name != "posix":  # where pipes cannot be waited for
             raise OSError("no such pipes")
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", scout.__file__, *suffixes],
+            [sys.executable, "-I", "-S", scout.__file__, mark, *suffixes],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -168,8 +168,8 @@ class _Process:
 class _Here:
     """A scout in this process, which waits as long as it takes."""
 
-    def __init__(self, suffixes: tuple[str, ...]) -> None:
-        self._scout = scout.Scout(suffixes)
+    def __init__(self, mark: str, suffixes: tuple[str, ...]) -> None:
+        self._scout = scout.Scout(mark, suffixes)
         self._answers: Iterator[bytes] = iter(())
 
     def ask(self, *requests: bytes) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from editkit.errors import BatchError, ImageError
 from editkit.photo.io.errors import system_errors
 from editkit.photo.io.files import FORMATS
+from editkit.photo.metadata.marks import MARK
 from editkit.storage.scouts import ENOUGH, Crew
 
 LONGEST = 60.0
@@ -125,16 +126,22 @@ class Listing:
     Attributes:
         folders: names of folders in it, without links.
         files: names of all else; those of photos were looked at, and answered.
+        marked: which of the files are marked as pictures that are no photos.
         closed: what did not answer, with the reason; the folder itself by an empty name.
     """
 
     folders: list[str] = field(default_factory=list[str])
     files: list[str] = field(default_factory=list[str])
+    marked: set[str] = field(default_factory=set[str])
     closed: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def list_folder(folder: Path) -> Listing:
+def list_folder(folder: Path, *, look: bool = False) -> Listing:
     """What is in a folder.
+
+    Args:
+        folder: the folder.
+        look: also look into pictures, for the mark of those that are no photos.
 
     Raises:
         OSError: it cannot be searched.
@@ -143,11 +150,14 @@ def list_folder(folder: Path) -> Listing:
     while True:
         found, name = Listing(), ""
         try:
-            for said in _asked(folder, "l", left_out=[folder / name for name in silent]):
+            left_out = [folder / name for name in silent]
+            for said in _asked(folder, "k" if look else "l", left_out=left_out):
                 if said.startswith(b">"):
                     name = os.fsdecode(said[1:])
-                elif said in (b"d", b"f"):
+                elif said in (b"d", b"f", b"m"):
                     (found.folders if said == b"d" else found.files).append(name)
+                if said == b"m":
+                    found.marked.add(name)
         except NoAnswerError as error:
             silent.append(name)
             if name and len(silent) < ENOUGH:
@@ -189,9 +199,13 @@ def glob_paths(pattern: Path) -> tuple[list[Path], dict[Path, OSError | BatchErr
     return [path.relative_to(here) for path in found], told
 
 
-def silent_among(paths: Iterable[Path]) -> dict[Path, str]:
-    """Those of many files that do not answer, with what to say of each."""
+def silent_among(paths: Iterable[Path], marked: set[Path] | None = None) -> dict[Path, str]:
+    """Those of many files that do not answer, with what to say of each.
+
+    Those that are marked as pictures that are no photos are added to `marked`, if given.
+    """
     left, silent, crew = deque(paths), dict[Path, str](), scouts()
+    kind = "s" if marked is None else "p"
     while left:
         if crew.is_given_up(left[0].parent, LONGEST):
             path = left.popleft()
@@ -200,10 +214,11 @@ def silent_among(paths: Iterable[Path]) -> dict[Path, str]:
         with suppress(queue.Empty), crew.scout() as scout:
             # Few enough that they find room on the way, where nobody takes them.
             some = [left[k] for k in range(min(_AT_A_TIME, len(left)))]
-            scout.ask(*(_request("s", path) for path in some))
-            for _ in some:
-                while not scout.answer(crew.patience(LONGEST)).startswith((b".", b"!")):
-                    pass
+            scout.ask(*(_request(kind, path) for path in some))
+            for path in some:
+                while not (said := scout.answer(crew.patience(LONGEST))).startswith((b".", b"!")):
+                    if said == b"m" and marked is not None:
+                        marked.add(path)
                 crew.count(left.popleft().parent, answered=True)
             continue
         path = left.popleft()
@@ -253,7 +268,7 @@ def _asked(
                     number = int(said[1:])
                     raise OSError(number, os.strerror(number), str(path))
                 yield said
-                beside = path if kind == "l" else beside
+                beside = path if kind in "kl" else beside
         except queue.Empty:
             crew.count(beside)
             raise NoAnswerError(no_answer(path)) from None
@@ -263,4 +278,4 @@ def _asked(
 @cache
 def scouts() -> Crew:
     """The scouts of this process."""
-    return Crew(SUFFIXES)
+    return Crew(MARK.decode(), SUFFIXES)

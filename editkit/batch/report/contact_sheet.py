@@ -12,6 +12,7 @@ from editkit.batch.report.rows import checked
 from editkit.batch.tasks import Outcome
 from editkit.photo.io.errors import PILLOW_ERRORS
 from editkit.photo.io.files import Photo
+from editkit.photo.metadata.marks import mark_picture
 from editkit.sanitize import harmless
 
 _CELL, _GAP, _LINE, _COLUMNS = 200, 8, 16, 3
@@ -38,7 +39,7 @@ def contact_sheet(frames: Sequence[Frame]) -> Photo:
     for number, frame in enumerate(frames):
         corner = (_GAP + number % columns * wide, _GAP + number // columns * high)
         _draw(sheet, frame, corner)
-    return Photo(np.array(sheet), "RGB")
+    return mark_picture(Photo(np.array(sheet), "RGB"), "contact sheet")
 
 
 def _draw(sheet: Image.Image, frame: Frame, corner: tuple[int, int]) -> None:

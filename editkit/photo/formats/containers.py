@@ -23,7 +23,7 @@ from editkit.photo.formats import (
 )
 from editkit.photo.formats.jpeg import Segment
 from editkit.photo.formats.png import Chunk
-from editkit.photo.metadata import bundle, previews
+from editkit.photo.metadata import bundle, marks, previews
 from editkit.photo.metadata.cicp import Cicp
 from editkit.photo.metadata.exif import clean_exif, set_exif_size
 from editkit.types import Stream
@@ -180,7 +180,8 @@ def _encode_bmp(samples: NDArray[Any], mode: str, carried: Carried) -> bytes:
     else:
         data = _encode_with_pillow(samples, mode, carried, "BMP")
     profile = carried.get("icc_profile")
-    return data if profile is None else bmp.add_profile(data, profile)
+    data = data if profile is None else bmp.add_profile(data, profile)
+    return data + marks.trailer(carried)
 
 
 def _encode_with_pillow(samples: NDArray[Any], mode: str, carried: Carried, format_: str) -> bytes:
