@@ -24,5 +24,6 @@ class KeepColors(Constraint):
 
 
 photo = Path(__file__).parent / "coffee.jpg"
+out = Path(sys.argv[1] if sys.argv[1:] else ".")
 made = editkit.img2img(photo, "wood", strength=0.9, steps=8, constraints=[KeepColors])
-print(made.save(Path(sys.argv[1]) / "own_constraint.jpg", force=True), made.report["own"])
+print(made.save(out / "own_constraint.jpg", force=True), made.report["own"])

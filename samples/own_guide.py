@@ -24,5 +24,6 @@ class PerpNeg:
         return empty + 3 * toward - 1.5 * (away - share * toward)
 
 
+out = Path(sys.argv[1] if sys.argv[1:] else ".")
 made = editkit.generate("grass", negative="water", steps=8, seed=1, guide=PerpNeg())
-print(made.save(Path(sys.argv[1]) / "own_guide.png", force=True), made.report["own"])
+print(made.save(out / "own_guide.png", force=True), made.report["own"])

@@ -24,5 +24,6 @@ class Midpoint(Solver):
         return there.a * (x / here.a + (there.sigma - here.sigma) * pred.eps)
 
 
+out = Path(sys.argv[1] if sys.argv[1:] else ".")
 made = editkit.generate("grass", steps=8, seed=1, solver=Midpoint())
-print(made.save(Path(sys.argv[1]) / "own_solver.png", force=True), made.report["own"])
+print(made.save(out / "own_solver.png", force=True), made.report["own"])

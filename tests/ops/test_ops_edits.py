@@ -31,6 +31,7 @@ from editkit.models.settings import Settings
 from editkit.names import SOLVERS
 from editkit.ops.engine.masked import harmony_of
 from editkit.ops.engine.strategies import strategy_of
+from editkit.ops.hooks import HOOKS
 from editkit.photo.io.files import read_photo
 from editkit.types import Size
 
@@ -276,7 +277,7 @@ def test_the_instance_is_the_call(tiny4: Model) -> None:
 )
 def test_the_one_liners_know_every_option(options: Any, edit: Any) -> None:
     names = {f.name for f in dataclasses.fields(edit) if f.name != "_"}
-    assert set(options.__optional_keys__) == names - {"prompt"}
+    assert set(options.__optional_keys__) == names - {"prompt"} | set(HOOKS)
 
 
 # Repeatability.
