@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from editkit.batch.engines.processes import Engine, PrewarmedWorker
-    from editkit.batch.inputs import Found
+    from editkit.batch.inputs import FoundPhoto
     from editkit.batch.recipes.recipe import Recipe
     from editkit.batch.run import Batch, Summary
     from editkit.storage.url import Place
@@ -464,7 +464,7 @@ def _engine(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None
     return Local(recipe.device, wanted.workers, prewarmed)
 
 
-def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
+def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[FoundPhoto]":
     from editkit.batch.inputs import check_apart, listed_photos
     from editkit.batch.selection import found_photos
 
@@ -484,7 +484,7 @@ def _found(recipe: "Recipe", wanted: Wanted) -> "Sequence[Found]":
     return photos
 
 
-def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> int:
+def _told_only(made: "Batch", photos: "Sequence[FoundPhoto]", display: Display) -> int:
     from editkit.batch.run_events import closed_events
 
     plan = made.plan(photos)
@@ -500,7 +500,7 @@ def _told_only(made: "Batch", photos: "Sequence[Found]", display: Display) -> in
     return 0
 
 
-def _sampled(made: "Batch", photos: "Sequence[Found]", count: int, display: Display) -> int:
+def _sampled(made: "Batch", photos: "Sequence[FoundPhoto]", count: int, display: Display) -> int:
     """Does a few, shows them, and goes on if told so."""
     from editkit.batch.inputs import OWN
     from editkit.batch.report.contact_sheet import contact_sheet, frame_of

@@ -156,13 +156,13 @@ def _apply(
 
 
 def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
-    from editkit.batch.inputs import Found
+    from editkit.batch.inputs import FoundPhoto
     from editkit.batch.pairing import mask_folders, mask_of, with_files
     from editkit.batch.tasks import Task, printable, seeds_of
     from editkit.storage.url import place_of
 
     name = "stdin.png" if image == STDIO else Path(image).name
-    photo = Found(place_of(image), PurePosixPath(name))
+    photo = FoundPhoto(place_of(image), PurePosixPath(name))
     source = Path(image).absolute() if isinstance(photo.path, Path) else None
     variables = {**photo.variables, **found.table.row(photo.relative, source)}
     try:

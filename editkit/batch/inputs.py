@@ -32,7 +32,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPhoto:
     """A photo that was found: its file, and its path below the folder that was given."""
 
     path: Place
@@ -46,7 +46,7 @@ class Found:
         return {"stem": name.stem, "name": name.name, "folder": folder}
 
 
-class Photos(list[Found]):
+class Photos(list[FoundPhoto]):
     """Photos that were found, and what to tell of others that were not taken.
 
     Attributes:
@@ -56,7 +56,7 @@ class Photos(list[Found]):
 
     def __init__(
         self,
-        photos: Iterable[Found],
+        photos: Iterable[FoundPhoto],
         notes: Iterable[str] = (),
         closed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
@@ -64,7 +64,7 @@ class Photos(list[Found]):
         self.notes = list(notes)
         self.closed = dict(closed)
 
-    def only(self, photos: Iterable[Found], *notes: str) -> "Photos":
+    def only(self, photos: Iterable[FoundPhoto], *notes: str) -> "Photos":
         """Some of them, with more to tell."""
         return Photos(photos, [*self.notes, *notes], self.closed)
 
@@ -95,12 +95,12 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
     elif is_folder(path):
         others = list[Place]()
         files = walk(path, recursive, left_out, others, closed, drawn)
-        found = [Found(p, PurePosixPath(p.relative_to(path))) for p in files]
+        found = [FoundPhoto(p, PurePosixPath(p.relative_to(path))) for p in files]
     elif os.path.lexists(path):
         check_file(path)
         silent_among([path], drawn)
         notes = [f"{path} is marked as no photo but a drawing of editkit; it is edited as named"]
-        return Photos([Found(path, PurePosixPath(path.name))], notes if drawn else ())
+        return Photos([FoundPhoto(path, PurePosixPath(path.name))], notes if drawn else ())
     elif has_magic(source):
         found, others = _globbed(str(path), left_out, closed, drawn)
     else:
@@ -151,7 +151,7 @@ def listed_photos(lines: Iterable[str]) -> Photos:
     silent = silent_among(paths.values())
     found = [(p, PurePosixPath(whole.relative_to(base))) for whole, p in paths.items()]
     closed = {printable(below): silent[p] for p, below in found if p in silent}
-    return Photos((Found(p, below) for p, below in found if p not in silent), closed=closed)
+    return Photos((FoundPhoto(p, below) for p, below in found if p not in silent), closed=closed)
 
 
 def _listed(name: str) -> Place:
@@ -181,22 +181,22 @@ def find_in_store(
     url: Url,
     recursive: bool,  # noqa: FBT001
     without: Sequence[Url],
-) -> tuple[list[Found], list[Place]]:
+) -> tuple[list[FoundPhoto], list[Place]]:
     """The photos of a folder of objects, of a pattern, or a single one; and others' results."""
     if has_magic(url.key):
         fixed = url.key.split("/")
         first = next(k for k, part in enumerate(fixed) if has_magic(part))
         urls, base = url.glob(), Url(url.protocol, "/".join(fixed[:first]))
     elif url.protocol in ("http", "https") and url.is_file():  # which has no folders to list
-        return [Found(url, PurePosixPath(url.name))], []
+        return [FoundPhoto(url, PurePosixPath(url.name))], []
     else:
         urls, base = url.files(recursive=recursive), url
         if [u.key for u in urls] == [url.key] or (not urls and url.is_file()):
-            return [Found(url, PurePosixPath(url.name))], []
+            return [FoundPhoto(url, PurePosixPath(url.name))], []
         if not urls and not url.is_dir():
             raise InputError(f"there is no {url}; give a folder of photos, a pattern or a file")
     others = _others(urls, base, without)
-    found = [Found(u, u.relative_to(base)) for u in urls if u.suffix.lower() in SUFFIXES]
+    found = [FoundPhoto(u, u.relative_to(base)) for u in urls if u.suffix.lower() in SUFFIXES]
     taken = [
         f
         for f in found
@@ -224,7 +224,7 @@ def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> Photos:
         raise InputError("the list of photos is of several stores; give each a list of its own")
     shared = os.path.commonpath([f"/{url.parent.key}" for url in urls]).strip("/")
     base = Url(urls[0].protocol, shared)
-    return Photos(Found(url, url.relative_to(base)) for url in dict.fromkeys(urls))
+    return Photos(FoundPhoto(url, url.relative_to(base)) for url in dict.fromkeys(urls))
 
 
 def walk(
@@ -285,7 +285,7 @@ def _is_photo(path: Path) -> bool:
 
 def _globbed(
     pattern: str, without: set[Path], closed: dict[str, str], drawn: set[Path]
-) -> tuple[list[Found], list[Place]]:
+) -> tuple[list[FoundPhoto], list[Place]]:
     fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if has_magic(part))
     if ".." in fixed[first:]:
@@ -303,7 +303,7 @@ def _globbed(
     others = {folder for folder in above if is_folder(folder / OWN)}
     paths = [p for p in paths if not others & set(p.parents)]
     drawn |= marked.intersection(paths)
-    found = [Found(p, PurePosixPath(p.relative_to(base))) for p in paths if p not in marked]
+    found = [FoundPhoto(p, PurePosixPath(p.relative_to(base))) for p in paths if p not in marked]
     return found, list[Place](others)
 
 
@@ -318,7 +318,7 @@ def _real(path: Path) -> Path:
 
 
 def outputs_of(
-    photos: Sequence[Found], out: Place, numbers: Sequence[int | None]
+    photos: Sequence[FoundPhoto], out: Place, numbers: Sequence[int | None]
 ) -> list[list[Place]]:
     """Where each photo's pictures go, one for each variant: the folders of the input mirrored.
 
@@ -331,7 +331,7 @@ def outputs_of(
         InputError: two would be the same file, also on a disk that does not tell case.
     """
     targets = [[_output(photo, out, number) for number in numbers] for photo in photos]
-    taken, called = dict[str, Found](), names_on(out)
+    taken, called = dict[str, FoundPhoto](), names_on(out)
     for photo, paths in zip(photos, targets, strict=True):
         for path in paths:
             other = taken.setdefault(called(path), photo)
@@ -343,7 +343,7 @@ def outputs_of(
     return targets
 
 
-def _output(photo: Found, out: Place, number: int | None) -> Place:
+def _output(photo: FoundPhoto, out: Place, number: int | None) -> Place:
     name = photo.relative
     suffix = name.suffix if name.suffix.lower() in FORMATS else ".png"
     middle = "" if number is None else f".{number}"
@@ -364,7 +364,7 @@ def check_within(outputs: Iterable[Place], out: Place) -> None:
             raise InputError(f"{folder} leads out of {out}, to {there}; remove the link")
 
 
-def check_apart(photos: Sequence[Found], out: Place) -> None:
+def check_apart(photos: Sequence[FoundPhoto], out: Place) -> None:
     """Refuses a folder for results that would put one over its own photo.
 
     Raises:

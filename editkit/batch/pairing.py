@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from editkit.batch.inputs import Found, Photos, find_in_store, is_same_place, walk
+from editkit.batch.inputs import FoundPhoto, Photos, find_in_store, is_same_place, walk
 from editkit.batch.recipes.recipe import Bound, Recipe
 from editkit.errors import InputError
 from editkit.storage.timeouts import await_places
@@ -53,7 +53,7 @@ class MaskFolder:
             raise InputError(f"the folder {folder} holds no {what}{_told(closed)}")
         return cls(folder, masks, ends, what, closed)
 
-    def mask_for(self, photo: Found) -> Place | None:
+    def mask_for(self, photo: FoundPhoto) -> Place | None:
         """The photo's mask; None where there is none.
 
         Raises:
@@ -72,7 +72,7 @@ class MaskFolder:
                 return paths[0]
         return None
 
-    def lacking(self, photo: Found) -> str:
+    def lacking(self, photo: FoundPhoto) -> str:
         """The message for a photo that has none."""
         stem = photo.relative.stem
         wanted = f"there is no {self.what.removesuffix('s')} {stem} or {stem}{self.ends[0]}"
@@ -127,7 +127,7 @@ def mask_folders(recipe: Recipe) -> list[MaskFolder | None]:
 
 
 def mask_of(
-    recipe: Recipe, step: Bound, photo: Found, folder: MaskFolder | None
+    recipe: Recipe, step: Bound, photo: FoundPhoto, folder: MaskFolder | None
 ) -> tuple[str | None, str | None]:
     """A step's mask for a photo, and what is wrong where there is none."""
     if step.mask is None:
@@ -139,7 +139,7 @@ def mask_of(
 
 
 def with_files(
-    recipe: Recipe, step: Bound, photo: Found, folders: dict[str, MaskFolder]
+    recipe: Recipe, step: Bound, photo: FoundPhoto, folders: dict[str, MaskFolder]
 ) -> tuple[Bound, str | None]:
     """A step with the paths of its files as the recipe means them, and what is wrong with them.
 

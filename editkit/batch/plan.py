@@ -16,7 +16,7 @@ from editkit._version import __version__
 from editkit.batch.digests import Digests
 from editkit.batch.inputs import (
     OWN,
-    Found,
+    FoundPhoto,
     Photos,
     check_within,
     outputs_of,
@@ -56,7 +56,7 @@ AREAS = "areas"
 
 
 @dataclass
-class Plan:
+class RunPlan:
     """The work of a run.
 
     Attributes:
@@ -117,14 +117,14 @@ class Planner:
     segmenters: dict[str, list[str | None]] = field(default_factory=dict[str, list[str | None]])
     answered: set[str] = field(default_factory=set[str])
 
-    def plan(self, photos: Sequence[Found]) -> Plan:
+    def plan(self, photos: Sequence[FoundPhoto]) -> RunPlan:
         """The plan for these photos.
 
         Raises:
             InputError: two results would be one file, a file that is not ours is in the way, or
                 the recipe cannot be used for a photo.
         """
-        plan = Plan(notes=list(photos.notes) if isinstance(photos, Photos) else [])
+        plan = RunPlan(notes=list(photos.notes) if isinstance(photos, Photos) else [])
         self._note_table(photos, plan)
         if self.recipe.batch_size == 0:
             plan.notes.append("batch size auto is ignored; give a number to share calls, such as 4")
@@ -155,7 +155,9 @@ class Planner:
             del plan.tasks[self.choice.limit :]
         return plan
 
-    def _ask_stores(self, photos: Sequence[Found], folders: Sequence[MaskFolder | None]) -> None:
+    def _ask_stores(
+        self, photos: Sequence[FoundPhoto], folders: Sequence[MaskFolder | None]
+    ) -> None:
         """Asks stores for all that will be wanted of them, at once."""
         self.digests.listed(photo.path for photo in photos)
         if isinstance(self.out, Url):
@@ -164,7 +166,7 @@ class Planner:
             if folder is not None:
                 self.digests.read_ahead(mask for masks in folder.masks.values() for mask in masks)
 
-    def _note_table(self, photos: Sequence[Found], plan: Plan) -> None:
+    def _note_table(self, photos: Sequence[FoundPhoto], plan: RunPlan) -> None:
         files = [_file_of(photo) for photo in photos]
         unused = self.recipe.table.unused([photo.relative for photo in photos], files)
         if unused:
@@ -175,7 +177,7 @@ class Planner:
             )
 
     def _tasks(
-        self, photo: Found, paths: Sequence[Place], folders: Sequence[MaskFolder | None]
+        self, photo: FoundPhoto, paths: Sequence[Place], folders: Sequence[MaskFolder | None]
     ) -> Iterator[Task]:
         recipe, name = self.recipe, printable(photo.relative)
         variables = {**photo.variables, **recipe.table.row(photo.relative, _file_of(photo))}
@@ -254,7 +256,7 @@ class Planner:
                     "give --mask-out a folder of its own, and other names"
                 )
 
-    def _row_place(self, photo: Found) -> str:
+    def _row_place(self, photo: FoundPhoto) -> str:
         table = self.recipe.table
         key = table.key_of(photo.relative, _file_of(photo))
         if key is not None:
@@ -345,7 +347,7 @@ class Planner:
                 f"{option} another folder"
             )
 
-    def _decide(self, task: Task, plan: Plan) -> None:
+    def _decide(self, task: Task, plan: RunPlan) -> None:
         """Puts a task where it belongs."""
         row = self.rows.get(task.key)
         target = place_of(task.output)
@@ -373,7 +375,7 @@ class Planner:
         below = PurePosixPath(printable(_below(target, self.out)))
         return PurePath(row.output).parts[-len(below.parts) :] == below.parts
 
-    def _known_again(self, task: Task, target: Place, plan: Plan) -> Row | None:
+    def _known_again(self, task: Task, target: Place, plan: RunPlan) -> Row | None:
         """The row of a result that no manifest knows, by the record in it; None for another's."""
         if not isinstance(target, Path) or not is_plain(target) or task.problem is not None:
             return None
@@ -389,7 +391,7 @@ class Planner:
         plan.known_again.append((task, row, record))
         return row
 
-    def _reason(self, task: Task, row: Row | None, plan: Plan) -> str | None:
+    def _reason(self, task: Task, row: Row | None, plan: RunPlan) -> str | None:
         """Why a task is to be done; None if it is not."""
         if row is None or self.choice.force:
             return "new" if row is None else "forced"
@@ -403,7 +405,7 @@ class Planner:
             return "changed"
         return self._again(task, row, plan)
 
-    def _again(self, task: Task, row: Row, plan: Plan) -> str | None:
+    def _again(self, task: Task, row: Row, plan: RunPlan) -> str | None:
         """Why a task is to be done again, though nothing has changed; None if it is not."""
         if row.state == "failed":
             if row.passing or self.choice.retry:
@@ -418,7 +420,7 @@ class Planner:
         plan.done.append(row)
         return None
 
-    def _same_photo(self, task: Task, row: Row, plan: Plan) -> bool:
+    def _same_photo(self, task: Task, row: Row, plan: RunPlan) -> bool:
         stat = self.digests.stat(place_of(task.source))
         if stat is None or stat == row.stat:
             return stat == row.stat
@@ -470,7 +472,7 @@ def _too_long(path: Place) -> str | None:
     return None
 
 
-def _file_of(photo: Found) -> Path | None:
+def _file_of(photo: FoundPhoto) -> Path | None:
     """A photo's whole path, if it lies on a disk."""
     return photo.path.absolute() if isinstance(photo.path, Path) else None
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from editkit.batch.digests import Digests
 from editkit.batch.engines.processes import Engine, here
-from editkit.batch.inputs import OWN, Found
+from editkit.batch.inputs import OWN, FoundPhoto
 from editkit.batch.manifest import Manifest, Row, can_write
 from editkit.batch.manifest_sync import ManifestStore
-from editkit.batch.plan import Plan, Planner
+from editkit.batch.plan import Planner, RunPlan
 from editkit.batch.recipes.recipe import Recipe, Step, asked_scores, described
 from editkit.batch.run_events import closed_events, outcome_event, plan_event, task_name
 from editkit.batch.run_log import RunLog, first_row
@@ -92,7 +92,7 @@ class Batch:
     def _store(self) -> ManifestStore:
         return ManifestStore(self.out, self.choice.shard)
 
-    def plan(self, photos: Sequence[Found]) -> Plan:
+    def plan(self, photos: Sequence[FoundPhoto]) -> RunPlan:
         """The plan of a run; writes nothing.
 
         Raises:
@@ -112,7 +112,7 @@ class Batch:
             plan.notes.append(f"{barred} cannot be written in; nothing can be done there")
         return plan
 
-    def _check(self, photos: Sequence[Found]) -> None:
+    def _check(self, photos: Sequence[FoundPhoto]) -> None:
         places = [self.out, *(photo.path for photo in photos)]
         check_offline(self.recipe, places)
         of_memory = any(isinstance(p, Url) and p.protocol == "memory" for p in places)
@@ -121,7 +121,9 @@ class Batch:
         await_places(place for place in (self.out, self.masks_out) if isinstance(place, Path))
         self._store().await_manifests()
 
-    def _planned(self, photos: Sequence[Found], manifest: Manifest | None) -> tuple[Plan, Digests]:
+    def _planned(
+        self, photos: Sequence[FoundPhoto], manifest: Manifest | None
+    ) -> tuple[RunPlan, Digests]:
         check_scored(self.recipe)
         digests = Digests({} if manifest is None else manifest.known_files())
         rows = {} if manifest is None else manifest.rows()
@@ -129,7 +131,7 @@ class Batch:
         known = (weights, rows, digests, self.choice, self.masks_out)
         return Planner(self.recipe, self.out, *known).plan(photos), digests
 
-    def run(self, photos: Sequence[Found], *, sample: int | None = None) -> Summary:
+    def run(self, photos: Sequence[FoundPhoto], *, sample: int | None = None) -> Summary:
         """Does what is to be done.
 
         Args:
@@ -172,7 +174,7 @@ class Batch:
         store: ManifestStore,
         manifest: Manifest,
         tasks: Sequence[Task],
-        plan: Plan,
+        plan: RunPlan,
         summary: Summary,
         *,
         keep: bool,
@@ -198,7 +200,7 @@ class Batch:
         manifest.end_run(number, time.time(), summary.done, len(summary.failed))
         store.push(manifest)
 
-    def estimate(self, plan: Plan, *, measured: int = 2) -> dict[str, Any]:
+    def estimate(self, plan: RunPlan, *, measured: int = 2) -> dict[str, Any]:
         """Time and memory of a plan, estimated from a few of its photos, done and thrown away.
 
         Returns:
@@ -282,7 +284,7 @@ def _make_folder(folder: Path) -> None:
         raise ImageError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _mark(masks_out: Path | None, photos: Sequence[Found]) -> None:
+def _mark(masks_out: Path | None, photos: Sequence[FoundPhoto]) -> None:
     """Marks a folder of areas as a batch's, so that no other one takes them for photos."""
     if masks_out is None:
         return
@@ -302,7 +304,7 @@ def _check_there(manifest: Manifest, out: Place) -> None:
         raise BatchError(f"{out} was removed, or replaced, while the batch ran; run it again")
 
 
-def _remember(manifest: Manifest, plan: Plan, digests: Digests) -> None:
+def _remember(manifest: Manifest, plan: RunPlan, digests: Digests) -> None:
     manifest.remember_files(digests.new)
     for task, row, record in plan.known_again:
         manifest.write(_row_again(task, row, record))

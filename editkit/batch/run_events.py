@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from editkit.batch.inputs import Found, Photos
-from editkit.batch.plan import Plan
+from editkit.batch.inputs import FoundPhoto, Photos
+from editkit.batch.plan import RunPlan
 from editkit.batch.tasks import Outcome, Task, printable
 
 
@@ -13,7 +13,7 @@ def task_name(photo: str, variant: int) -> str:
     return photo if variant == 0 else f"{photo} ({variant})"
 
 
-def plan_event(plan: Plan, count: int) -> dict[str, Any]:
+def plan_event(plan: RunPlan, count: int) -> dict[str, Any]:
     """The event of a plan; `count` tasks are going to be done."""
     reasons = list(plan.reasons.values())
     changed = [part for parts in plan.changes.values() for part in parts]
@@ -46,7 +46,7 @@ def outcome_event(task: Task, outcome: Outcome, reason: str) -> dict[str, Any]:
     }
 
 
-def closed_events(photos: Sequence[Found], plan: Plan) -> list[dict[str, Any]]:
+def closed_events(photos: Sequence[FoundPhoto], plan: RunPlan) -> list[dict[str, Any]]:
     """An event for each folder that could not be searched for photos."""
     closed = {**(photos.closed if isinstance(photos, Photos) else {}), **plan.silent}
     return [

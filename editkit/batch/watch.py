@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from editkit.batch.inputs import Found, Photos
+from editkit.batch.inputs import FoundPhoto, Photos
 from editkit.errors import InputError
 from editkit.storage.stat import Stat
 from editkit.storage.url import Place
 
 
 def settled_photos(
-    find: Callable[[], Sequence[Found]],
+    find: Callable[[], Sequence[FoundPhoto]],
     *,
     pause: float = 1.0,
     sleep: Callable[[float], None] = time.sleep,

@@ -17,7 +17,7 @@ import torch
 import editkit.models.registry
 from editkit.batch import pipeline, work
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, find_photos
+from editkit.batch.inputs import FoundPhoto, find_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.recipes.recipe import Recipe, made_step, read_recipe
 from editkit.batch.recipes.steps import Operation
@@ -78,7 +78,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     return watch
 
 
-def run(recipe: Recipe, out: str, photos: Sequence[Found]) -> Summary:
+def run(recipe: Recipe, out: str, photos: Sequence[FoundPhoto]) -> Summary:
     return Batch(recipe, Path(out), here).run(photos)
 
 

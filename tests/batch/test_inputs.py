@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from editkit.batch.inputs import (
-    Found,
+    FoundPhoto,
     check_apart,
     check_within,
     find_photos,
@@ -22,7 +22,7 @@ from editkit.batch.tasks import printable
 from editkit.errors import InputError
 
 
-def names(found: list[Found]) -> list[str]:
+def names(found: list[FoundPhoto]) -> list[str]:
     return [str(photo.relative) for photo in found]
 
 
@@ -225,7 +225,7 @@ def test_masks_are_paired_by_stem_folder_first(tmp_path: Path) -> None:
     found = MaskFolder.read(masks)
 
     def mask_for(name: str) -> str | None:
-        path = found.mask_for(Found(tmp_path / "in" / name, PurePosixPath(name)))
+        path = found.mask_for(FoundPhoto(tmp_path / "in" / name, PurePosixPath(name)))
         return None if path is None else str(Path(str(path)).relative_to(masks))
 
     assert mask_for("a.jpg") == "a.png"
@@ -235,7 +235,7 @@ def test_masks_are_paired_by_stem_folder_first(tmp_path: Path) -> None:
     assert mask_for("d.jpg") is None
     several = MaskFolder.read(touched(masks, "a.tif"))
     with pytest.raises(InputError, match="several masks"):
-        several.mask_for(Found(tmp_path / "in/a.jpg", PurePosixPath("a.jpg")))
+        several.mask_for(FoundPhoto(tmp_path / "in/a.jpg", PurePosixPath("a.jpg")))
 
 
 def test_masks_beside_their_photos_are_no_photos(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import shell
 
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, find_photos
+from editkit.batch.inputs import FoundPhoto, find_photos
 from editkit.batch.manifest import Manifest, read_rows
 from editkit.batch.pairing import MaskFolder
 from editkit.batch.recipes.recipe import Recipe, made_step
@@ -181,7 +181,7 @@ def test_closed_folders_are_named_of_patterns_and_masks_and_while_watching(close
     assert find_photos(f"{closed}/*.png").closed == {}
     masks = MaskFolder.read(closed)
     assert "(sub: the folder cannot be searched: Permission denied)" in masks.lacking(
-        Found(closed / "c.png", PurePosixPath("c.png"))
+        FoundPhoto(closed / "c.png", PurePosixPath("c.png"))
     )
     with pytest.raises(InputError, match=r"holds no masks \(\.: the folder cannot be searched"):
         MaskFolder.read(closed / "sub")

@@ -17,7 +17,7 @@ import pytest
 import shell
 
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, find_photos
+from editkit.batch.inputs import FoundPhoto, find_photos
 from editkit.batch.manifest import Manifest, read_rows
 from editkit.batch.recipes.recipe import Recipe, made_step
 from editkit.batch.recipes.steps import Operation
@@ -51,7 +51,7 @@ def done(photos: Path, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def kept(made: Batch, photos: list[Found]) -> bool:
+def kept(made: Batch, photos: list[FoundPhoto]) -> bool:
     """Whether a run finds all as it should be, and does nothing."""
     return dataclasses.replace(made, engine=refuse).run(photos).kept == len(photos) == 3
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 import editkit
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, find_photos
+from editkit.batch.inputs import FoundPhoto, find_photos
 from editkit.batch.manifest import Manifest, read_rows
 from editkit.batch.ranking import best_of, over_limit
 from editkit.batch.recipes.recipe import Recipe, made_step
@@ -412,7 +412,7 @@ def test_names_that_are_no_text_go_through(tmp_path: Path, batch: MakeBatch) -> 
 
 
 def test_a_photo_that_goes_away_fails_alone(photos: Path, batch: MakeBatch) -> None:
-    found: list[Found] = find_photos("photos")
+    found: list[FoundPhoto] = find_photos("photos")
     (photos / "b.jpg").unlink()
     summary = batch().run(found)
     assert set(summary.failed) == {"b.jpg"}

@@ -24,7 +24,7 @@ from s3fs import S3FileSystem
 from store import Bucket
 
 from editkit.batch.engines.processes import here
-from editkit.batch.inputs import Found, find_photos, listed_photos
+from editkit.batch.inputs import FoundPhoto, find_photos, listed_photos
 from editkit.batch.manifest import read_rows
 from editkit.batch.manifest_sync import ManifestStore, manifests_of
 from editkit.batch.recipes.recipe import Recipe, made_step
@@ -347,7 +347,7 @@ def test_which_objects_are_photos(bucket: Bucket) -> None:
         bucket.put(f"in/{key}", b"x")
     base = f"{bucket.url}/in"
 
-    def names(found: list[Found]) -> list[str]:
+    def names(found: list[FoundPhoto]) -> list[str]:
         assert all(str(f.path) == f"{base}/{f.relative}" for f in found)
         return [str(f.relative) for f in found]
 

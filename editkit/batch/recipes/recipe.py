@@ -21,7 +21,7 @@ from typing import Any
 
 from editkit.batch.recipes.document import Document, Places, read_document
 from editkit.batch.recipes.steps import Operation, check_mask, converted, operations
-from editkit.batch.recipes.table import Table, read_table
+from editkit.batch.recipes.table import VariableTable, read_table
 from editkit.batch.recipes.template import filled, has_variables, names_in, unknown
 from editkit.batch.recipes.text_files import shown
 from editkit.errors import InputError, RecipeError
@@ -162,7 +162,7 @@ class Recipe:
     max_seam: MaxSeam = MAX_SEAM
     sign: Sign = None
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    table: Table = field(default_factory=Table)
+    table: VariableTable = field(default_factory=VariableTable)
     folder: Path | None = None
     places: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
@@ -261,7 +261,7 @@ def _option(operation: Operation, key: str, value: Any, variables: Mapping[str, 
 
 
 def read_recipe(
-    path: Path, variables: Mapping[str, str] | None = None, table: Table | None = None
+    path: Path, variables: Mapping[str, str] | None = None, table: VariableTable | None = None
 ) -> Recipe:
     """The recipe in a YAML or TOML file, checked.
 

@@ -30,7 +30,7 @@ Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Table:
+class VariableTable:
     """Rows by the photo that they are for.
 
     Attributes:
@@ -90,7 +90,7 @@ def _longer(photo: PurePosixPath, source: PurePath | None) -> list[str]:
     return [str(PurePosixPath(*parts[k:])) for k in range(len(parts) - len(photo.parts) + 1)]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> VariableTable:
     """The table in a CSV file, or in a file of one JSON object a line (`.jsonl`, `.ndjson`).
 
     Raises:
@@ -116,7 +116,7 @@ def read_table(path: Path) -> Table:
     if not rows:
         raise InputError(f"the table {path} has no rows; give one for each photo")
     spaced = {bare: name for name in rows if (bare := name.strip()) != name}
-    return Table(str(path), rows, tuple(columns), places, spaced)
+    return VariableTable(str(path), rows, tuple(columns), places, spaced)
 
 
 def _key(row: Row) -> str | None:
