@@ -20,6 +20,7 @@ TASKS = [
     "proof",
     "models",
     "python",
+    "extending",
 ]
 
 

@@ -215,6 +215,18 @@ def python() -> Rgb:
     return beside([enlarged(one, 10, 190, 300, 260, 1) for one in made], 8)
 
 
+def extending() -> Rgb:
+    """What the samples with a guide, a solver and a constraint of their own make."""
+    made = list[Rgb]()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("own_guide", "own_solver", "own_constraint"):
+            command = [sys.executable, SAMPLES / f"{name}.py", folder]
+            subprocess.run(command, check=True, capture_output=True)
+            file = next(Path(folder).glob(f"{name}.*"))
+            made.append(np.asarray(Image.open(file).convert("RGB")))
+    return beside([high(one, 256) for one in made], 8)
+
+
 def apart(one: Rgb, other: object) -> Rgb:
     off = np.abs(one.astype(np.int16) - np.asarray(other, np.int16))
     return np.clip(4 * off, 0, 255).astype(np.uint8)
@@ -232,6 +244,7 @@ PICTURES: dict[str, tuple[Callable[[], Rgb], Path]] = {
     "batch": (batch, GUIDES / "batch.jpg"),
     "proof": (proof, GUIDES / "proof.jpg"),
     "python": (python, GUIDES / "python.jpg"),
+    "extending": (extending, GUIDES / "extending.jpg"),
 }
 
 
