@@ -40,7 +40,10 @@ def put(*cells: str) -> None:
 def put_path(path: str) -> None:
     """Prints the name of a file: in a pipe bytes as they are, as long as they control nothing."""
     shown = "".join(_piped(char) for char in path) if not sys.stdout.isatty() else harmless(path)
-    click.echo(os.fsencode(shown))
+    try:
+        click.echo(os.fsencode(shown))
+    except UnicodeEncodeError:  # the name is that of an escaped one, and the locale knows ASCII
+        click.echo(shown.encode("utf-8", "surrogateescape"))
 
 
 def put_json(value: object, **more: Any) -> None:  # noqa: ANN401 - of `json.dumps`

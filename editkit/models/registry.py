@@ -23,6 +23,7 @@ from editkit.imports import uncollected
 from editkit.keywords import called_by_name
 from editkit.models.builtin import BUILTIN, builtin_folder
 from editkit.models.config_checks import check_files, check_network, check_scaling, check_scheduler
+from editkit.models.hub_variables import check_variables
 from editkit.models.settings import SETTINGS_FILE, Settings, read_settings, read_table
 from editkit.names import DTYPES
 
@@ -212,6 +213,7 @@ def from_hub(name: str, layout: Layout, *, offline: bool) -> Path:
         UnknownModelError: it is not there.
         ModelLoadError: it cannot be downloaded.
     """
+    check_variables(f"{name} cannot be downloaded")
     with hub_errors(name):
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     try:
@@ -337,6 +339,7 @@ def load_model(
         where = device_of(device)
         precision = _dtype(dtype, where)
         with load_errors(found.name), quiet_libraries():
+            check_variables(f"{found.name} cannot be loaded")
             return _loader(found.family)(found.name, found.folder, where, precision)
 
 

@@ -336,6 +336,6 @@ except EditkitError as error:
     print(error)
 """
     done = shell.python(code, env={**environment(tmp_path), **WRONG[wrong]})
-    said = done.out.decode().splitlines()[-1]  # the client may print what it makes of it before
+    (said,) = done.out.decode().splitlines()
     assert said.startswith(f"{ID} cannot be downloaded: "), done.err
     assert "Traceback" not in done.err
