@@ -16,13 +16,12 @@ from editkit.errors import InputError
 from editkit.names import SCORES, SEEDS
 
 from .display import Display, batch_display
-from .grouped import GroupedCommand, GroupedGroup
+from .grouped import GroupedCommand, GroupedGroup, GroupedOption
 from .mask_argument import MASK_OPTION
 from .offline import go_offline
 from .params import model_options, with_options
-from .photo_commands import SINGLE
+from .photo_commands import PHOTO_COMMANDS
 from .silence import hush_drivers
-from .suggestions import SuggestingGroup
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -261,7 +260,7 @@ class Wanted:
         return None if self.mask_out is None else Path(self.mask_out)
 
 
-class BatchGroup(SuggestingGroup, GroupedGroup):
+class BatchGroup(GroupedGroup):
     """A group whose first word is a command or a recipe's file."""
 
     def resolve_command(
@@ -294,7 +293,7 @@ def _batched(single: click.Command) -> click.Command:
     if "mask" in own:
         text = "A file for all, a folder of masks (STEM, STEM_mask, STEM.mask), or an expression."
         needed = own["mask"].required
-        options.insert(0, click.Option(["--mask"], metavar="EXPR", required=needed, help=text))
+        options.insert(0, GroupedOption(["--mask"], metavar="EXPR", required=needed, help=text))
     if "mask_out" in own:
         options.append(_mask_out())
 
@@ -365,7 +364,7 @@ def run_recipe(context: click.Context, recipe: Path, out: str | None, **options:
 
 run_recipe.params.append(_mask_out())
 _with_options(run_recipe)
-for _command in SINGLE:
+for _command in PHOTO_COMMANDS:
     batch.add_command(_batched(_command))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import click
 
+from .grouped import GroupedCommand
+
 VARIABLE = "_EDITKIT_COMPLETE"
 """The environment variable by which a shell asks for completions."""
 
@@ -24,7 +26,7 @@ _FILES = (
 _MODEL = "model"
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 def completion(shell: str) -> None:
     """Print a script that lets the Tab key complete commands, options and files.

@@ -9,6 +9,7 @@ from editkit.options import GROUPS, Group
 
 from .examples import EXAMPLES
 from .output import say
+from .suggestions import SuggestingGroup
 
 _GROUP_OF: dict[str, Group] = {
     "force": "Output",
@@ -140,7 +141,7 @@ class GroupedCommand(_Helped):
     """A command with such help."""
 
 
-class GroupedGroup(_Helped, click.Group):
+class GroupedGroup(_Helped, SuggestingGroup):
     """A group of commands with such help."""
 
     command_class = GroupedCommand

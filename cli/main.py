@@ -14,57 +14,42 @@ import click
 
 from editkit._version import __version__
 from editkit.errors import EditkitError, InputError, is_out_of_memory
+from editkit.ops.catalog import CATALOG
 from editkit.redact import without_secrets
 
-from .batch import batch
-from .compare import compare
-from .completion import VARIABLE, complete_files, completion
-from .composite import composite
+from .completion import VARIABLE, complete_files
 from .early_interrupts import leave_with
-from .erase import erase
-from .generate import generate
-from .img2img import img2img
-from .inpaint import inpaint
 from .interrupts import Interrupts, Terminated, interruptible
-from .mask import mask
-from .models import models
-from .outpaint import outpaint
+from .lazy import LazyGroup
 from .output import harmless_libraries, say, show_bug
-from .recipe import apply, recipe, report
-from .resample import resample
 from .streams import lost_output, stand_by
-from .suggestions import SuggestingGroup, message_of
-from .verify import info, replay, verify
+from .suggestions import message_of
+
+COMMANDS = {
+    **{name: (name, entry.summary) for name, entry in CATALOG.items()},
+    "mask": ("mask", "Make a mask of a photo by an expression: white where it selects."),
+    "batch": ("batch", "Edit a folder of photos, by a command with its options or by a recipe."),
+    "apply": ("recipe", "Edit one photo as a recipe says."),
+    "recipe": ("recipe", "Check a recipe, show it, or print the JSON schema of recipes."),
+    "report": ("recipe", "Write one HTML page of what a batch did."),
+    "verify": ("verify", "Measure what an edited file changed, and fail if outside of a mask."),
+    "compare": ("compare", "Show two photos beside each other, in an HTML page or a picture."),
+    "info": ("verify", "Print what a file carries: samples, profile, metadata, provenance."),
+    "replay": ("verify", "Repeat the edit that a file tells of; are the bytes the same?"),
+    "models": ("models", "List the models on this machine, or tell about one."),
+    "completion": ("completion", "Print a script that lets the Tab key complete commands."),
+}
+"""Each command's module and its line in the list of commands."""
 
 
 @click.group(
-    cls=SuggestingGroup,
+    cls=LazyGroup,
+    summaries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Edit photos by diffusion, and leave every other pixel as it was."""
-
-
-_COMMANDS = (
-    inpaint,
-    erase,
-    outpaint,
-    img2img,
-    resample,
-    generate,
-    composite,
-    mask,
-    verify,
-    compare,
-    info,
-    replay,
-    models,
-    completion,
-)
-_BATCHES = (batch, apply, recipe, report)
-for _command in (*_COMMANDS, *_BATCHES):
-    cli.add_command(_command)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -165,6 +165,8 @@ def _type_of(fact: Fact) -> Any:  # noqa: ANN401 - of Click's
     if typing.get_origin(kind) is tuple:
         texts = str in typing.get_args(kind)
         return click.Path() if texts else Number(option.low, option.high)
+    if kind is str and option.metavar == "TEXT":  # which a tokenizer reads
+        return Words()
     return _TYPES[kind](option) if kind in _TYPES else None
 
 
@@ -176,7 +178,7 @@ _TYPES: Mapping[type[Any], Callable[[Option], click.ParamType[Any]]] = MappingPr
     {
         int: lambda option: Whole(_whole(option.low), _whole(option.high)),
         float: lambda option: Number(option.low, option.high),
-        str: lambda _: Words(),
+        str: lambda _: click.STRING,
         Size: lambda option: SizeType(int(option.low or 1), int(option.high or _ENDLESS)),
     }
 )

@@ -1,11 +1,16 @@
 """The commands that edit one photo, which batches and recipes take over whole."""
 
-from .composite import composite
-from .erase import erase
-from .img2img import img2img
-from .inpaint import inpaint
-from .outpaint import outpaint
-from .resample import resample
+import importlib
 
-SINGLE = (composite, inpaint, img2img, resample, erase, outpaint)
-"""A new one is one more name; what several say of a setting, the later one has told."""
+import click
+
+from editkit.ops.catalog import CATALOG
+
+
+def _command(name: str) -> click.Command:
+    """The command of an edit, from the module of its name."""
+    return getattr(importlib.import_module(f"{__package__}.{name}"), name)
+
+
+PHOTO_COMMANDS = tuple(_command(name) for name, entry in CATALOG.items() if entry.steps)
+"""Those of all edits that recipes may hold."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Erase(Inpaint):
-    """Replace what the mask covers by what might be behind it: `Inpaint` without a prompt.
+    """Replace what the mask covers by what might be behind it.
+
+    It is `Inpaint` without a prompt.
 
     Methods but `diffusion` are classical: they need no model, and of the other options take `seed`,
     `composite_mask` and `regions`.

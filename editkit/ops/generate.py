@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Generate(Edit):
-    """Paint a picture from a prompt alone: an edit whose mask is everything."""
+    """Paint a picture from a prompt alone."""
 
     size: Annotated[
         Size | None,

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outpaint(Inpaint):
-    """Paint around a photo, which stays as it is: `Inpaint` in a larger frame.
+    """Paint around a photo, which stays as it is, in a larger frame.
+
+    It is `Inpaint` in that frame.
 
     Give some sides, or a size, or an aspect; sides are those of the upright photo. How they are
     rounded: `editkit.photo.geometry.frame.plan_frame`. The start is the photo mirrored into the
