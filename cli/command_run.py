@@ -5,12 +5,10 @@ is imported.
 """
 
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import click
@@ -21,13 +19,14 @@ from editkit.redact import shareable
 
 from .offline import forbid_network
 from .output import put_json, put_path, say
+from .progress import ProgressBar, progress_bar
 from .silence import hushed
 from .streams import failure_of, is_closed
 
 if TYPE_CHECKING:
     from editkit.masks.read import Reading
     from editkit.models.base import Model
-    from editkit.ops.edit import Progress
+    from editkit.ops.hooks import Watch
     from editkit.ops.output import Saving
     from editkit.ops.result import Result
     from editkit.photo.io.files import Photo
@@ -152,16 +151,20 @@ class Job:
             forbid_network()
         from editkit.models.registry import load_model
 
-        model = load_model(self.model, device=self.device, dtype=self.dtype, offline=self.offline)
+        with progress_bar(self.num, quiet=self.quiet) as bar:
+            bar.enter("load")
+            model = load_model(
+                self.model, device=self.device, dtype=self.dtype, offline=self.offline
+            )
 
-        def make(seed: int, progress: "Progress | None", model: "Model" = model) -> "Result":
-            made = getattr(editkit, edit)(prompt, seed=seed, **options)
-            return made(model, *inputs, progress=progress)
+            def make(seed: int, watch: "Watch | None", model: "Model" = model) -> "Result":
+                made = getattr(editkit, edit)(prompt, seed=seed, **options)
+                return made(model, *inputs, watch=watch)
 
-        if self.num > 1 and self.batch_size > 1:
-            self._write_batched(make, model, targets, saving, mask)
-        else:
-            self._write_all(make, targets, saving, mask)
+            if self.num > 1 and self.batch_size > 1:
+                self._write_batched(make, model, targets, saving, mask, bar)
+            else:
+                self._write_all(make, targets, saving, mask, bar)
 
     def fill(
         self,
@@ -179,43 +182,43 @@ class Job:
         saving = self.saving()
         targets = self.targets(source, pair[0], saving)
 
-        def make(seed: int, progress: "Progress | None") -> "Result":
-            return Fill(method, seed, **options)(*pair, progress=progress)
+        def make(seed: int, watch: "Watch | None") -> "Result":
+            return Fill(method, seed, **options)(*pair, watch=watch)
 
-        self._write_all(make, targets, saving, mask)
+        with progress_bar(self.num, quiet=self.quiet) as bar:
+            self._write_all(make, targets, saving, mask, bar)
 
     def _write_all(
         self,
-        make: "Callable[[int, Progress | None], Result]",
+        make: "Callable[[int, Watch | None], Result]",
         targets: Mapping[int, str],
         saving: "Saving",
         mask: MaskText | None,
+        bar: ProgressBar,
     ) -> None:
         """Makes the picture of each seed, and writes it."""
-        for seed, target in targets.items():
-            with self._progress() as progress:
-                result = make(seed, progress)
-            self.deliver(_named(result, mask), target, saving)
+        for variant, (seed, target) in enumerate(targets.items()):
+            result = make(seed, bar.watch(variant))
+            self.deliver(_named(result, mask), target, saving, bar=bar)
 
     def _write_batched(
         self,
-        make: "Callable[[int, Progress | None, Model], Result]",
+        make: "Callable[[int, Watch | None, Model], Result]",
         model: "Model",
         targets: Mapping[int, str],
         saving: "Saving",
         mask: MaskText | None,
+        bar: ProgressBar,
     ) -> None:
         """Makes pictures of `batch_size` seeds at a time, which share calls, and writes each."""
         from editkit.models.batching import run_batched
         from editkit.ops.result import with_note
 
-        with self._progress() as progress:
-            parts = _split_progress(progress, len(targets))
-            edits = [partial(make, *pair) for pair in zip(targets, parts, strict=True)]
-            made = run_batched(model, self.batch_size, edits)
-            for target, result in zip(targets.values(), made, strict=True):
-                told = with_note(result, f"made in calls of {self.batch_size} variants")
-                self.deliver(_named(told, mask), target, saving)
+        edits = [partial(make, seed, bar.watch(k)) for k, seed in enumerate(targets)]
+        made = run_batched(model, self.batch_size, edits)
+        for target, result in zip(targets.values(), made, strict=True):
+            told = with_note(result, f"made in calls of {self.batch_size} variants")
+            self.deliver(_named(told, mask), target, saving, bar=bar)
 
     def make(
         self,
@@ -239,7 +242,12 @@ class Job:
         return result
 
     def deliver(
-        self, result: "Result", target: str, saving: "Saving", seen_from: Path | None = None
+        self,
+        result: "Result",
+        target: str,
+        saving: "Saving",
+        seen_from: Path | None = None,
+        bar: ProgressBar | None = None,
     ) -> None:
         """Writes what came out, and tells of it.
 
@@ -248,9 +256,13 @@ class Job:
             target: where it goes.
             saving: how it is written.
             seen_from: the folder from which its record names other files; the target's where None.
+            bar: shows the progress, if there is any.
         """
+        bar = bar or ProgressBar(None)
+        bar.enter("save")
         evidence = _write(result, target, saving, force=self.force, seen_from=seen_from)
-        self._tell(result, target, evidence)
+        with bar.aside():
+            self._tell(result, target, evidence)
 
     def saving(self) -> "Saving":
         """How pictures are written."""
@@ -265,22 +277,6 @@ class Job:
             self.jpeg, self.provenance, self.strict, self.max_seam, signer, self.keep_records
         )
 
-    @contextmanager
-    def _progress(self) -> "Generator[Progress | None]":
-        if self.quiet:
-            yield None
-            return
-        from tqdm import tqdm
-
-        # None means: only on a terminal.
-        with tqdm(unit="step", leave=False, disable=None, file=sys.stderr) as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            yield show
-
     def _tell(self, result: "Result", target: str, evidence: Mapping[str, Any]) -> None:
         report = shareable({"output": target, **result.report, **evidence})
         if self.as_json:
@@ -290,20 +286,6 @@ class Job:
         if not self.quiet:
             for note in _notes(report):
                 say(note)
-
-
-def _split_progress(progress: "Progress | None", count: int) -> "list[Progress | None]":
-    """One progress for each of several edits, whose sum goes to `progress`."""
-    if progress is None:
-        return [None] * count
-    done, lock = [0] * count, Lock()
-
-    def part(place: int, steps: int, total: int) -> None:
-        with lock:
-            done[place] = steps
-            progress(sum(done), total * count)
-
-    return [partial(part, place) for place in range(count)]
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:

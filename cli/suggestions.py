@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -115,6 +114,8 @@ def suggestion(name: str, path: str, commands: Collection[str]) -> str:
         path: what was typed before it, such as `editkit batch`.
         commands: the commands that can stand there.
     """
+    from difflib import get_close_matches
+
     plain = name.lower().replace("_", "-")
     for names, hint in _LACKING.items():
         if plain in names:
@@ -147,6 +148,8 @@ def message_of(error: click.ClickException, args: Sequence[str] | None = None) -
 
 def _no_option(error: click.NoSuchOption, args: Sequence[str]) -> str:
     """The message of an unknown option. Of `-seed` click itself names `-s` alone."""
+    from difflib import get_close_matches
+
     name, command = error.option_name, None if error.ctx is None else error.ctx.command
     options = [o for p in command.params for o in p.opts] if command is not None else []
     short = len(name) == 2
