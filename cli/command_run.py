@@ -5,7 +5,7 @@ is imported.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from .output import put_json, put_path, say
 from .progress import ProgressBar, progress_bar
 from .silence import hushed
 from .streams import failure_of, is_closed
+from .variants import VariantGrid, check_grid
 
 if TYPE_CHECKING:
     from editkit.masks.read import Reading
@@ -58,6 +59,7 @@ class Job:
     dtype: str = "auto"
     offline: bool = False
     num: int = 1
+    grid: str | None = None
     batch_size: int = 1
     seed: int = 0
 
@@ -91,6 +93,7 @@ class Job:
         from editkit.photo.io.files import check_place, format_of
         from editkit.storage.url import Url, check_here, place_of
 
+        check_grid(self.grid, self.num, photo, force=self.force)
         named_as = _default_output(source) if self.output is None else self.output
         if named_as == STDIO:
             self._check_stdout()
@@ -109,6 +112,8 @@ class Job:
                 target.check_free(force=self.force)
             else:
                 check_place(photo, target, force=self.force)
+            if self.grid is not None and place_of(self.grid) == target:
+                raise InputError(f"--grid {self.grid} is one of the variants; give another name")
         check_saving(photo, kind, saving, size, whole=whole)
         return named
 
@@ -162,9 +167,10 @@ class Job:
                 return made(model, *inputs, watch=watch)
 
             if self.num > 1 and self.batch_size > 1:
-                self._write_batched(make, model, targets, saving, mask, bar)
+                results = self._make_batched(make, model, targets, bar)
             else:
-                self._write_all(make, targets, saving, mask, bar)
+                results = _make_each(make, targets, bar)
+            self._write_all(results, targets, saving, mask, bar)
 
     def fill(
         self,
@@ -186,39 +192,39 @@ class Job:
             return Fill(method, seed, **options)(*pair, watch=watch)
 
         with progress_bar(self.num, quiet=self.quiet) as bar:
-            self._write_all(make, targets, saving, mask, bar)
+            self._write_all(_make_each(make, targets, bar), targets, saving, mask, bar)
 
     def _write_all(
         self,
-        make: "Callable[[int, Watch | None], Result]",
+        results: "Iterable[Result]",
         targets: Mapping[int, str],
         saving: "Saving",
         mask: MaskText | None,
         bar: ProgressBar,
     ) -> None:
-        """Makes the picture of each seed, and writes it."""
-        for variant, (seed, target) in enumerate(targets.items()):
-            result = make(seed, bar.watch(variant))
+        """Writes the picture of each seed, and the grid of all."""
+        grid = VariantGrid(self.grid, force=self.force)
+        for (seed, target), result in zip(targets.items(), results, strict=True):
             self.deliver(_named(result, mask), target, saving, bar=bar)
+            grid.add(seed, result)
+        if grid.write() and not (self.as_json or self.quiet):
+            with bar.aside():
+                put_path(str(self.grid))
 
-    def _write_batched(
+    def _make_batched(
         self,
         make: "Callable[[int, Watch | None, Model], Result]",
         model: "Model",
-        targets: Mapping[int, str],
-        saving: "Saving",
-        mask: MaskText | None,
+        seeds: Iterable[int],
         bar: ProgressBar,
-    ) -> None:
-        """Makes pictures of `batch_size` seeds at a time, which share calls, and writes each."""
+    ) -> "Iterator[Result]":
+        """Yields the results of all seeds, made `batch_size` at a time, which share calls."""
         from editkit.models.batching import run_batched
         from editkit.ops.result import with_note
 
-        edits = [partial(make, seed, bar.watch(k)) for k, seed in enumerate(targets)]
-        made = run_batched(model, self.batch_size, edits)
-        for target, result in zip(targets.values(), made, strict=True):
-            told = with_note(result, f"made in calls of {self.batch_size} variants")
-            self.deliver(_named(told, mask), target, saving, bar=bar)
+        edits = [partial(make, seed, bar.watch(k)) for k, seed in enumerate(seeds)]
+        for result in run_batched(model, self.batch_size, edits):
+            yield with_note(result, f"made in calls of {self.batch_size} variants")
 
     def make(
         self,
@@ -286,6 +292,14 @@ class Job:
         if not self.quiet:
             for note in _notes(report):
                 say(note)
+
+
+def _make_each(
+    make: "Callable[[int, Watch | None], Result]", seeds: Iterable[int], bar: ProgressBar
+) -> "Iterator[Result]":
+    """Yields the results of all seeds, made one after the other."""
+    for variant, seed in enumerate(seeds):
+        yield make(seed, bar.watch(variant))
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:

@@ -230,6 +230,12 @@ _OUTPUT = GroupedOption(
     metavar="FILE",
     help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
 )
+_GRID = GroupedOption(
+    ["--grid"],
+    group="Output",
+    metavar="FILE",
+    help="With -n: write one picture of all variants, too, each with its seed, the photo first.",
+)
 _FORCE = GroupedOption(
     ["--force"], group="Output", is_flag=True, help="Replace an output that exists."
 )
@@ -272,6 +278,7 @@ def model_edit_options(name: str) -> list[click.Option]:
         *model_options(),
         *(options_of(PhotoOptions) if "photo" in entry.inputs else []),
         *options_of(VariantOptions),
+        _GRID,
         *file_options(),
     ]
 

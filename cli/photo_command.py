@@ -14,7 +14,7 @@ from editkit.errors import InputError
 from .mask_argument import MASK_OPTION, MaskCommand
 
 _PHOTOS = ("image", "original")
-_OF_ONE = ("output", "batch_size")
+_OF_ONE = ("output", "batch_size", "grid")
 """Options that mean something else in a batch, or nothing."""
 
 _MAGIC = re.compile(r"[*?\[]")

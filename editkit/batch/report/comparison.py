@@ -14,6 +14,7 @@ from editkit.batch.report.page import data_url, render
 from editkit.errors import InputError
 from editkit.photo.geometry.boxes import grow
 from editkit.photo.io.files import Photo
+from editkit.photo.metadata.marks import mark_picture
 from editkit.photo.quality.verify import changed_pixels, verify
 from editkit.sanitize import harmless
 from editkit.types import Box, Report, Rgb
@@ -177,7 +178,10 @@ def _fitted(samples: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 
 
 def comparison_picture(made: Comparison, names: tuple[str, str]) -> Photo:
-    """The photos side by side, and the second one in gray with the changes in red."""
+    """The photos side by side, and the second one in gray with the changes in red.
+
+    It is marked as no photo, so that a batch leaves it out.
+    """
     gray = made.after.mean(axis=2, keepdims=True).astype(np.uint8) // 2 + 96
     marked = np.where(made.changed[..., None], np.array(_TINT, np.uint8), gray.astype(np.uint8))
     panels = [_fitted(panel, _LONGEST) for panel in (made.before, made.after, marked)]
@@ -190,7 +194,7 @@ def comparison_picture(made: Comparison, names: tuple[str, str]) -> Photo:
         sheet.paste(Image.fromarray(panel), (left, _GAP + _LINE))
         draw.text((left, _GAP - 2), _ascii(label), _INK, font)
     draw.text((_GAP, high + _GAP + _LINE + 4), made.summary, _INK, font)
-    return Photo(np.array(sheet), "RGB")
+    return mark_picture(Photo(np.array(sheet), "RGB"), "comparison")
 
 
 def _ascii(text: str) -> str:
