@@ -339,7 +339,6 @@ def load_model(
         where = device_of(device)
         precision = _dtype(dtype, where)
         with load_errors(found.name), quiet_libraries():
-            check_variables(f"{found.name} cannot be loaded")
             return _loader(found.family)(found.name, found.folder, where, precision)
 
 
@@ -412,6 +411,7 @@ def load_errors(name: str) -> Generator[None]:
         ModelLoadError: the model cannot be loaded.
         DeviceError: memory does not suffice.
     """
+    check_variables(f"{name} cannot be loaded")
     try:
         yield
     except EditkitError:
