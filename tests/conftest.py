@@ -18,6 +18,21 @@ import torch
 from editkit.models.base import Model
 from editkit.models.registry import load_model
 
+TESTS = Path(__file__).parent
+KINDS = ("unit", "parity", "e2e", "process")
+FOLDERS = {"parity": "parity", "ops": "e2e", "cli": "e2e", "batch": "e2e"}
+"""Kinds of tests by folder; all others are unit tests. A module's own mark comes first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test by its kind."""
+    for item in items:
+        if not any(item.get_closest_marker(kind) for kind in KINDS):
+            folder = item.path.relative_to(TESTS).parts[0]
+            item.add_marker(FOLDERS.get(folder, "unit"))
+
+
 # The models are tiny, and tests run beside each other: a second thread costs more than it brings.
 torch.set_num_threads(1)
 

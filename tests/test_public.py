@@ -13,6 +13,8 @@ import shell
 import editkit
 from editkit import errors
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 NAMES = [
     "BatchError",

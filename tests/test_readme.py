@@ -6,6 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,13 +27,18 @@ TASKS = [
 ]
 
 
-def blocks(kind: str) -> list[str]:
-    """Code of one kind in the README and the guides."""
-    texts = [README, *(guide.read_text(encoding="utf-8") for guide in GUIDES)]
-    return [b for text in texts for b in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
+def blocks(kind: str) -> list[ParameterSet]:
+    """Code of one kind: of the README, and, among the slow tests, of the guides."""
+    found = list[ParameterSet]()
+    for page in (ROOT / "README.md", *GUIDES):
+        marks = () if page.parent == ROOT else (pytest.mark.slow,)
+        for code in re.findall(rf"```{kind}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            lines = code.splitlines() if kind == "sh" else [code]
+            found += [pytest.param(one, marks=marks, id=f"{page.stem}-{one[:50]}") for one in lines]
+    return found
 
 
-SHELL = [line for block in blocks("sh") for line in block.splitlines()]
+SHELL = blocks("sh")
 PYTHON = blocks("python")
 
 
@@ -92,4 +100,5 @@ def test_ci_runs_the_test_command() -> None:
     done = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "pytest\n"
     assert "pip install -e '.[test]' && pytest\n" in README
-    assert script.rstrip().endswith("\n$command")
+    assert "\n$command\n" in script
+    assert script.rstrip().endswith("\npytest -m slow")

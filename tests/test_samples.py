@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 SCRIPTS = sorted(SAMPLES.glob("*.py"))
 

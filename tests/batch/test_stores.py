@@ -36,6 +36,8 @@ from editkit.batch.tasks import Outcome
 from editkit.errors import BatchError, ImageError, InputError
 from editkit.storage.url import Url, place_of
 
+pytestmark = pytest.mark.process
+
 NAMES = {"a.png", "b.jpg", "sub/a.tif"}
 MakeBatch = Callable[..., Batch]
 
@@ -466,6 +468,7 @@ def test_a_copy_of_the_manifest_is_put_before_the_first_result(
         manifests_of(url(f"{stored.url}/photos"))
 
 
+@pytest.mark.slow
 def test_the_command_killed_goes_on_elsewhere_to_the_same_bytes(
     stored: Bucket, checkpoints: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import shell
 
+pytestmark = pytest.mark.process
+
 BIN = str(shell.EDITKIT.parent)
 START = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],

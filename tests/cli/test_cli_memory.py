@@ -8,6 +8,8 @@ import pytest
 import shell
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 HOLE = 40
 
 
@@ -33,7 +35,9 @@ def peak(folder: Path, model: Path, side: int, suffix: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("suffix", "most"), [("png", 28), ("jpg", 28)])
+@pytest.mark.parametrize(
+    ("suffix", "most"), [("png", 28), pytest.param("jpg", 28, marks=pytest.mark.slow)]
+)
 def test_memory_grows_by_bytes_for_each_pixel(
     checkpoints: dict[int, Path], tmp_path: Path, suffix: str, most: int
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import shell
 
+pytestmark = pytest.mark.process
+
 strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 RECIPE = "offline: true\nsteps: [{inpaint: x, mask: person, steps: 1}]\n"
 MASK = 'text:"a dog"'

@@ -11,6 +11,8 @@ import shell
 
 from editkit._version import __version__
 
+pytestmark = pytest.mark.process
+
 HEAVY = [
     "torch",
     "numpy",

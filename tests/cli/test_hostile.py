@@ -16,6 +16,8 @@ from PIL import Image
 
 from editkit.photo.io.files import read_photo
 
+pytestmark = pytest.mark.process
+
 WHOLE = hostile.whole()
 BOMBS = hostile.bombs()
 unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users here")

@@ -76,7 +76,10 @@ Around = Callable[[Image.Image], Image.Image]
 
 
 @pytest.mark.parametrize("around", [turned, squared, framed, all_around])
-@pytest.mark.parametrize(("grade", "quality"), [("white balance", None), ("S-curve", 85)])
+@pytest.mark.parametrize(
+    ("grade", "quality"),
+    [("S-curve", 85), pytest.param("white balance", None, marks=pytest.mark.slow)],
+)
 def test_what_is_around_a_copy_is_no_edit(around: Around, grade: str, quality: int | None) -> None:
     before = picture()
     came = file(around(Image.fromarray(GRADES[grade](edited(before)))), quality)

@@ -57,6 +57,7 @@ def test_the_edit_alone_comes_home_of_a_graded_copy(name: str) -> None:
     assert any("lost colors" in note for note in result.report["notes"]) == (name in COLORS_LOST)
 
 
+@pytest.mark.slow
 def test_what_a_grade_cuts_off_is_no_edit() -> None:
     """White of the cup and reds of the plate are cut off; both are evenly 255 then."""
     before = picture()
@@ -67,6 +68,7 @@ def test_what_a_grade_cuts_off_is_no_edit() -> None:
     assert not (result.mask > 0)[~disc(before)].mean() > 0.002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["S-curve", "hue turned by 25", "faded"])
 def test_a_grade_is_found_and_undone_though_a_third_changed(name: str) -> None:
     before = picture()
@@ -93,6 +95,7 @@ def test_what_no_grade_explains_is_said(strength: float, quality: int | None) ->
     assert any("MASK" in note for note in result.report["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("journey", [Journey(), Journey(scale=0.8, quality=85)])
 def test_what_a_grade_explains_is_no_vignette_though_two_fifths_changed(journey: Journey) -> None:
     before = picture()
@@ -104,6 +107,7 @@ def test_what_a_grade_explains_is_no_vignette_though_two_fifths_changed(journey:
     assert over.grade is not None
 
 
+@pytest.mark.slow
 @settings(max_examples=3, derandomize=True, deadline=None)
 @given(
     name=st.sampled_from(["coffee.jpg", "chelsea.jpg", "rocket.jpg"]),

@@ -91,8 +91,11 @@ def test_files_images_and_arrays_alike(as_given: Callable[[Image.Image], Any]) -
     assert agreement(found.coverage > 0, brush()) > 0.99
 
 
-@pytest.mark.parametrize("colors", [256, 64])
-@pytest.mark.parametrize("color", [RED, (255, 255, 255), (0, 0, 0)])
+@pytest.mark.parametrize("colors", [256, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "color",
+    [RED, *(pytest.param((level,) * 3, marks=pytest.mark.slow) for level in (255, 0))],
+)
 def test_copies_of_few_colors(colors: int, color: tuple[int, ...]) -> None:
     few = painted(picture(), brush(), color).quantize(colors)
     for copy in (encoded(few), encoded(few, "GIF"), encoded(few.convert("RGB"))):
@@ -122,7 +125,7 @@ def test_a_gray_copy_of_a_photo_in_color() -> None:
 
 
 @pytest.mark.parametrize("color", [0, 128, 255])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", pytest.param("JPEG", marks=pytest.mark.slow)])
 def test_a_brush_without_color_over_a_gray_copy(color: int, kind: str) -> None:
     copy = painted(picture().convert("L"), brush(), (color,) * 3)
     for mask in (copy, copy.convert("L")):

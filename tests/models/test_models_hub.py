@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import shell
 
+pytestmark = pytest.mark.process
+
 SHA = "0123456789abcdef0123456789abcdef01234567"
 ID = "owner/tiny-model"
 

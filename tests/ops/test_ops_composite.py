@@ -39,7 +39,13 @@ def edited(photo: Array) -> Array:
 AWAY = Journey(shift=(2.4, -1.7), turn=0.4, scale=0.8, cast=(1.06, 1, 0.93), quality=88)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "I;16"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["RGB", "I;16", *(pytest.param(mode, marks=SLOW) for mode in ("L", "LA", "RGBA", "CMYK"))],
+)
 def test_what_is_outside_is_exact_in_every_mode(mode: str) -> None:
     before = picture()
     image = Image.fromarray(before)

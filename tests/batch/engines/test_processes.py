@@ -23,6 +23,8 @@ from editkit.batch.run import Batch
 from editkit.batch.tasks import Setup
 from editkit.errors import ModelLoadError
 
+pytestmark = pytest.mark.process
+
 NAMES = ("a.png", "b.jpg", "sub/a.tif")
 MakeBatch = Callable[..., Batch]
 
@@ -88,6 +90,7 @@ def test_workers_beside_each_other_give_the_same_bytes(
     assert {row["state"] for row in read_rows(Path("out/.editkit"))} == {"done"}
 
 
+@pytest.mark.slow
 def test_a_worker_may_be_started_before_it_is_known_what_for(
     photos: Path, batch: MakeBatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ from editkit.batch.tasks import Setup
 from editkit.errors import BatchError, InputError
 from editkit.storage.url import place_of
 
+pytestmark = pytest.mark.process
+
 MakeBatch = Callable[..., Batch]
 
 _SMALL = 80 * 2**20
@@ -110,6 +112,7 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_workers_share_a_gpu_and_a_store(
     many: Path,
     batch: MakeBatch,
