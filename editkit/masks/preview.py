@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from editkit.masks.evaluate import View, evaluate
 from editkit.masks.language import Base, Join, Node, Not, Refine, children
+from editkit.photo.io.drawn import mark_picture
 from editkit.photo.io.files import Photo
-from editkit.photo.metadata.marks import mark_picture
 from editkit.types import Coverage, Rgb
 
 _TINT = np.array([255, 40, 40], np.float32)

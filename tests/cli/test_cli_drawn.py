@@ -12,8 +12,8 @@ from PIL import Image
 from editkit.batch.inputs import find_photos
 from editkit.batch.pairing import MaskFolder
 from editkit.masks.preview import mask_photo, overlay
+from editkit.photo.io.drawn import mark_picture
 from editkit.photo.io.files import FORMATS, write_photo
-from editkit.photo.metadata.marks import mark_picture
 from editkit.storage.timeouts import silent_among
 
 HALF = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)

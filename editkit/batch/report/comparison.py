@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from editkit.batch.report.page import data_url, render
 from editkit.errors import InputError
 from editkit.photo.geometry.boxes import grow
+from editkit.photo.io.drawn import mark_picture
 from editkit.photo.io.files import Photo
-from editkit.photo.metadata.marks import mark_picture
 from editkit.photo.quality.verify import changed_pixels, verify
 from editkit.sanitize import harmless
 from editkit.types import Box, Report, Rgb

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from editkit.batch.report.rows import checked
 from editkit.batch.tasks import Outcome
+from editkit.photo.io.drawn import mark_picture
 from editkit.photo.io.errors import PILLOW_ERRORS
 from editkit.photo.io.files import Photo
-from editkit.photo.metadata.marks import mark_picture
 from editkit.sanitize import harmless
 
 _CELL, _GAP, _LINE, _COLUMNS = 200, 8, 16, 3

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from editkit.photo.io.drawn import mark_picture
 from editkit.photo.io.files import Photo
-from editkit.photo.metadata.marks import mark_picture
 from editkit.types import Rgb, Size
 
 _CELL, _GAP, _LINE = 512, 8, 22

@@ -5,10 +5,7 @@ leaves marked pictures out, unless they are named. So whoever writes such a pict
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
-
-from editkit.photo.io.photo import Photo
 
 MARK = b"<editkit:NoPhoto>"
 """The bytes by which a marked file is known. No text in XMP can hold them: it escapes `<`."""
@@ -22,14 +19,9 @@ _PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/">\
 <editkit:NoPhoto>{}</editkit:NoPhoto></rdf:Description></rdf:RDF></x:xmpmeta>"""
 
 
-def mark_picture(picture: Photo, kind: str) -> Photo:
-    """The picture, marked as one that editkit drew and that is no photo.
-
-    Args:
-        picture: a picture that was drawn, and carries no XMP of a photo.
-        kind: what it is, in a plain word, such as "mask" or "contact sheet".
-    """
-    return replace(picture, carried={**picture.carried, "xmp": _PACKET.format(kind).encode()})
+def packet_of(kind: str) -> bytes:
+    """The XMP packet of a marked picture of a kind, such as "mask"."""
+    return _PACKET.format(kind).encode()
 
 
 def trailer(carried: Mapping[str, Any]) -> bytes:
