@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from editkit.storage.url import Place
 
 _INPUTS = ("image", "original", "mask", MASK_OPTION)
-_NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet", "batch_size", "grid")
+_NOT_TAKEN = ("output", "mask_out", "force", "as_json", "quiet", "batch_size", "grid", "preview")
 _RECIPE = "recipe"
 _PLACES = {"source": "IN", "output": "--output", "mask_out": "--mask-out"}
 _EDITED = " EDITED is a file for all, or a folder (STEM, STEM_edited, STEM.edited, STEM.edit)."

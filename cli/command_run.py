@@ -19,6 +19,7 @@ from editkit.redact import shareable
 
 from .offline import forbid_network
 from .output import put_json, put_path, say
+from .preview import mark_preview, preview_options
 from .progress import ProgressBar, progress_bar
 from .silence import hushed
 from .streams import failure_of, is_closed
@@ -60,6 +61,7 @@ class Job:
     offline: bool = False
     num: int = 1
     grid: str | None = None
+    preview: bool = False
     batch_size: int = 1
     seed: int = 0
 
@@ -94,7 +96,9 @@ class Job:
         from editkit.storage.url import Url, check_here, place_of
 
         check_grid(self.grid, self.num, photo, force=self.force)
-        named_as = _default_output(source) if self.output is None else self.output
+        named_as = (
+            _default_output(source, preview=self.preview) if self.output is None else self.output
+        )
         if named_as == STDIO:
             self._check_stdout()
             check_saving(photo, _kind_of(photo), saving, size, whole=whole)
@@ -162,9 +166,13 @@ class Job:
                 self.model, device=self.device, dtype=self.dtype, offline=self.offline
             )
 
+            if self.preview:
+                options = preview_options(options, model.settings, given)
+
             def make(seed: int, watch: "Watch | None", model: "Model" = model) -> "Result":
                 made = getattr(editkit, edit)(prompt, seed=seed, **options)
-                return made(model, *inputs, watch=watch)
+                result = made(model, *inputs, watch=watch)
+                return mark_preview(result) if self.preview else result
 
             if self.num > 1 and self.batch_size > 1:
                 results = self._make_batched(make, model, targets, bar)
@@ -183,6 +191,8 @@ class Job:
         """Erases by a classical method, which wants no model: as `run`."""
         from editkit.ops.fill import Fill, varies
 
+        if self.preview:
+            raise InputError(f"--preview is for diffusion, and {method} is quick; leave it out")
         if self.num > 1 and not varies(method):
             raise InputError(f"-n {self.num}: {method} gives the same picture for every seed")
         saving = self.saving()
@@ -406,9 +416,9 @@ def _device() -> str:
     return "auto" if context is None else str(context.params.get("device", "auto"))
 
 
-def _default_output(source: str | None) -> str:
+def _default_output(source: str | None, *, preview: bool = False) -> str:
     if source is None:
-        return "generated.png"
+        return "generated.preview.png" if preview else "generated.png"
     if source == STDIO:
         return STDIO
     from editkit.photo.io.files import FORMATS
@@ -417,7 +427,7 @@ def _default_output(source: str | None) -> str:
     path = place_of(source)
     # What looks like an animation's name is one picture of it now.
     suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
-    return address(path.with_name(f"{path.stem}.edit{suffix}"))
+    return address(path.with_name(f"{path.stem}.{'preview' if preview else 'edit'}{suffix}"))
 
 
 def _with_seed(target: str, seed: int) -> str:

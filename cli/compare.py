@@ -102,6 +102,6 @@ def _check_targets(
         raise InputError(f"--png {png} does not end in .png; give a name that does")
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{output} does not end in .html; give a name that does, or --png FILE")
-    for target in (output, png):
-        for photo in photos if target is not None else ():
+    for target in filter(None, (output, png)):
+        for photo in photos:
             check_place(photo, target, force=force)

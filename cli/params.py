@@ -236,6 +236,13 @@ _GRID = GroupedOption(
     metavar="FILE",
     help="With -n: write one picture of all variants, too, each with its seed, the photo first.",
 )
+_PREVIEW = GroupedOption(
+    ["--preview"],
+    group="Basic",
+    is_flag=True,
+    help="A quick look: fewer steps, a smaller working size, no tiles. The file is called "
+    "NAME.preview.EXT and says that it is a preview.",
+)
 _FORCE = GroupedOption(
     ["--force"], group="Output", is_flag=True, help="Replace an output that exists."
 )
@@ -279,6 +286,7 @@ def model_edit_options(name: str) -> list[click.Option]:
         *(options_of(PhotoOptions) if "photo" in entry.inputs else []),
         *options_of(VariantOptions),
         _GRID,
+        _PREVIEW,
         *file_options(),
     ]
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -14,7 +13,7 @@ from editkit.errors import InputError
 from .mask_argument import MASK_OPTION, MaskCommand
 
 _PHOTOS = ("image", "original")
-_OF_ONE = ("output", "batch_size", "grid")
+_OF_ONE = ("output", "batch_size", "grid", "preview")
 """Options that mean something else in a batch, or nothing."""
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -76,6 +75,8 @@ def batch_line(command: str, photo: str, ctx: click.Context) -> str:
         photo: the folder or the pattern that was given in its place.
         ctx: of the running command.
     """
+    import shlex
+
     words = ["editkit", "batch", command, photo, *_arguments(ctx), *_options(ctx)]
     output = ctx.params.get("output")
     if _MAGIC.search(photo):  # nothing lies beside a pattern

@@ -77,6 +77,8 @@ _OTHER_OPTIONS = MappingProxyType(
         "--steps": ("--num-inference-steps", "--iterations", "--num-steps", "--sampling-steps"),
         "--strength": ("--denoising-strength", "--denoise"),
         "--grain": ("--noise",),
+        "--sample": ("--preview",),
+        "--best-of": ("--grid",),
     }
 )
 """Options, and names that other programs have for the same."""

@@ -26,7 +26,7 @@ from editkit.storage.url import Place, Url, has_magic, is_folder, place_of
 OWN = ".editkit"
 """The folder in OUT that is ours."""
 
-_EDIT = re.compile(r"(.+)\.edit(?:\.\d+)?", re.DOTALL)
+_EDIT = re.compile(r"(.+)\.(?:edit|preview)(?:\.\d+)?", re.DOTALL)
 _NAMED = 3
 """How many files a note names."""
 
@@ -376,13 +376,18 @@ def check_apart(photos: Sequence[FoundPhoto], out: Place) -> None:
 
 
 def without_edits(photos: Photos) -> Photos:
-    """The photos without what a single command made of one and put beside it, as `stem.edit`."""
+    """The photos without what a single command made of one and put beside it.
+
+    That is called `stem.edit` or `stem.preview`.
+    """
     names = {str(photo.relative.with_suffix("")) for photo in photos}
     kept = [p for p in photos if not _is_edit(str(p.relative.with_suffix("")), names)]
     if len(kept) == len(photos):
         return photos
     count = len(photos) - len(kept)
-    return photos.only(kept, f"{count} edits of photos beside them (NAME.edit) are left out")
+    return photos.only(
+        kept, f"{count} edits of photos beside them (NAME.edit, NAME.preview) are left out"
+    )
 
 
 def _is_edit(name: str, names: set[str]) -> bool:

@@ -205,7 +205,8 @@ def _done(record: Mapping[str, Any]) -> str:
         options = [part.get("options", {}) for part in record.get("steps", (record,))]
         methods = dict.fromkeys(told["method"] for told in options if "method" in told)
         return f"{record['edit']} by {' and '.join(methods)}, without a model"
-    return f"{record['edit']} by the model {record['model']}"
+    kind = " (a preview by fast settings)" if record.get("preview") is True else ""
+    return f"{record['edit']} by the model {record['model']}{kind}"
 
 
 def _time() -> str | None:

@@ -63,6 +63,7 @@ class _Head(TypedDict):
     original: NotRequired[_Picture]
     model: NotRequired[str | None]
     weights: NotRequired[str | None]
+    preview: NotRequired[bool]
 
 
 class _Single(_Head, _Step):

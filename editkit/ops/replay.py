@@ -134,7 +134,7 @@ class Replay:
     def _as_recorded(self, whole: Result) -> dict[str, Any]:
         """The record made again, with names and places as the file has them."""
         record = dict(whole.record or {})
-        record |= {key: self.record[key] for key in ("model",) if key in self.record}
+        record |= {key: self.record[key] for key in ("model", "preview") if key in self.record}
         several = self.record["edit"] == RECIPE
         record |= self._seen_from_here(self.record, ("original", *(() if several else _BESIDE)))
         if several:

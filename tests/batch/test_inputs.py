@@ -164,7 +164,7 @@ def test_edits_beside_their_photos_are_no_photos(photos: Path) -> None:
     touched(photos, "a.edit.png", "a.edit.7.png", "sub/a.edit.tif", "c.edit.png", "b.edited.jpg")
     found = without_edits(find_photos(str(photos)))
     assert names(found) == ["a.png", "b.edited.jpg", "b.jpg", "c.edit.png", "sub/a.tif"]
-    assert found.notes == ["3 edits of photos beside them (NAME.edit) are left out"]
+    assert found.notes == ["3 edits of photos beside them (NAME.edit, NAME.preview) are left out"]
 
 
 def test_results_lie_as_photos_do(photos: Path) -> None:

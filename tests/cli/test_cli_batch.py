@@ -434,5 +434,7 @@ def test_a_list_writes_nothing_outside_its_folder(photos: Path) -> None:
     assert "editkit: ./deep/out holds results" in done.err.replace(
         "editkit: deep", "editkit: ./deep"
     )
-    assert "editkit: 1 edits of photos beside them (NAME.edit) are left out" in done.err
+    assert (
+        "editkit: 1 edits of photos beside them (NAME.edit, NAME.preview) are left out" in done.err
+    )
     assert not Path("again/deep").exists()

@@ -89,14 +89,11 @@ def compare(before: Photo, after: Photo, names: tuple[str, str]) -> Comparison:
     notes = list[str]()
     if before.mode != after.mode:
         notes.append(f"the modes differ ({before.mode}, {after.mode}); compared as 8-bit RGB")
-        pair = [
+        before, after = (
             replace(photo, samples=rgb, mode="RGB", profile=None)
             for photo, rgb in zip((before, after), shown, strict=True)
-        ]
-    else:
-        pair = [before, after]
-    report = verify(*pair)
-    changed = changed_pixels(*pair)
+        )
+    report, changed = verify(before, after), changed_pixels(before, after)
     count = int(np.count_nonzero(changed))
     return Comparison(*shown, changed, {**report, "pixels_changed": count, "notes": notes})
 
