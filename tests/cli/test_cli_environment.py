@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import shell
 
+pytestmark = pytest.mark.process
+
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 ERASE = ("erase", "photo.png", "box:8,8,24,24", "--method", "telea", "-o", "o.png")
 WRONG = {
