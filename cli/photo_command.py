@@ -13,6 +13,7 @@ from editkit.errors import InputError
 from .mask_argument import MASK_OPTION, MaskCommand
 
 _PHOTOS = ("image", "original")
+_RECIPE = "recipe"
 _OF_ONE = ("output", "batch_size", "grid", "preview")
 """Options that mean something else in a batch, or nothing."""
 
@@ -45,8 +46,9 @@ class PhotoCommand(MaskCommand):
         Raises:
             InputError: the photo is a folder or a pattern.
         """
+        command = str(ctx.params.get(_RECIPE, self.name))
         for name in _PHOTOS:
-            _check_single(str(self.name), ctx.params.get(name), ctx)
+            _check_single(command, ctx.params.get(name), ctx)
         return super().invoke(ctx)
 
 
@@ -71,7 +73,7 @@ def batch_line(command: str, photo: str, ctx: click.Context) -> str:
     """The command line that edits many photos as the one that was typed edits one.
 
     Args:
-        command: what edits one photo.
+        command: what edits one photo, or a recipe.
         photo: the folder or the pattern that was given in its place.
         ctx: of the running command.
     """
@@ -89,7 +91,9 @@ def _arguments(ctx: click.Context) -> Iterator[str]:
     """The other arguments; a mask becomes an option."""
     for parameter in ctx.command.params:
         value = ctx.params.get(str(parameter.name))
-        if not isinstance(parameter, click.Argument) or parameter.name in _PHOTOS or not value:
+        if not isinstance(parameter, click.Argument) or not value:
+            continue
+        if parameter.name in (*_PHOTOS, _RECIPE):
             continue
         yield from ("--mask", str(value)) if parameter.name == "mask" else (str(value),)
 
@@ -105,6 +109,9 @@ def _options(ctx: click.Context) -> Iterator[str]:
         value = ctx.params.get(name)
         if option.is_flag:
             yield _longest(option.opts if value else option.secondary_opts)
+        elif option.multiple:
+            for pair in value or ():
+                yield from (_longest(option.opts), "=".join(pair))
         elif value is not None:
             several = value if isinstance(value, list | tuple) else (value,)
             yield from (_longest(option.opts), *map(str, several))

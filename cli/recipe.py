@@ -14,6 +14,7 @@ from .command_run import STDIO, Job, read_source
 from .grouped import GroupedCommand, GroupedGroup
 from .offline import go_offline
 from .output import put, put_json, put_path, shown_json
+from .photo_command import PhotoCommand
 from .silence import hush_drivers
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group(cls=GroupedGroup)
 def recipe() -> None:
-    r"""Check a recipe, show it, or print the JSON schema of recipes.
+    """Check a recipe, show it, or print the JSON schema of recipes.
 
     A recipe is a file in YAML or TOML that chains edits:
 
@@ -40,7 +41,7 @@ def recipe() -> None:
       steps:
         - {inpaint: clear sky, mask: 'sky ~grow:6', steps: 20}
         - {img2img: 'photo of {subject}', strength: 0.2}
-    """
+    """  # noqa: D301 - click wants the character itself
 
 
 @recipe.command()
@@ -84,7 +85,7 @@ def schema() -> None:
     put_json(make(), indent=2)
 
 
-@click.command(cls=GroupedCommand)
+@click.command(cls=PhotoCommand)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("image")
 @click.option(

@@ -44,6 +44,10 @@ CASES = {
         ["resample", "my shoot", "--mask", "mask.png", "--steps=3"],
         ["resample", "my shoot", "--mask", "mask.png", "--steps", "3"],
     ),
+    "recipe": (
+        ["apply", "r.yaml", "my shoot", "--set", "a=b c", "--set", "d=e", "-o", "x.png"],
+        ["r.yaml", "my shoot", "--set", "a=b c", "--set", "d=e"],
+    ),
     "no mask": (["outpaint", "my shoot", "--left", "8"], ["outpaint", "my shoot", "--left", "8"]),
     "two folders": (["composite", "my shoot", "home"], ["composite", "my shoot", "home"]),
     "pattern": (

@@ -53,5 +53,11 @@ def test_a_suggested_command_is_one() -> None:
                 assert shell.call(word, "--help").code == 0, name
 
 
+def test_groups_suggest_their_own_commands() -> None:
+    said = shell.call("recipe", "schem").refused()
+    assert said == "there is no command 'schem': did you mean `editkit recipe schema`?"
+    assert "`editkit models --help` lists" in shell.call("models", "xyzzy").refused()
+
+
 def test_options_of_the_program_itself() -> None:
     assert "did you mean --version?" in shell.call("--verson").refused()
