@@ -1,11 +1,12 @@
 """`editkit compare`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from editkit.errors import InputError
+from editkit.errors import ImageError, InputError
 
 from .command_run import STDIO, read_source
 from .grouped import GroupedCommand
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a picture with both photos side by side, and the changed pixels in red.",
 )
+@click.option(
+    "--frame",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Which picture of an animation or of a file of several pages, from 0 on.",
+)
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -41,6 +48,7 @@ def compare(
     after: str,
     output: Path | None,
     png: Path | None,
+    frame: int | None,
     *,
     force: bool,
     as_json: bool,
@@ -59,7 +67,7 @@ def compare(
         raise InputError("BEFORE and AFTER cannot both be -; give one of them as a file")
     if output is None and png is None:
         output = _page_beside(after)
-    photos = read_source(before), read_source(after)
+    photos = read_source(before, frame), _read_after(after, frame)
     _check_targets(photos, output, png, force=force)
     names = Path(before).name, Path(after).name
     with hushed():
@@ -82,6 +90,14 @@ def _tell(made: "Comparison", targets: list[str], as_json: bool, quiet: bool) ->
         put_path(target)
     for line in (*made.report["notes"], made.summary):
         say(line)
+
+
+def _read_after(after: str, frame: int | None) -> "Photo":
+    """The second photo; a file of one picture has no frames to choose from."""
+    if frame:
+        with suppress(ImageError):
+            return read_source(after, frame)
+    return read_source(after, 0 if frame == 0 else None)
 
 
 def _page_beside(after: str) -> Path:

@@ -29,11 +29,14 @@ class PhotoCommand(MaskCommand):
 
         Raises:
             UsageError: the arguments are wrong; of several photos it names the batch.
+            InputError: MASK is missing, and the photo is a folder or a pattern.
         """
         photos = _photos_among(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
+            if isinstance(error, click.MissingParameter):
+                self._check_photos(ctx)  # of a folder that is told first
             if len(photos) > 2 and error.format_message().startswith(_EXTRA):
                 hint = f"`editkit batch {ctx.info_name}` takes a folder, or a pattern in quotes"
                 message = f"{ctx.info_name} edits one photo, and was given {len(photos)}; {hint}"
@@ -46,10 +49,13 @@ class PhotoCommand(MaskCommand):
         Raises:
             InputError: the photo is a folder or a pattern.
         """
+        self._check_photos(ctx)
+        return super().invoke(ctx)
+
+    def _check_photos(self, ctx: click.Context) -> None:
         command = str(ctx.params.get(_RECIPE, self.name))
         for name in _PHOTOS:
             _check_single(command, ctx.params.get(name), ctx)
-        return super().invoke(ctx)
 
 
 def _check_single(command: str, photo: object, ctx: click.Context) -> None:
@@ -80,6 +86,8 @@ def batch_line(command: str, photo: str, ctx: click.Context) -> str:
     import shlex
 
     words = ["editkit", "batch", command, photo, *_arguments(ctx), *_options(ctx)]
+    needed = any(p.name == "mask" and p.required for p in ctx.command.params)
+    words += ["--mask", "MASK"] if needed and not ctx.params.get("mask") else []
     output = ctx.params.get("output")
     if _MAGIC.search(photo):  # nothing lies beside a pattern
         is_folder = isinstance(output, str) and output != "-" and not PurePath(output).suffix

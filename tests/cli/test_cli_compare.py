@@ -167,3 +167,14 @@ def test_one_photo_may_come_from_a_pipe(pair: Path) -> None:
     assert done.out == b"compare.html\n"
     text = (pair / "compare.html").read_text(encoding="utf-8")
     assert re.search(r"in 2 regions", text)
+
+
+def test_a_frame_of_an_animation_is_compared_with_its_edit(pair: Path) -> None:
+    frames = [shell.noise(48, 64, seed=k) for k in range(3)]
+    frames[0].save(pair / "three.tif", save_all=True, append_images=frames[1:])
+    frames[2].save(pair / "third.png")
+    assert "--frame" in shell.call("compare", "three.tif", "third.png").refused()
+    done = shell.call("compare", "three.tif", "third.png", "--frame", "2", "-o", "x.html")
+    assert done.err == "editkit: no pixel differs\n"
+    done = shell.call("compare", "three.tif", "three.tif", "--frame", "1", "-o", "y.html")
+    assert done.err == "editkit: no pixel differs\n"

@@ -48,6 +48,7 @@ CASES = {
         ["apply", "r.yaml", "my shoot", "--set", "a=b c", "--set", "d=e", "-o", "x.png"],
         ["r.yaml", "my shoot", "--set", "a=b c", "--set", "d=e"],
     ),
+    "mask to come": (["erase", "my shoot"], ["erase", "my shoot", "--mask", "MASK"]),
     "no mask": (["outpaint", "my shoot", "--left", "8"], ["outpaint", "my shoot", "--left", "8"]),
     "two folders": (["composite", "my shoot", "home"], ["composite", "my shoot", "home"]),
     "pattern": (
