@@ -156,7 +156,7 @@ def test_a_branch_that_cannot_be_answered_is_refused_before_the_first_call(
         {"solver": 3},
         {"constraints": 3},
         {"constraints": [3]},
-        {"constraints": [lambda clean, mask: 3]},
+        {"constraints": [torch.mul]},
     ],
 )
 def test_what_is_no_part_is_refused_in_one_line(tiny4: Model, hooks: dict[str, Any]) -> None:

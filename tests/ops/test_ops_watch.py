@@ -1,6 +1,6 @@
 """The callback: every network call counted, known beforehand, and a way to cancel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -35,7 +35,7 @@ def block(side: int, *boxes: tuple[slice, slice]) -> Image.Image:
 
 
 @contextmanager
-def counting(model: Model) -> Iterator[list[int]]:
+def counting(model: Model) -> Generator[list[int]]:
     """Counts the calls that the UNet really gets."""
     assert isinstance(model, StableDiffusion)
     calls = [0]
