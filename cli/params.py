@@ -161,13 +161,14 @@ def _type_of(fact: Fact) -> Any:  # noqa: ANN401 - of Click's
         return click.Choice(option.choices)
     if len(fact.kinds) > 1 or option.rule:  # text that stands for several things
         return click.STRING
-    kind = fact.kinds[0]
+    (kind,) = fact.kinds
     if typing.get_origin(kind) is tuple:
         texts = str in typing.get_args(kind)
         return click.Path() if texts else Number(option.low, option.high)
     if kind is str and option.metavar == "TEXT":  # which a tokenizer reads
         return Words()
-    return _TYPES[kind](option) if kind in _TYPES else None
+    make = _TYPES.get(kind)
+    return None if make is None else make(option)
 
 
 def _whole(limit: float | None) -> int | None:

@@ -45,7 +45,8 @@ _ALIKE = 1.1
 _SQUARE = 32
 _LEAST = 8
 _ACROSS = 10
-_UNEVEN = 1.2
+_UNEVEN = 1.6
+_BETTER = 0.94
 _UNTOUCHED = 0.35
 _TELLS = 2.0
 _SEEN = 512
@@ -258,9 +259,9 @@ def _sample_colors(probes: Sequence[tuple[Values, Values, Bits]]) -> tuple[Value
 def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bits]) -> bool:
     """True if a grade explains a copy better than a drift.
 
-    If there is a drift, a grade only has to be as good: the cubic of a drift misses rare colors,
-    which medians do not show and which would be taken for edits. If there is none, a grade has to
-    be clearly better in one direction.
+    If there is a drift, a grade has to be a little better: the cubic of a drift misses rare colors,
+    which medians show little and which would be taken for edits; a grade may explain an edit as a
+    part of itself. If there is none, a grade has to be clearly better in one direction.
     """
     one, other, usable = seen
     alike = shade_weights(one)
@@ -272,7 +273,7 @@ def _is_better(graded: Overlay, drifted: Overlay, seen: tuple[Values, Values, Bi
         for over in (graded, drifted)
     )
     if not drifted.tone.nothing:
-        return grade_there <= drift_there
+        return grade_there < _BETTER * drift_there
     if drift_there < _NOISELESS or grade_there > _ALIKE * drift_there:
         return False
     lost = graded.grade is not None and graded.grade.lost

@@ -179,7 +179,11 @@ def masks() -> Rgb:
     photo = sample("coffee")
     where = editkit.Mask.parse("ellipse:52%,52%,28%,20% ~feather:4").on(photo)
     veil = photo + 0.6 * where[..., None] * (np.array([238, 51, 187]) - photo)
-    pair = (photo, np.rint(veil).astype(np.uint8), np.uint8(255 * where)[..., None].repeat(3, 2))
+    pair = (
+        photo,
+        np.rint(veil).astype(np.uint8),
+        np.rint(255 * where).astype(np.uint8)[..., None].repeat(3, 2),
+    )
     return beside([high(one, 220) for one in pair], 8)
 
 

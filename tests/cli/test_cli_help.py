@@ -1,16 +1,20 @@
 """Help: options in groups, three examples for each command, and `-h` for the basics."""
 
+import importlib
 import re
 import shlex
 
 import click
 import pytest
 import shell
-from editkit_cli.examples import EXAMPLES
-from editkit_cli.main import COMMANDS, cli
 
 from editkit.ops.catalog import CATALOG
 from editkit.options import GROUPS
+
+EXAMPLES: dict[str, list[str]] = importlib.import_module("editkit_cli.examples").EXAMPLES
+MAIN = importlib.import_module("editkit_cli.main")
+COMMANDS: dict[str, tuple[str, str]] = MAIN.COMMANDS
+cli: click.Group = MAIN.cli
 
 HEADING = re.compile(r"^(\w+) options:$", re.MULTILINE)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -185,7 +185,7 @@ FORMER = {
 @pytest.mark.parametrize("old", FORMER)
 def test_a_former_name_is_taken_with_a_note(old: str) -> None:
     new, value = FORMER[old]
-    kind: Callable[..., Any] = editkit.Inpaint
+    kind = cast("Callable[..., object]", editkit.Inpaint)
     with pytest.warns(FutureWarning, match=f"^{old} is now {new}$"):
         edit = kind("x", **{old: value})
     assert edit == kind("x", **{new: value})
