@@ -159,9 +159,10 @@ def _type_of(fact: Fact) -> Any:  # noqa: ANN401 - of Click's
     option = fact.option
     if option.choices:
         return click.Choice(option.choices)
-    if len(fact.kinds) > 1 or option.rule:  # text that stands for several things
+    kinds = list(fact.kinds)
+    if len(kinds) > 1 or option.rule:  # text that stands for several things
         return click.STRING
-    (kind,) = fact.kinds
+    kind = kinds[0]
     if typing.get_origin(kind) is tuple:
         texts = str in typing.get_args(kind)
         return click.Path() if texts else Number(option.low, option.high)
