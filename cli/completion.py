@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from .grouped import GroupedCommand
+from .output import put_own_text
 
 VARIABLE = "_EDITKIT_COMPLETE"
 """The environment variable by which a shell asks for completions."""
@@ -46,7 +47,7 @@ def completion(shell: str) -> None:
         raise click.UsageError(f"this version of click knows no completion for {shell}")
     script = kind(root.command, {}, str(root.info_name), VARIABLE)
     # Not `source()`: of bash that starts a bash first, to see whether it is new enough.
-    click.echo(script.source_template % script.source_vars(), nl=False)
+    put_own_text(script.source_template % script.source_vars())
 
 
 def complete_files(group: click.Group) -> None:

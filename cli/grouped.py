@@ -8,7 +8,7 @@ import click
 from editkit.options import GROUPS, Group
 
 from .examples import EXAMPLES
-from .output import say
+from .output import put_own_text, say
 from .suggestions import SuggestingGroup
 
 _GROUP_OF: dict[str, Group] = {
@@ -99,7 +99,7 @@ class _Helped(click.Command):
         self.format_epilog(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text(f"All options: {ctx.command_path} --help")
-        click.echo(formatter.getvalue().rstrip("\n"))
+        put_own_text(formatter.getvalue().rstrip("\n") + "\n")
         ctx.exit()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -37,6 +37,11 @@ def put(*cells: str) -> None:
     click.echo("\t".join(map(harmless, cells)))
 
 
+def put_own_text(text: str) -> None:
+    """Prints text of the program itself as it is: help, a script for a shell."""
+    click.echo(text, nl=False)
+
+
 def put_path(path: str) -> None:
     """Prints the name of a file: in a pipe bytes as they are, as long as they control nothing."""
     shown = "".join(_piped(char) for char in path) if not sys.stdout.isatty() else harmless(path)

@@ -66,6 +66,8 @@ def _check_single(command: str, photo: object, ctx: click.Context) -> None:
     """
     if not isinstance(photo, str) or os.path.isfile(photo):  # noqa: PTH113 - any text may come
         return
+    if "://" in photo:  # a signed URL has a question mark, and is no pattern
+        return
     if os.path.isdir(photo):  # noqa: PTH112
         told = f"{photo} is a folder; to edit all photos in it"
     elif _MAGIC.search(photo) and not os.path.exists(photo):  # noqa: PTH110

@@ -22,6 +22,7 @@ def test_there_are_photos_with_masks() -> None:
         assert f"`{photo}`" in sources
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
 def test_a_script_runs(
     script: Path,

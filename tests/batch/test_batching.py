@@ -290,6 +290,7 @@ def test_what_can_be_asked_for(photos: Path, recipe: Recipe, tmp_path: Path) -> 
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_killed_in_a_shared_call_and_run_again(
     photos: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def test_every_option_of_a_single_command_is_there() -> None:
     single, many = commands().commands, commands().commands["batch"]
     assert isinstance(many, click.Group)
     for name in set(many.commands) - {"recipe"}:
-        apart = {"image", "original", "output", "mask_out", "mask_as_option"}
+        apart = {"image", "original", "output", "mask_out", "mask_as_option", "grid", "preview"}
         own = {p.name for p in single[name].params} - apart
         assert own <= {p.name for p in many.commands[name].params}
         flags = {o for p in single[name].params if p.name in own for o in p.opts if o[0] == "-"}
@@ -255,7 +255,7 @@ def test_a_list_of_files_on_standard_input(photos: Path, here: tuple[str, ...]) 
         (("outpaint", "photos"), "nothing to add"),
         (("outpaint", "photos", "--left", "5", "--aspect", "2:1"), "contradict each other"),
         (("no.yaml", "photos", "out"), "no.yaml cannot be read"),
-        (("edit", "photos", "out"), "No such command 'edit'"),
+        (("edit", "photos", "out"), "there is no command 'edit'"),
         (("inpaint", "photos", "--mask", BOX, "-n", "2", "--best-of", "2"), "exclude each other"),
     ],
 )
@@ -267,6 +267,7 @@ def test_what_is_wrong_is_said_before_anything_is_done(
     assert shell.listing(photos.parent) == before
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
     photos: Path, quick: tuple[str, ...], here: tuple[str, ...]
 ) -> None:
@@ -299,6 +300,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
     assert results("out") == results("whole")
 
 
+@pytest.mark.slow
 def test_a_worker_is_started_before_the_edits_are_known(
     photos: Path, quick: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

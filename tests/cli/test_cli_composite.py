@@ -49,6 +49,7 @@ def test_a_jpeg_keeps_its_blocks_and_what_it_carries(here: Path) -> None:
     assert (here / "p.edit.jpg").exists()
 
 
+@pytest.mark.slow
 def test_it_is_told_in_the_metadata_and_replayed(here: Path) -> None:
     done = shell.call("composite", "p.jpg", "e.png", "-o", "o.jpg", "--made-by", "person")
     assert done.code == 0, done.err
@@ -66,6 +67,7 @@ def test_it_is_told_in_the_metadata_and_replayed(here: Path) -> None:
     assert json.loads(shell.call("replay", "o.jpg", "--edited", "y.png", "--json").out)["same"]
 
 
+@pytest.mark.slow
 def test_with_a_mask_it_is_replayed_too(here: Path) -> None:
     done = shell.call("composite", "p.jpg", "e.png", "box:90,60,170,130", "-o", "o.png")
     assert done.code == 0, done.err

@@ -70,6 +70,7 @@ def test_variants_are_named_by_their_seeds_and_are_what_single_runs_give(
         assert (folder / f"one{seed}.png").read_bytes() == data
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_in_another_process(
     folder: Path, quick: Quick
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_long_prompt_is_said_to_be_cut(folder: Path, quick: Quick) -> None:
     assert "the prompt is too long for the model; not read: " in done.err
 
 
+@pytest.mark.slow
 @unix
 def test_a_terminal_sees_progress(folder: Path, quick: Quick) -> None:
     code, seen = shell.terminal(*COMMANDS["inpaint"], *quick, cwd=folder)

@@ -34,10 +34,9 @@ def peak(folder: Path, model: Path, side: int, suffix: str) -> int:
     return int(done.out) * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(
-    ("suffix", "most"), [("png", 28), pytest.param("jpg", 28, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("suffix", "most"), [("png", 28), ("jpg", 28)])
 def test_memory_grows_by_bytes_for_each_pixel(
     checkpoints: dict[int, Path], tmp_path: Path, suffix: str, most: int
 ) -> None:

@@ -31,6 +31,7 @@ def watched(folder: Path, *args: str | Path) -> tuple[shell.Done, int]:
     return done, sum(" execve(" in c and c.endswith(" = 0") for c in calls)
 
 
+@pytest.mark.slow
 @strace
 def test_workers_of_a_batch_that_were_started_ahead(folder: Path) -> None:
     (folder / "photos").mkdir()

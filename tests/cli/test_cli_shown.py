@@ -58,7 +58,7 @@ def test_commands_print_by_one_way_only() -> None:
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 prints = called in ("print", "click.echo", "click.secho", "sys.stderr.write")
-                assert not prints or file.name == "say.py", (file.name, node.lineno)
+                assert not prints or file.name == "output.py", (file.name, node.lineno)
 
 
 @pytest.fixture

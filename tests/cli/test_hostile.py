@@ -398,6 +398,7 @@ for moment in moments.split(","):
 """Loads a model once; then each edit is a process that is killed."""
 
 
+@pytest.mark.slow
 @linux
 def test_kill_9_leaves_a_complete_file_or_none(folder: Path, quick: tuple[str, ...]) -> None:
     with Image.open(folder / "photo.png") as image:

@@ -75,7 +75,9 @@ def all_around(image: Image.Image) -> Image.Image:
 Around = Callable[[Image.Image], Image.Image]
 
 
-@pytest.mark.parametrize("around", [turned, squared, framed, all_around])
+@pytest.mark.parametrize(
+    "around", [turned, squared, framed, pytest.param(all_around, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("grade", "quality"),
     [("S-curve", 85), pytest.param("white balance", None, marks=pytest.mark.slow)],

@@ -87,6 +87,7 @@ def test_a_grade_is_found_and_undone_though_a_third_changed(name: str) -> None:
     assert fit_grade(ours[:50], theirs[:50], np.ones((50, 3), np.bool_)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strength", "quality"), [(0.12, None), (0.2, 85), (0.4, None)])
 def test_what_no_grade_explains_is_said(strength: float, quality: int | None) -> None:
     before = picture()
@@ -130,6 +131,7 @@ def test_nothing_far_from_the_edit_comes_home_without_a_note(
     assert not far or any("MASK" in note for note in result.report["notes"])
 
 
+@pytest.mark.slow
 def test_what_came_cut_off_is_said() -> None:
     before = picture()
     lit = np.where(disc(before)[..., None], 255 - picture("chelsea.jpg") // 3, before)
@@ -172,6 +174,7 @@ def test_places_far_apart_are_counted() -> None:
     assert any(note.startswith("2 places differ") for note in result.report["notes"])
 
 
+@pytest.mark.slow
 def test_a_thing_of_another_color_is_no_grade() -> None:
     """All that was red in the plate is green now, and all was turned warmer and lighter."""
     before = picture()

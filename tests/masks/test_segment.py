@@ -436,6 +436,7 @@ def test_a_checkpoint_must_be_whole_and_safe(segmenters: dict[str, Path], tmp_pa
         load_segmenter(str(tmp_path), (CUTS,))
 
 
+@pytest.mark.slow
 def test_a_cached_model_is_used_offline(segmenters: dict[str, Path], tmp_path: Path) -> None:
     Image.fromarray(WIDE).save(tmp_path / "p.png")
     home = tmp_path / "home"

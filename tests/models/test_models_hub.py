@@ -59,6 +59,7 @@ def environment(home: Path, endpoint: str = "http://127.0.0.1:9") -> dict[str, s
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["offline", "online"])
 def test_a_cached_model_needs_no_connection(
     tmp_path: Path, checkpoints: dict[int, Path], how: str
@@ -264,6 +265,7 @@ def downloaded(home: Path) -> set[str]:
     return set(shell.listing(folder))
 
 
+@pytest.mark.slow
 def test_a_download_takes_what_is_needed_and_then_works_offline(tmp_path: Path, hub: Hub) -> None:
     done = shell.python(LOAD, "online", env=environment(tmp_path, hub.url))
     assert done.code == 0, done.err
@@ -283,6 +285,7 @@ def test_a_model_of_another_kind_is_not_downloaded(tmp_path: Path, hub: Hub) -> 
     assert downloaded(tmp_path) == {"model_index.json"}
 
 
+@pytest.mark.slow
 def test_a_download_cut_short_is_told_and_finished_later(tmp_path: Path, hub: Hub) -> None:
     hub.cut = "unet/diffusion_pytorch_model.safetensors"
     more = {**environment(tmp_path, hub.url), "HF_HUB_DOWNLOAD_TIMEOUT": "2"}

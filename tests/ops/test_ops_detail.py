@@ -203,6 +203,7 @@ def test_tiles_of_different_colors_agree_on_what_was_painted_before(tiny4: Model
     assert held.abs().mean() < 0.15
 
 
+@pytest.mark.slow
 def test_a_pass_in_tiles_keeps_the_colors_that_were_painted(
     builtin: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

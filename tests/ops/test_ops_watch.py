@@ -87,7 +87,13 @@ EDITS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if "tiles" in name and name != "tiles" else ())
+        for name in EDITS
+    ],
+)
 def test_every_call_of_the_network_is_counted_and_known_before(builtin: Model, name: str) -> None:
     edit, inputs, options = EDITS[name]
     steps, seen = list[Step](), list[int]()
@@ -149,6 +155,7 @@ def test_progress_is_told_the_same_calls(builtin: Model) -> None:
     assert len(told) == steps[-1].done
 
 
+@pytest.mark.slow
 def test_a_step_shows_level_prediction_and_place(builtin: Model) -> None:
     steps = list[Step]()
     mask = block(400, (slice(20, 380), slice(30, 360)))
@@ -187,6 +194,7 @@ def test_previews_come_nearer_to_the_result(builtin: Model) -> None:
     assert errors[-2] < 0.2 * errors[0]
 
 
+@pytest.mark.slow
 def test_watching_changes_no_picture(builtin: Model) -> None:
     edit, inputs, options = EDITS["tiles"]
     plain = edit(*inputs, model=builtin, seed=5, **options)

@@ -46,6 +46,7 @@ def deadly(setup: Setup, tasks: Any) -> Any:
     return Local("cpu", 1)(setup, armed())
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_takes_one_photo_with_it(photos: Path, batch: MakeBatch) -> None:
     """Those that it held beside are done by the next one."""
     shell.noise(32, 40, seed=8).save(photos / "deadly.png")
@@ -73,6 +74,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_batch(
     assert results(made.out) == {}
 
 
+@pytest.mark.slow
 def test_workers_beside_each_other_give_the_same_bytes(
     photos: Path, batch: MakeBatch, tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_worker_may_be_started_before_it_is_known_what_for(
     assert results(Path("out")) == results(Path("again"))
 
 
+@pytest.mark.slow
 def test_a_spare_worker_that_has_died_is_replaced(
     photos: Path, batch: MakeBatch, tmp_path: Path
 ) -> None:

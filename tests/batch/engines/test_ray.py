@@ -73,6 +73,7 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_loses_nothing(
     many: Path, batch: MakeBatch, cluster: Any, tmp_path: Path
 ) -> None:
