@@ -103,48 +103,54 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--recursive/--no-recursive",
         default=True,
         show_default=True,
-        help="Search folders within IN; the results lie in folders of the same names.",
+        help="Also edit photos in subfolders of IN; results go to subfolders of the same names.",
     ),
     click.option(
         "--seeds",
         type=click.Choice(SEEDS),
-        help="A seed for each photo, from --seed and its path below IN; or one for all.  [photo]",
+        help="A seed for each photo, from --seed and its path in IN, or the same for all.  [photo]",
     ),
     click.option(
-        "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
+        "--table", metavar="FILE", help="CSV or JSONL with variables, one row for each photo."
     ),
     click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable."),
     click.option(
         "--best-of",
         type=click.IntRange(1, 1000),
         metavar="N",
-        help="Make N variants of each photo, keep the best.",
+        help="Make N variants of each photo, and keep the best.",
     ),
-    click.option("--rank", metavar="SCORES", help=f"What is best: of {', '.join(SCORES)}.  [seam]"),
+    click.option(
+        "--rank",
+        metavar="SCORES",
+        help=f"Scores that choose the best: {', '.join(SCORES)}.  [seam]",
+    ),
     click.option(
         "--gate",
         "gates",
         multiple=True,
         type=Pair(),
         metavar="SCORE=MOST",
-        help="Fail photos whose score (as --rank names them) is higher, and keep them out of DIR.",
+        help="Fail photos with a higher score (one of --rank), and do not write them to DIR.",
     ),
     click.option(
         "--retry",
         type=click.Choice(("failed",)),
-        help="Try those again, too, that failed for what they are.",
+        help="Also try photos again whose file was the reason of their failure.",
     ),
-    click.option("--force", is_flag=True, help="Do all again; replace files in the way."),
-    click.option("--dry-run", is_flag=True, help="Tell what would be done and how long it takes."),
-    click.option("--limit", type=click.IntRange(1), metavar="N", help="Do at most N photos."),
+    click.option("--force", is_flag=True, help="Edit all photos again; replace files that exist."),
+    click.option("--dry-run", is_flag=True, help="Print the work and its time, and edit nothing."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Edit at most N photos."),
     click.option(
         "--sample",
         type=click.IntRange(1, 100),
         metavar="N",
-        help="Do N photos, make a contact sheet of them, and ask (or stop) before the others.",
+        help="Edit N photos, make a contact sheet of them, and ask (or stop) before the others.",
     ),
-    click.option("--shard", type=Shard(), help="Do the I-th of N parts; another machine another."),
-    click.option("--watch", is_flag=True, help="Go on, and do photos as they come."),
+    click.option(
+        "--shard", type=Shard(), help="Edit the I-th of N parts; give each machine another I."
+    ),
+    click.option("--watch", is_flag=True, help="Keep running, and edit new photos in IN."),
     click.option(
         "--engine",
         type=click.Choice(("local", "ray")),
@@ -156,33 +162,35 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--ray-address",
         metavar="ADDRESS",
-        help="Of the cluster, such as `auto`.  [RAY_ADDRESS, or one that is started here]",
+        help="Address of the cluster, such as `auto`.  [RAY_ADDRESS, or a new local cluster]",
     ),
     click.option(
         "--gpus",
         type=click.FloatRange(0, 64),
         metavar="N",
-        help="GPUs of each Ray worker; 0.5 puts two on one.  [1, or 0 where there is none]",
+        help="GPUs of each Ray worker; 0.5 puts two workers on one.  [1, or 0 without a GPU]",
     ),
     click.option(
         "--workers",
         type=click.IntRange(0, 64),
         metavar="N",
-        help="Processes that edit; 0 edits in this one.  [one for each GPU, or one]",
+        help="Number of worker processes; 0 edits in this process.  [one for each GPU, or one]",
     ),
     click.option(
         "--batch-size",
         type=BatchSize(),
         metavar="N",
-        help="Photos that share a call of the network, for GPUs: the last bits of a picture may "
-        "depend on N.  [1]",
+        help="Photos in one call of the network, for GPUs; the last bits of a picture may depend "
+        "on N.  [1]",
     ),
     click.option(
         "--fixed-batch",
         is_flag=True,
-        help="Do pictures again that were made with another --batch-size.",
+        help="Edit photos again that were made with another --batch-size.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print events, one JSON object a line."),
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print events, one JSON object in each line."
+    ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
 
@@ -216,7 +224,9 @@ class Wanted:
         # What a variable of a shell gives that is not set; for a path it would be this folder.
         empty = [name for name in _PLACES if options.get(name) == ""]
         if empty:
-            raise InputError(f"{_PLACES[empty[0]]} is empty; give a folder, or . for this one")
+            raise InputError(
+                f"{_PLACES[empty[0]]} is empty; give a folder, or . for the current folder"
+            )
         return cls(**{name: options.pop(name) for name in names})
 
     @property
@@ -228,10 +238,10 @@ class Wanted:
             return place_of(self.output)
         source = place_of(self.source)
         if not is_folder(source):
-            raise InputError(f"{self.source} is no folder; give -o a folder for the results")
+            raise InputError(f"{self.source} is not a folder; give -o a folder for the results")
         whole = source.resolve() if isinstance(source, Path) else source
         if not isinstance(whole, Path) and "/" not in whole.key:  # a bucket
-            raise InputError(f"nothing lies beside {source}; give -o a folder for the results")
+            raise InputError(f"{source} is a whole bucket; give -o a folder for the results")
         return whole.with_name(f"{whole.name}-edited")
 
     @contextmanager
@@ -276,10 +286,11 @@ class BatchGroup(GroupedGroup):
 
 @click.group(cls=BatchGroup, subcommand_metavar="COMMAND|RECIPE IN ...")
 def batch() -> None:
-    """Edit a folder of photos: by COMMAND with its options, or by RECIPE.
+    """Edit a folder of photos, by COMMAND with its options or by RECIPE.
 
-    Running it again does only what is new, has changed or failed; photos that fail stop no others.
-    Exit codes: 0 all is done, 2 nothing was begun, 3 some photos failed.
+    Run it again, and it edits only photos that are new, have changed or failed. A photo that fails
+    does not stop the others. Exit codes: 0 all photos done, 2 an input is wrong and no photo was
+    edited, 3 some photos failed.
     """
 
 
@@ -322,7 +333,7 @@ def _batched(single: click.Command) -> click.Command:
 
 
 def _mask_out() -> click.Option:
-    text = "Folder for the areas that were edited, as masks, named as the results."
+    text = "Folder for masks of the edited areas, with the names of the results."
     return click.Option(["--mask-out"], metavar="DIR", help=text)
 
 
@@ -415,7 +426,7 @@ def _number(name: str, text: str) -> float:
     except ValueError as error:
         raise InputError(f"{name} is {text!r}; give a number") from error
     if not number >= 0:  # a NaN, too, compares false
-        raise InputError(f"{name} is {text}; give a number from 0 on")
+        raise InputError(f"{name} is {text}; give 0 or more")
     return number
 
 
@@ -426,7 +437,7 @@ def _ran(recipe: "Recipe", wanted: Wanted, prewarmed: "PrewarmedWorker | None") 
 
     check_offline(recipe, [wanted.source, wanted.output or ""])
     if recipe.offline and wanted.engine == "ray":
-        raise InputError("--offline: a Ray cluster is a network; leave one of them out")
+        raise InputError("--offline and --engine ray contradict each other; give one")
     hush_drivers()
     out = wanted.out
     for folder in (out, wanted.masks_out):
@@ -525,7 +536,7 @@ def _watched(made: "Batch", recipe: "Recipe", wanted: Wanted) -> int:
     from editkit.batch.watch import settled_photos
 
     if wanted.source == "-":
-        raise InputError("--watch looks into a folder again and again; give one, not a list")
+        raise InputError("--watch needs a folder; give one in place of the list")
     summary: Summary | None = None
     try:
         for photos in settled_photos(lambda: _found(recipe, wanted)):

@@ -192,7 +192,9 @@ class Job:
         from editkit.ops.fill import Fill, varies
 
         if self.preview:
-            raise InputError(f"--preview is for diffusion, and {method} is quick; leave it out")
+            raise InputError(
+                f"--preview works only with diffusion, not with {method}; leave it out"
+            )
         if self.num > 1 and not varies(method):
             raise InputError(f"-n {self.num}: {method} gives the same picture for every seed")
         saving = self.saving()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The HTML page.  [NAME.compare.html beside AFTER, where no --png is given]",
+    help="The HTML page.  [NAME.compare.html beside AFTER, unless --png is given]",
 )
 @click.option(
     "--png",
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     "--frame",
     type=click.IntRange(0),
     metavar="N",
-    help="Which picture of an animation or of a file of several pages, from 0 on.",
+    help="Picture of an animation or page of a file, counted from 0.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def compare(
     before: str,
@@ -56,9 +56,9 @@ def compare(
 ) -> None:
     """Write one HTML page with a slider between BEFORE and AFTER, and their differences.
 
-    The page shows the whole photo and the largest regions that changed, with what `editkit verify`
-    measures. It needs no server and no network, and may be sent as it is. Both photos must have the
-    same size. One of them may be - for standard input.
+    The page shows the whole photo, the largest regions that changed, and the numbers of `editkit
+    verify`. It is one file, and needs no server and no network. Both photos must have the same
+    size. One of them may be - for standard input.
     """
     from editkit.batch.report import comparison
     from editkit.photo.io.files import write_bytes, write_photo

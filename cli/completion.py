@@ -44,7 +44,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     root = click.get_current_context().find_root()
     if kind is None:  # another version of click
-        raise click.UsageError(f"this version of click knows no completion for {shell}")
+        raise click.UsageError(f"this version of click has no completion for {shell}")
     script = kind(root.command, {}, str(root.info_name), VARIABLE)
     # Not `source()`: of bash that starts a bash first, to see whether it is new enough.
     put_own_text(script.source_template % script.source_vars())

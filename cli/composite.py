@@ -29,13 +29,13 @@ if TYPE_CHECKING:
         ["--no-register", "motion"],
         group="Basic",
         flag_value="none",
-        help="Lay it frame on frame: --motion none.",
+        help="Do not align EDITED; the same as --motion none.",
     ),
     GroupedOption(
         ["--mask-out"],
         group="Output",
         metavar="FILE",
-        help="Write the area, as a mask, white where edited.",
+        help="Write the edited area as a mask; white is edited.",
     ),
     *options_of(PhotoOptions),
     *file_options(),
@@ -48,17 +48,18 @@ def composite(
     mask_out: str | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Bring an edit made elsewhere home: ORIGINAL with only that changed that EDITED changed.
+    """Paste only the edit in EDITED into ORIGINAL.
 
-    EDITED is what another program or a model on the web made of ORIGINAL; it may be of another
-    size, moved, a little turned, cropped or padded, of another cast, format and depth. It is
-    registered to ORIGINAL, what changed is found (or is MASK: see `editkit inpaint`), the colors
-    are brought back, and that area alone is passed into ORIGINAL, which keeps all else: samples,
-    blocks of JPEG, format, profile, depth and metadata. One of the files may be -.
+    EDITED is a copy of ORIGINAL that another program or a model on the web edited. It may have
+    another size, color cast, format or depth, and may be moved, slightly rotated, cropped or
+    padded. editkit aligns EDITED with ORIGINAL, undoes changes of its colors, and finds the edited
+    area (or takes MASK: see `editkit inpaint`). It pastes this area into ORIGINAL. All else of
+    ORIGINAL stays: samples, JPEG blocks, format, profile, depth and metadata. One of the files may
+    be - for standard input.
 
-    IPTC's DigitalSourceType is set by --made-by: compositeWithTrainedAlgorithmicMedia, humanEdits,
-    compositeCapture, or composite where nobody knows. `editkit info EDITED` prints what EDITED says
-    of itself.
+    --made-by sets IPTC's DigitalSourceType: compositeWithTrainedAlgorithmicMedia, humanEdits,
+    compositeCapture, or composite if the maker is unknown. `editkit info EDITED` prints the
+    provenance in EDITED.
     """
     from editkit.errors import InputError
 

@@ -76,7 +76,7 @@ class Display:
     def _estimate(self, event: Mapping[str, Any]) -> None:
         for note in event["notes"]:
             self._say(note)
-        said = f"{event['photos']} would be done, {event['kept']} are as they should be"
+        said = f"{event['photos']} to edit, {event['kept']} up to date"
         if "seconds_each" in event:
             said += f"; about {_duration(event['seconds'])} ({event['seconds_each']} s each) and "
             said += f"{event['memory'] / 2**20:.0f} MiB, measured on {event['measured']}"

@@ -23,11 +23,11 @@ def erase(
     frame: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Replace what MASK covers of IMAGE by what might be behind it.
+    """Remove the masked part of IMAGE, and fill it with background.
 
-    IMAGE and MASK are as `editkit inpaint` takes them: white is erased. Of the classical methods,
-    `telea`, `ns` and `biharmonic` suit scratches and thin strokes; `patchmatch`, which copies
-    pieces of the rest of the photo, suits textures and larger holes.
+    White parts of MASK are erased. `editkit inpaint --help` describes IMAGE and MASK. The classical
+    methods `telea`, `ns` and `biharmonic` suit scratches and thin strokes. `patchmatch` copies
+    pieces of the rest of the photo, and suits textures and larger holes.
     """
     job = Job.take(options)
     if method == "diffusion":

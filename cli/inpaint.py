@@ -22,10 +22,10 @@ def inpaint(
 ) -> None:
     """Repaint the masked part of IMAGE as PROMPT says; leave every other pixel as it was.
 
-    MASK is a file of IMAGE's size, where white may change and black stays (a painted transparent
-    layer counts by its alpha; a copy of IMAGE that was painted over, or has transparent holes, by
-    what was done to it), or an expression such as 'sky ~grow:8': see `editkit mask`. IMAGE or MASK
-    may be - for standard input; the result of such an IMAGE goes to standard output.
+    MASK is a picture of IMAGE's size, or an expression such as 'sky ~grow:8': see `editkit mask`.
+    In the picture, white may change and black stays. It may also be a painted transparent layer, or
+    a copy of IMAGE with paint or transparent holes: the paint or the holes may change. IMAGE or
+    MASK may be - for standard input. The result of IMAGE - goes to standard output.
     """
     job = Job.take(options)
     area = given_mask(mask, image)

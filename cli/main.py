@@ -27,16 +27,16 @@ from .suggestions import message_of
 
 COMMANDS = {
     **{name: (name, entry.summary) for name, entry in CATALOG.items()},
-    "mask": ("mask", "Make a mask of a photo by an expression: white where it selects."),
+    "mask": ("mask", "Make a mask of a photo by an expression; selected pixels are white."),
     "batch": ("batch", "Edit a folder of photos, by a command with its options or by a recipe."),
     "apply": ("recipe", "Edit one photo as a recipe says."),
     "recipe": ("recipe", "Check a recipe, show it, or print the JSON schema of recipes."),
-    "report": ("recipe", "Write one HTML page of what a batch did."),
-    "verify": ("verify", "Measure what an edited file changed, and fail if outside of a mask."),
+    "report": ("recipe", "Write one HTML page on the results of a batch."),
+    "verify": ("verify", "Measure the changes in an edited file; fail if one lies outside a mask."),
     "compare": ("compare", "Show two photos beside each other, in an HTML page or a picture."),
-    "info": ("verify", "Print what a file carries: samples, profile, metadata, provenance."),
-    "replay": ("verify", "Repeat the edit that a file tells of; are the bytes the same?"),
-    "models": ("models", "List the models on this machine, or tell about one."),
+    "info": ("verify", "Print the samples, profile, metadata and provenance of a file."),
+    "replay": ("verify", "Repeat the edit recorded in a file, and compare the bytes."),
+    "models": ("models", "List the models on this machine, or describe one."),
     "completion": ("completion", "Print a script that lets the Tab key complete commands."),
 }
 """Each command's module and its line in the list of commands."""

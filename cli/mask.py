@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 @click.argument("image")
 @click.argument("expression", metavar="EXPR")
 @click.option(
-    "-o", "--output", metavar="FILE", help="Where to write the mask.  [NAME.mask.png, if no other]"
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="The mask.  [NAME.mask.png, unless --preview or --explain is given]",
 )
 @click.option("--preview", metavar="FILE", help="Write the photo with the mask drawn over it.")
 @click.option("--explain", is_flag=True, help="Print the expression as a tree, with areas.")
-@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 @with_options(*mask_options())
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -37,11 +40,11 @@ def mask(
     device: str,
     **flags: Any,  # noqa: ANN401
 ) -> None:
-    """Make a mask of IMAGE by EXPR: white where it selects.
+    """Make a mask of IMAGE by EXPR; selected pixels are white.
 
     EXPR joins selections by | & - and !, and refines them: 'sky - box:0,50%,100%,100% ~grow:8'.
-    Every command takes such an expression where it takes a mask. EXPR may be - for an expression
-    (or the picture of a mask) from standard input.
+    Every command accepts such an expression as its mask. EXPR may be - for an expression (or the
+    picture of a mask) from standard input.
     """
     from editkit.errors import InputError
     from editkit.masks.evaluate import advice, evaluate

@@ -43,7 +43,7 @@ def mask_argument(*, required: bool = True) -> Callable[[Function], Function]:
             cls=GroupedOption,
             group="Basic",
             metavar="EXPR",
-            help="MASK, a file or an expression, as an option.",
+            help="A mask file or an expression, in place of the argument MASK.",
         )
         return click.argument(_NAME, cls=_MaskArgument, required=required)(option(command))
 

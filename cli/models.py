@@ -17,15 +17,15 @@ from .output import put, put_json
 @click.group(cls=GroupedGroup, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the models on this machine, or tell about one."""
+    """List the models on this machine, or describe one."""
     if context.invoked_subcommand is None:
         context.invoke(list_models)
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a list for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_models(*, as_json: bool = False) -> None:
-    """The built-in model, and those in the local Hugging Face cache that editkit reads."""
+    """List the built-in model, and usable models in the local Hugging Face cache."""
     found = [find_model(BUILTIN), *cached_models()]
     if as_json:
         put_json([_about(model) for model in found])
@@ -37,11 +37,11 @@ def list_models(*, as_json: bool = False) -> None:
 @models.command()
 @click.argument("name", default=BUILTIN)
 @offline_option
-@click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def info(name: str, *, offline: bool, as_json: bool) -> None:
-    """What the model NAME is, what it was made for, and the settings it recommends.
+    """Print the kind, purpose, license and recommended settings of the model NAME.
 
-    An id that is not in the local cache is downloaded first, unless --offline.
+    editkit downloads an id that is not in the local cache first, unless --offline is given.
     """
     about = _about(find_model(name, offline=offline))
     if as_json:

@@ -21,7 +21,7 @@ def outpaint(
 ) -> None:
     """Paint around IMAGE as PROMPT says, in a larger frame; IMAGE itself stays as it is.
 
-    Give some of the sides (of the upright picture), or a size, or an aspect.
+    Give one or more sides (of the upright picture), or a size, or an aspect.
     """
     job = Job.take(options)
     photo = read_source(image, frame)
@@ -34,7 +34,7 @@ def check_outpaint(size: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 -
     from editkit.photo.geometry.frame import plan_frame
 
     if options["composite_mask"] is not None:
-        raise InputError("outpaint leaves all of the photo as it was; leave --composite-mask out")
+        raise InputError("outpaint keeps the whole photo; leave --composite-mask out")
     sides = (options["left"], options["right"], options["top"], options["bottom"])
     named = {name: options[name] for name in ("size", "aspect", "anchor")}
     return plan_frame(size, sides=sides, **named).size

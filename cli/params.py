@@ -225,18 +225,18 @@ NO_CACHE = GroupedOption(
     is_flag=True,
     expose_value=False,
     callback=_without_cache,
-    help="Neither use nor keep what selections found before.",
+    help="Do not use or store selections on disk.",
 )
 _OUTPUT = GroupedOption(
     ["-o", "--output"],
     metavar="FILE",
-    help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
+    help="The result; - is standard output.  [NAME.edit.EXT beside the input]",
 )
 _GRID = GroupedOption(
     ["--grid"],
     group="Output",
     metavar="FILE",
-    help="With -n: write one picture of all variants, too, each with its seed, the photo first.",
+    help="With -n: also write one picture of the photo and all variants, each with its seed.",
 )
 _PREVIEW = GroupedOption(
     ["--preview"],
@@ -246,13 +246,13 @@ _PREVIEW = GroupedOption(
     "NAME.preview.EXT and says that it is a preview.",
 )
 _FORCE = GroupedOption(
-    ["--force"], group="Output", is_flag=True, help="Replace an output that exists."
+    ["--force"], group="Output", is_flag=True, help="Replace a file that exists."
 )
 _JSON = GroupedOption(
     ["--json", "as_json"],
     group="Output",
     is_flag=True,
-    help="Print a report, a line for each picture.",
+    help="Print a JSON report, one line for each picture.",
 )
 _QUIET = GroupedOption(
     ["-q", "--quiet"], group="Output", is_flag=True, help="Say nothing but errors."

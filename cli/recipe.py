@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from editkit.photo.io.files import Photo
 
 _table = click.option(
-    "--table", metavar="FILE", help="CSV or JSONL of variables, a row for each photo."
+    "--table", metavar="FILE", help="CSV or JSONL with variables, one row for each photo."
 )
 _file = click.argument("file", type=click.Path(path_type=Path))
 
@@ -49,7 +49,7 @@ def recipe() -> None:
 @click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable.")
 @_table
 def check(file: Path, variables: tuple[tuple[str, str], ...], table: str | None) -> None:
-    """Say what is wrong with FILE, with line and column."""
+    """Check FILE, and report mistakes with line and column."""
     from editkit.batch.run import check_scored
 
     found = _read(file, variables, table)
@@ -69,7 +69,7 @@ def _read(file: Path, variables: "Sequence[tuple[str, str]]", table: str | None)
 @recipe.command()
 @_file
 def show(file: Path) -> None:
-    """Print FILE as JSON: what was read of it."""
+    """Print FILE as JSON, as editkit reads it."""
     from editkit.batch.recipes.recipe import described, read_recipe
 
     told = shareable(described(read_recipe(file)))
@@ -79,7 +79,7 @@ def show(file: Path) -> None:
 
 @recipe.command()
 def schema() -> None:
-    """Print the JSON schema of recipes, for editors that check as one types."""
+    """Print the JSON schema of recipes, for editors that check while you type."""
     from editkit.batch.recipes.schema import schema as make
 
     put_json(make(), indent=2)
@@ -92,12 +92,14 @@ def schema() -> None:
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to write; - is standard output.  [NAME.edit.EXT beside the input]",
+    help="The result; - is standard output.  [NAME.edit.EXT beside the input]",
 )
 @click.option("--set", "variables", multiple=True, type=Pair(), help="Set a variable.")
 @_table
-@click.option("--force", is_flag=True, help="Replace an output that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print a report, a line for each picture.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON report, one line for each picture."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def apply(
     recipe: Path,
@@ -106,7 +108,7 @@ def apply(
     table: str | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Edit IMAGE as RECIPE says; `editkit batch RECIPE` does so with many.
+    """Edit IMAGE as RECIPE says; `editkit batch RECIPE` edits many photos.
 
     IMAGE may be - for standard input; the result then goes to standard output. Both may be URLs,
     such as s3://bucket/photo.jpg (with `editkit[remote]`).
@@ -191,13 +193,13 @@ def _task(found: "Recipe", image: str, variant: int, target: str) -> "Task":
 
 @click.command(cls=GroupedCommand)
 @click.argument("out")
-@click.option("-o", "--output", metavar="FILE", help="[OUT/report.html]")
+@click.option("-o", "--output", metavar="FILE", help="The HTML page.  [OUT/report.html]")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet, too.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def report(out: str, output: str | None, sheet: Path | None, *, force: bool) -> None:
-    """Write one HTML page of what a batch put into OUT: before and after, masks, scores, failures.
+    """Write one HTML page on the batch in OUT: before and after, masks, scores, failures.
 
-    OUT is a folder or its URL. The page needs no server and no network, and may be sent as it is.
+    OUT is a folder or its URL. The page is one file, and needs no server and no network.
     """
     from editkit.batch.manifest import read_rows
     from editkit.batch.manifest_sync import manifests_of

@@ -20,10 +20,10 @@ def resample(
     frame: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Repaint the masked part of IMAGE by RePaint's resampling: slower, on any model.
+    """Repaint the masked part of IMAGE by RePaint: slower, with any model.
 
-    The walk goes back and forth in noise, with what surrounds the mask blended in at every level,
-    until both agree.
+    It adds and removes noise several times. At every noise level it blends in the surroundings of
+    the mask, until the new part fits them.
     """
     job = Job.take(options)
     area = given_mask(mask, image)

@@ -27,9 +27,9 @@ from .silence import hushed
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="The largest change of a kept sample to let pass.",
+    help="Largest allowed change of a sample outside MASK.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 @with_options(*mask_options())
 def verify(
     original: str,
@@ -41,10 +41,10 @@ def verify(
     device: str,
     offline: bool,
 ) -> None:
-    """Measure from the files alone what EDITED changed of ORIGINAL, and fail if outside of MASK.
+    """Measure the changes from ORIGINAL to EDITED, and fail if a sample outside MASK changed.
 
-    Without MASK it only tells what changed. Of two JPEGs built alike, blocks of coefficients are
-    compared: those without a masked pixel must be the same.
+    It reads the files alone. Without MASK it only reports the changes. For two JPEGs of the same
+    structure it compares blocks of coefficients: blocks without a masked pixel must be the same.
     """
     from editkit.photo.quality.verify import verify as measure
 
@@ -68,10 +68,14 @@ def verify(
 
 @click.command(cls=GroupedCommand)
 @click.argument("file")
-@click.option("--frame", type=click.IntRange(0), help="Which picture of several, from 0 on.")
-@click.option("--json", "as_json", is_flag=True, help="Print a table for programs.")
+@click.option(
+    "--frame",
+    type=click.IntRange(0),
+    help="Picture of an animation or page of a file, counted from 0.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def info(file: str, *, frame: int | None, as_json: bool) -> None:
-    """Print what FILE carries: samples, color profile, metadata, provenance."""
+    """Print the samples, color profile, metadata and provenance of FILE."""
     from editkit.photo.quality.verify import info as look
 
     _tell(look(read_source(file, frame)), as_json=as_json)
@@ -79,23 +83,23 @@ def info(file: str, *, frame: int | None, as_json: bool) -> None:
 
 @click.command(cls=GroupedCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--original", help="Where the photo before is.  [where FILE says]")
-@click.option("--edited", help="Where the edit made elsewhere is.  [where FILE says]")
-@click.option("--mask", help="Where the mask is.  [where FILE says]")
+@click.option("--original", help="The original photo.  [its path in FILE]")
+@click.option("--edited", help="The edited copy of a composite.  [its path in FILE]")
+@click.option("--mask", help="The mask.  [its path in FILE]")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="A folder that files named by FILE may lie in, and all below it.  [FILE's own]",
+    help="Folder that may hold the files named by FILE, with its subfolders.  [FILE's folder]",
 )
 @click.option(
     "--allow-download",
     is_flag=True,
-    help="Fetch models that FILE names and that are not on this machine.",
+    help="Download models that FILE names and this machine lacks.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what comes out.")
-@click.option("--force", is_flag=True, help="Replace an output that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print a report for programs.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the repeated result.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON report.")
 @with_options(*model_options())
 @with_options(NO_CACHE)
 def replay(
@@ -114,10 +118,10 @@ def replay(
     dtype: str,
     offline: bool,
 ) -> None:
-    """Repeat the edit (or all steps of the recipe) that FILE tells of; are the bytes the same?
+    """Repeat the edit or recipe recorded in FILE, and compare the bytes.
 
-    FILE may be anybody's. So files that it names are looked for in its own folder and below, or in
-    --root; a model that it names is used if it is on this machine, else with --allow-download.
+    FILE may come from a stranger. So editkit reads the files that it names only in FILE's folder
+    and below, or in --root. It downloads a model that FILE names only with --allow-download.
     """
     from editkit.ops.replay import find_replay
 
@@ -151,7 +155,7 @@ def replay(
     report = {"file": str(file), "same": made["same"], "differences": made["differences"]}
     _tell(report, as_json=as_json)
     if not made["same"]:
-        raise EditkitError(f"{file} comes out otherwise: {'; '.join(made['differences']) or '?'}")
+        raise EditkitError(f"{file} was not reproduced: {'; '.join(made['differences']) or '?'}")
 
 
 def _tell(report: Mapping[str, Any], *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ ModelName = Annotated[
     ),
 ]
 Device = Annotated[
-    str, Option("Where models run: auto, cpu, cuda, cuda:1, mps.", "Model", metavar="NAME")
+    str, Option("Device of the models: auto, cpu, cuda, cuda:1, mps.", "Model", metavar="NAME")
 ]
 DType = Annotated[str, Option("Precision of the networks.", "Model", choices=DTYPES)]
 Offline = Annotated[bool, Option("Never open a connection.", "Model")]
@@ -33,7 +33,7 @@ Seed = Annotated[
 SeedPolicy = Annotated[
     str,
     Option(
-        "A seed for each photo, from --seed and its path below IN; or one for all.",
+        "A seed for each photo, from --seed and its path in IN, or the same for all.",
         choices=SEEDS,
         unset="photo",
     ),
@@ -41,7 +41,7 @@ SeedPolicy = Annotated[
 Num = Annotated[
     int,
     Option(
-        "Variants, of seeds that follow; each file is named by its seed.",
+        "Number of variants, with consecutive seeds; the file name holds the seed.",
         short="-n",
         low=1,
         high=1000,
@@ -56,7 +56,7 @@ BestOf = Annotated[
 Frame = Annotated[
     int | None,
     Option(
-        "Which picture of an animation or of a file of several pages, from 0 on.",
+        "Picture of an animation or page of a file, counted from 0.",
         low=0,
         high=1e9,
         metavar="N",
@@ -65,7 +65,7 @@ Frame = Annotated[
 BatchSize = Annotated[
     int | None,
     Option(
-        "Pictures that share a call of the network, for GPUs: the last bits may depend on N.",
+        "Pictures in one call of the network, for GPUs; the last bits may depend on N.",
         "Expert",
         low=1,
         high=64,
@@ -75,7 +75,7 @@ BatchSize = Annotated[
 Jpeg = Annotated[
     str,
     Option(
-        "Keep the JPEG's untouched blocks bit for bit, or re-encode everything.",
+        "Keep the JPEG's blocks outside the mask bit for bit, or encode everything again.",
         "Output",
         choices=JPEG_MODES,
     ),
@@ -83,14 +83,16 @@ Jpeg = Annotated[
 Provenance = Annotated[
     bool,
     Option(
-        "Write into the file's metadata that a model made it, and how to repeat the edit.",
+        "Write the maker of the edit, and a record to repeat it, into the metadata.",
         "Output",
     ),
 ]
 KeepRecords = Annotated[
     bool, Option("Keep the records of earlier edits in the file, too.", "Output")
 ]
-Strict = Annotated[bool, Option("Fail if a kept sample changes, or the seam shows.", "Output")]
+Strict = Annotated[
+    bool, Option("Fail if a sample outside the mask changes, or the seam is visible.", "Output")
+]
 MaxSeam = Annotated[
     float,
     Option(
@@ -100,7 +102,7 @@ MaxSeam = Annotated[
 Sign = Annotated[
     tuple[str, str] | None,
     Option(
-        "Sign by C2PA, with a chain of certificates and its private key, both PEM.",
+        "Sign by C2PA, with a chain of certificates and its private key, both PEM files.",
         "Output",
         metavar="CERTS KEY",
     ),

@@ -99,7 +99,9 @@ def find_photos(source: str, *, recursive: bool = True, without: Iterable[Place]
     elif os.path.lexists(path):
         check_file(path)
         silent_among([path], drawn)
-        notes = [f"{path} is marked as no photo but a drawing of editkit; it is edited as named"]
+        notes = [
+            f"{path} carries editkit's mark of a mask or a sheet; it is edited, as you named it"
+        ]
         return Photos([FoundPhoto(path, PurePosixPath(path.name))], notes if drawn else ())
     elif has_magic(source):
         found, others = _globbed(str(path), left_out, closed, drawn)
@@ -221,7 +223,7 @@ def _below(path: Place, folders: Sequence[Url]) -> bool:
 
 def _listed_in_store(urls: Sequence[Url], names: Sequence[str]) -> Photos:
     if len(urls) < len(names) or len({url.root for url in urls}) > 1:
-        raise InputError("the list of photos is of several stores; give each a list of its own")
+        raise InputError("the list of photos names several stores; give one list for each")
     shared = os.path.commonpath([f"/{url.parent.key}" for url in urls]).strip("/")
     base = Url(urls[0].protocol, shared)
     return Photos(FoundPhoto(url, url.relative_to(base)) for url in dict.fromkeys(urls))
@@ -289,7 +291,7 @@ def _globbed(
     fixed = Path(pattern).parts
     first = next(k for k, part in enumerate(fixed) if has_magic(part))
     if ".." in fixed[first:]:
-        raise InputError(f"{pattern} leads back by .. after a wildcard; give it without that")
+        raise InputError(f"{pattern} contains .. after a wildcard; leave that out")
     base = Path(*fixed[:first]) if first else Path()
     names, unseen = glob_paths(Path(pattern))
     marked = set[Path]()
@@ -361,7 +363,7 @@ def check_within(outputs: Iterable[Place], out: Place) -> None:
     whole = out.resolve()
     for folder in {path.parent for path in outputs if isinstance(path, Path)}:
         if whole != (there := folder.resolve()) and whole not in there.parents:
-            raise InputError(f"{folder} leads out of {out}, to {there}; remove the link")
+            raise InputError(f"{folder} is a link out of {out}, to {there}; remove it")
 
 
 def check_apart(photos: Sequence[FoundPhoto], out: Place) -> None:
@@ -372,7 +374,7 @@ def check_apart(photos: Sequence[FoundPhoto], out: Place) -> None:
     """
     for photo in photos:
         if is_same_place(out / photo.relative, photo.path):
-            raise InputError(f"{out} is where the photos are; give -o another folder")
+            raise InputError(f"{out} is the folder of the photos; give -o another one")
 
 
 def without_edits(photos: Photos) -> Photos:

@@ -264,7 +264,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     """
     files = sorted(folder.glob("*.sqlite"))
     if not files:
-        raise BatchError(f"{folder.parent} is the result of no batch: it has no manifest")
+        raise BatchError(f"{folder.parent} is not the result of a batch: it has no manifest")
     found = dict[tuple[str, int], dict[str, Any]]()
     for file in files:
         with closing(_opened(file)) as db, _reading(file):
@@ -428,7 +428,7 @@ def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file
         # A pipe in its place would be waited for without this.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
     except OSError as error:
-        raise BatchError(f"{path.parent} cannot be written in: {error.strerror}") from error
+        raise BatchError(f"{path.parent} cannot be written to: {error.strerror}") from error
     stream = os.fdopen(handle, "ab")
     if not modes.S_ISREG(os.fstat(handle).st_mode):
         stream.close()
@@ -444,7 +444,7 @@ def _locked(path: Path, out: object) -> Any:  # noqa: ANN401 - an open file
         except BlockingIOError as error:
             if time.monotonic() >= until:
                 stream.close()
-                raise BatchError(f"another batch is at work in {out}; wait for it") from error
+                raise BatchError(f"another batch writes to {out}; wait for it") from error
             time.sleep(_GLANCE)
             continue
         except OSError:  # some file systems know no locks

@@ -39,7 +39,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
     (version,) = db.execute("pragma user_version").fetchone()
     kinds = dict(db.execute("select name, type from sqlite_master where type != 'index'"))
     if version not in (0, VERSION):
-        raise BatchError(f"{path} is of another version of editkit; give another folder")
+        raise BatchError(f"{path} is from another version of editkit; give another folder")
     if not kinds:  # nobody has written anything yet
         return
     columns = {row[1]: row[6] for row in db.execute("pragma table_xinfo(photos)")}

@@ -147,7 +147,7 @@ def manifests_of(out: Place) -> Path:
     store.await_manifests()
     store.pull()
     if not any(store.folder.glob("*.sqlite")):
-        raise BatchError(f"{out} is the result of no batch: it has no manifest")
+        raise BatchError(f"{out} is not the result of a batch: it has no manifest")
     return store.folder
 
 

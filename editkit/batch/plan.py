@@ -150,7 +150,9 @@ class Planner:
                 plan.silent[printable(photo.relative)] = str(error)
         if plan.known_again:
             count = len(plan.known_again)
-            plan.notes.append(f"{count} results that no manifest knew are known by their records")
+            plan.notes.append(
+                f"{count} results that were not in the manifest were recognized by their metadata"
+            )
         if self.choice.limit is not None:
             del plan.tasks[self.choice.limit :]
         return plan
@@ -172,7 +174,7 @@ class Planner:
         if unused:
             names = ", ".join(unused[:3]) + (" ..." if len(unused) > 3 else "")
             plan.notes.append(
-                f"{self.recipe.table.name} has rows for {len(unused)} photos that are not there: "
+                f"{self.recipe.table.name} has rows for {len(unused)} photos that do not exist: "
                 f"{names}"
             )
 
@@ -343,7 +345,7 @@ class Planner:
         """
         if self.digests.stat(target) is not None:
             raise InputError(
-                f"{target} exists, and is not of this batch; give --force to replace it, or "
+                f"{target} exists, and was not made by this batch; give --force to replace it, or "
                 f"{option} another folder"
             )
 
@@ -365,7 +367,7 @@ class Planner:
             return
         altered = ours and row is not None and not self.choice.force and self._altered(row, target)
         if altered:
-            problem = f"{target} was changed by other hands; move it, or give --force"
+            problem = f"{target} was changed by another program; move it, or give --force"
             task = dataclasses.replace(task, problem=problem)
         plan.tasks.append(dataclasses.replace(task, replaces=self.choice.force or ours))
         plan.reasons[task.key] = reason
@@ -416,7 +418,7 @@ class Planner:
         if any(self.digests.stat(result) is None for result in results):
             return "missing"
         if self._altered(row, place_of(task.output)):
-            plan.notes.append(f"{task.output} was changed by other hands; it stays as it is")
+            plan.notes.append(f"{task.output} was changed by another program; it stays as it is")
         plan.done.append(row)
         return None
 

@@ -109,7 +109,7 @@ class Batch:
                 manifest = stack.enter_context(known)
             plan = self._planned(photos, manifest)[0]
         if barred:
-            plan.notes.append(f"{barred} cannot be written in; nothing can be done there")
+            plan.notes.append(f"{barred} cannot be written to; the batch would fail there")
         return plan
 
     def _check(self, photos: Sequence[FoundPhoto]) -> None:
@@ -117,7 +117,7 @@ class Batch:
         check_offline(self.recipe, places)
         of_memory = any(isinstance(p, Url) and p.protocol == "memory" for p in places)
         if of_memory and self.engine is not here:
-            raise InputError("memory:// is of this process alone; edit in it (--workers 0)")
+            raise InputError("memory:// works only in this process; give --workers 0")
         await_places(place for place in (self.out, self.masks_out) if isinstance(place, Path))
         self._store().await_manifests()
 

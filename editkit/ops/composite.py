@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composite(Options):
-    """Bring an edit made elsewhere back into its original, and nothing but the edit.
+    """Paste only the edit of an edited copy into the original.
 
     The edited picture is registered to the original, the area that changed is found, the change of
     color that the whole went through is undone, and the area is passed into the original.
@@ -30,37 +30,37 @@ class Composite(Options):
     motion: Annotated[
         str,
         Option(
-            "How EDITED may lie on ORIGINAL: the simplest that explains it, or this.",
+            "Alignment of EDITED with ORIGINAL; auto takes the simplest that fits.",
             choices=MOTIONS,
         ),
     ] = "auto"
     threshold: Annotated[
         float,
         Option(
-            "How many times the noise floor of the rest counts as a change.", low=0.1, high=1000
+            "Least difference that counts as an edit, in multiples of the noise elsewhere.",
+            low=0.1,
+            high=1000,
         ),
     ] = 5.0
     grow: Annotated[
         int | None,
         Option(
-            "Add around what was found.",
+            "Enlarge the found area by this width.",
             low=0,
             high=1000,
             metavar="PX",
             unset="2, or a pixel of EDITED",
         ),
     ] = None
-    drift: Annotated[
-        bool, Option("Undo the change of color that all of EDITED went through.", "Look")
-    ] = True
+    drift: Annotated[bool, Option("Undo a change of color in the whole of EDITED.", "Look")] = True
     match: Match = True
     seam: Seam = None
     feather: Feather = None
     grain: Annotated[
         float,
         Option(
-            "How much of the photo's grain to add where EDITED lacks it; 1 is for what a model "
-            "painted without any.",
+            "Share of the photo's grain to add where EDITED lacks it; use 1 for a model's "
+            "smooth edit.",
             "Look",
             low=0,
             high=4,
@@ -71,7 +71,7 @@ class Composite(Options):
         str,
         Option(
             "Who made the edit, for the metadata: a model, a person by hand, a montage of photos; "
-            "auto believes EDITED's own metadata, else says unknown.",
+            "auto takes it from EDITED's metadata, or else says unknown.",
             "Output",
             choices=("auto", *MAKERS),
         ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Erase(Inpaint):
-    """Replace what the mask covers by what might be behind it.
+    """Remove the masked part of a photo, and fill it with background.
 
     It is `Inpaint` without a prompt.
 
@@ -29,7 +29,9 @@ class Erase(Inpaint):
 
     method: Annotated[
         str,
-        Option("How to fill; all but diffusion are quick and need no model.", choices=ERASERS),
+        Option(
+            "Method of the fill; all but diffusion are quick and need no model.", choices=ERASERS
+        ),
     ] = "diffusion"
 
     takes_prompt: ClassVar[bool] = False

@@ -23,7 +23,7 @@ _DETERMINED = ("telea", "ns", "biharmonic")
 class Fill(Options):
     """Erasing by a classical method; `Erase` hands over to it."""
 
-    method: Annotated[str, Option("How to fill.", choices=ERASERS)] = "patchmatch"
+    method: Annotated[str, Option("Method of the fill.", choices=ERASERS)] = "patchmatch"
     seed: Seed = 0
     composite_mask: CompositeMask = None
     regions: Regions = "auto"

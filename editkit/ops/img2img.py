@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Img2Img(Edit):
-    """Repaint a whole picture from a prompt, keeping as much of it as `strength` leaves.
+    """Repaint a whole picture from a prompt; a lower `strength` keeps more of it.
 
     The picture is noised to the level that `strength` names, and the walk goes down from there
     (SDEdit, arXiv 2108.01073).
@@ -23,7 +23,7 @@ class Img2Img(Edit):
 
     strength: Annotated[
         float,
-        Option("How much may change: the share of the noise schedule to run.", low=0.01, high=1),
+        Option("Share of the noise schedule to run; higher values change more.", low=0.01, high=1),
     ] = 0.5
 
     def __call__(

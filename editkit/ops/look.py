@@ -5,13 +5,11 @@ from typing import Annotated
 from editkit.names import REGIONS, SEAMS
 from editkit.options import Option, Options, facts_of
 
-Match = Annotated[
-    bool, Option("Carry the photo's colors at the mask's edge into the edit.", "Look")
-]
+Match = Annotated[bool, Option("Match the edit's colors to the photo at the mask's edge.", "Look")]
 Seam = Annotated[
     str | None,
     Option(
-        "How the edit is blended into the photo, inside the mask.",
+        "Method that blends the edit into the photo, inside the mask.",
         "Look",
         choices=SEAMS,
         unset="multiband",
@@ -20,7 +18,7 @@ Seam = Annotated[
 Feather = Annotated[
     float | None,
     Option(
-        "Blend by a feather of this width instead.",
+        "Width of the seam `feather`; chooses this seam.",
         "Look",
         low=0,
         high=1000,
@@ -28,11 +26,11 @@ Feather = Annotated[
         unset="2 with the seam feather",
     ),
 ]
-Sharpen = Annotated[bool, Option("Bring the edit to the sharpness of the photo around it.", "Look")]
+Sharpen = Annotated[bool, Option("Make the edit as sharp as the photo around it.", "Look")]
 CompositeMask = Annotated[
     str | None,
     Option(
-        "Where the edit reaches the photo; the rest stays bit for bit. '~grow:8' refines the mask.",
+        "Area of the photo that may change; the rest stays as it is. '~grow:8' refines the mask.",
         "Expert",
         metavar="EXPR",
         unset="the mask",
@@ -43,7 +41,7 @@ CompositeMask = Annotated[
 Regions = Annotated[
     str,
     Option(
-        "Edit each region of the mask by itself, all together, or those that fit together.",
+        "Edit each region of the mask alone, all together, or (auto) those together that fit.",
         "Expert",
         choices=REGIONS,
     ),

@@ -36,7 +36,7 @@ class MaskedEdit(Edit):
     strength: Annotated[
         float | None,
         Option(
-            "Share of the noise schedule to run; 1 starts from noise, less keeps more.",
+            "Share of the noise schedule to run; 1 starts from noise, lower values keep more.",
             low=0.01,
             high=1,
             unset=f"{BY_MODEL}; with a prefill, 0.75 if that is 1",
@@ -45,7 +45,7 @@ class MaskedEdit(Edit):
     prefill: Annotated[
         str | None,
         Option(
-            "Fill the hole by a classic method and start from that; none starts from noise.",
+            "Classical method that fills the hole first; with none, the model starts from noise.",
             "Look",
             choices=PREFILLS,
             unset=BY_MODEL,
@@ -54,7 +54,7 @@ class MaskedEdit(Edit):
     context: Annotated[
         float,
         Option(
-            "How much around the mask the model sees, as a share of the mask's longer side.",
+            "Width around the mask that the model sees, as a share of the mask's longer side.",
             "Look",
             low=0,
             high=10,
@@ -66,7 +66,7 @@ class MaskedEdit(Edit):
     grain: Annotated[
         float,
         Option(
-            "How much of the photo's grain to add where the edit lacks it; 0 adds none.",
+            "Share of the photo's grain to add where the edit lacks it; 0 adds none.",
             "Look",
             low=0,
             high=4,
@@ -76,8 +76,8 @@ class MaskedEdit(Edit):
     denoise_mask: Annotated[
         str | None,
         Option(
-            "Where the sampler works. '~grow:8' refines the mask; values between 0 and 1 are a "
-            "strength for each pixel.",
+            "Area where the sampler works. '~grow:8' refines the mask; values between 0 and 1 are "
+            "a strength for each pixel.",
             "Expert",
             metavar="EXPR",
             unset="the mask",
@@ -88,7 +88,7 @@ class MaskedEdit(Edit):
     condition_mask: Annotated[
         str | None,
         Option(
-            "The hole that an inpainting model is given. '~grow:8' refines the mask.",
+            "The hole that an inpainting model sees. '~grow:8' refines the mask.",
             "Expert",
             metavar="EXPR",
             unset="the mask",
@@ -101,8 +101,8 @@ class MaskedEdit(Edit):
     detail: Annotated[
         float | None,
         Option(
-            "Strength of the tiled passes that repaint what is larger than the model's native "
-            "size at the photo's resolution; 0 makes none.",
+            "Strength of the tiled passes, which repaint large holes at the photo's resolution; "
+            "0 skips them.",
             "Look",
             low=0,
             high=1,

@@ -29,10 +29,10 @@ class Outpaint(Inpaint):
     one; with `none` it is noise.
     """
 
-    left: Annotated[int | str, Option("Add there: pixels, or N% of the width.", metavar="N")] = 0
-    right: Annotated[int | str, Option("The same.", metavar="N")] = 0
-    top: Annotated[int | str, Option("Add there: pixels, or N% of the height.", metavar="N")] = 0
-    bottom: Annotated[int | str, Option("The same.", metavar="N")] = 0
+    left: Annotated[int | str, Option("Pixels to add, or N% of the width.", metavar="N")] = 0
+    right: Annotated[int | str, Option("Pixels to add, or N% of the width.", metavar="N")] = 0
+    top: Annotated[int | str, Option("Pixels to add, or N% of the height.", metavar="N")] = 0
+    bottom: Annotated[int | str, Option("Pixels to add, or N% of the height.", metavar="N")] = 0
     size: Annotated[
         Size | None, Option("Size of the whole picture, in pixels.", low=1, high=99_999)
     ] = None
@@ -41,7 +41,11 @@ class Outpaint(Inpaint):
     ] = None
     anchor: Annotated[
         str | None,
-        Option("Where the photo stays in a size or an aspect.", choices=ANCHORS, unset="center"),
+        Option(
+            "Place of the photo in the frame of a size or an aspect.",
+            choices=ANCHORS,
+            unset="center",
+        ),
     ] = None
 
     def __post_init__(self) -> None:

@@ -246,11 +246,11 @@ def test_areas_are_written_as_masks(photos: Path, back: Path) -> None:
     Path("mine").mkdir()
     Path("mine/a.png").write_bytes(b"mine")
     message = shell.call(*command, "-o", "new", "--mask-out", "mine").refused()
-    assert "mine/a.png exists, and is not of this batch" in message
+    assert "mine/a.png exists, and was not made by this batch" in message
     # Also where the results are ours, and masks were not asked for before.
     assert shell.call(*command, "-o", "new").code == 0
     again = shell.call(*command, "-o", "new", "--mask-out", "mine").refused()
-    assert "mine/a.png exists, and is not of this batch" in again
+    assert "mine/a.png exists, and was not made by this batch" in again
     assert shell.call(*command, "-o", "new", "--mask-out", "later").code == 0
     assert shell.listing(Path("later")) == shell.listing(Path("areas"))
     assert Path("mine/a.png").read_bytes() == b"mine"

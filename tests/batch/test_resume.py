@@ -97,7 +97,10 @@ def test_a_lost_manifest_is_made_again_of_the_results(done: Path, lost: str) -> 
             (own / "manifest.sqlite").touch()
     plan = batch("out").plan(find_photos("photos"))
     count = 1 if lost == "row" else 3
-    assert f"{count} results that no manifest knew are known by their records" in plan.notes
+    assert (
+        f"{count} results that were not in the manifest were recognized by their metadata"
+        in plan.notes
+    )
     assert kept(batch("out"), find_photos("photos"))
     for row in read_rows(own):
         for name in ("state", "settings", "sha256", "output_sha256", "output_size", "output"):
@@ -119,7 +122,7 @@ def test_only_results_of_the_same_are_known_again(done: Path, photos: Path) -> N
         with pytest.raises(InputError, match="is not of this batch"):
             batch("out", other).plan(find_photos("photos"))
     shell.noise(32, 40, seed=50).save(photos / "a.png")
-    with pytest.raises(InputError, match=r"a\.png exists, and is not of this batch"):
+    with pytest.raises(InputError, match=r"a\.png exists, and was not made by this batch"):
         batch("out").plan(find_photos("photos"))
 
 

@@ -185,7 +185,7 @@ def test_files_of_others_are_not_replaced(photos: Path, batch: MakeBatch) -> Non
     made = batch()
     made.out.mkdir()
     (made.out / "b.jpg").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"b\.jpg exists, and is not of this batch"):
+    with pytest.raises(InputError, match=r"b\.jpg exists, and was not made by this batch"):
         run(made)
     assert results(made.out) == {"b.jpg": b"mine"}
     assert not (made.out / ".editkit").exists()
@@ -194,7 +194,7 @@ def test_files_of_others_are_not_replaced(photos: Path, batch: MakeBatch) -> Non
     assert run(made).kept == 3  # it is newer than what we made
     shell.noise(32, 40, seed=77).save("photos/b.jpg")
     summary = run(made)
-    assert "was changed by other hands" in summary.failed["b.jpg"]
+    assert "was changed by another program" in summary.failed["b.jpg"]
     run(batch(choice=Choice(retry=True)))
     assert (made.out / "b.jpg").read_bytes() == b"retouched"
 

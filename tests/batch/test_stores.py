@@ -156,14 +156,14 @@ def test_what_a_machine_was_at_work_on_another_does(
 def test_objects_of_others_are_not_replaced(stored: Bucket, batch: MakeBatch) -> None:
     stored.put("out/b.jpg", b"mine")
     made = to_store(batch, stored)
-    with pytest.raises(InputError, match=r"out/b\.jpg exists, and is not of this batch"):
+    with pytest.raises(InputError, match=r"out/b\.jpg exists, and was not made by this batch"):
         run(made, stored)
     assert stored.results() == {"b.jpg": b"mine"}
     assert run(to_store(batch, stored, choice=Choice(force=True)), stored).done == 3
     stored.put("out/b.jpg", b"retouched")
     assert run(made, stored).kept == 3
     stored.put("photos/b.jpg", shell.as_bytes(shell.noise(32, 40, seed=77), "JPEG"))
-    assert "was changed by other hands" in run(made, stored).failed["b.jpg"]
+    assert "was changed by another program" in run(made, stored).failed["b.jpg"]
     assert stored.get("out/b.jpg") == b"retouched"
     # One that comes while its photo is in work is not replaced either.
     late: Any = url(f"{stored.url}/late.png")

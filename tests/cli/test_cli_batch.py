@@ -148,9 +148,9 @@ def test_a_dry_run_plans_where_nothing_can_be_written(
     assert done.code == 0
     assert [e["event"] for e in events] == ["would"] * (2 if begun else 3) + ["estimate"]
     assert events[-1]["kept"] == begun
-    assert any("cannot be written in" in note for note in events[-1]["notes"])
+    assert any("cannot be written to" in note for note in events[-1]["notes"])
     assert shell.listing(place) == before
-    assert "cannot be written in" in shell.call(*command, *out, "--dry-run").err
+    assert "cannot be written to" in shell.call(*command, *out, "--dry-run").err
     assert shell.call(*command, *out).code in (1, 2)
 
 
