@@ -363,7 +363,7 @@ def check_within(outputs: Iterable[Place], out: Place) -> None:
     whole = out.resolve()
     for folder in {path.parent for path in outputs if isinstance(path, Path)}:
         if whole != (there := folder.resolve()) and whole not in there.parents:
-            raise InputError(f"{folder} is a link out of {out}, to {there}; remove it")
+            raise InputError(f"{folder} is a link out of {out}, to {there}; remove the link")
 
 
 def check_apart(photos: Sequence[FoundPhoto], out: Place) -> None:

@@ -51,7 +51,7 @@ class Outpaint(Inpaint):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.composite_mask is not None:
-            raise InputError("outpaint leaves all of the photo as it was; leave composite_mask out")
+            raise InputError("outpaint keeps the whole photo; leave composite_mask out")
         from editkit.photo.geometry.frame import check_frame
 
         sides = (self.left, self.right, self.top, self.bottom)

@@ -119,7 +119,7 @@ def test_only_results_of_the_same_are_known_again(done: Path, photos: Path) -> N
         ),
         erasing(MASK, gates={"seam": 100.0}),
     ):
-        with pytest.raises(InputError, match="is not of this batch"):
+        with pytest.raises(InputError, match="was not made by this batch"):
             batch("out", other).plan(find_photos("photos"))
     shell.noise(32, 40, seed=50).save(photos / "a.png")
     with pytest.raises(InputError, match=r"a\.png exists, and was not made by this batch"):
@@ -135,7 +135,7 @@ def test_results_of_networks_and_chains_are_known_again(photos: Path, recipe: Re
         shutil.rmtree(Path(name) / ".editkit")
         assert kept(batch(name, made), find_photos("photos"))
         shutil.rmtree(Path(name) / ".editkit")
-        with pytest.raises(InputError, match="is not of this batch"):
+        with pytest.raises(InputError, match="was not made by this batch"):
             batch(name, dataclasses.replace(made, seed=9)).plan(find_photos("photos"))
 
 

@@ -360,7 +360,7 @@ def test_one_batch_at_a_time(
     monkeypatch.setattr("editkit.batch.manifest.PATIENCE", 0.2)
     made = batch()
     run(made)
-    with Manifest(made.manifest_path), pytest.raises(BatchError, match="another batch is at work"):
+    with Manifest(made.manifest_path), pytest.raises(BatchError, match="another batch writes to"):
         run(made)
 
 

@@ -264,7 +264,7 @@ def test_files_are_paths_and_memory_is_of_one_process(
     found = {name.removeprefix("/results/"): memory.cat(name) for name in memory.find("/results")}
     plain = {name: data for name, data in found.items() if not name.startswith(".editkit")}
     assert set(plain) == NAMES
-    with pytest.raises(InputError, match="of this process alone"):
+    with pytest.raises(InputError, match="only in this process"):
         dataclasses.replace(made, engine=refuse).run(find_photos("memory://photos"))
     memory.rm("/photos", recursive=True)
     memory.rm("/results", recursive=True)
@@ -464,7 +464,7 @@ def test_a_copy_of_the_manifest_is_put_before_the_first_result(
     assert not list(store.folder.glob("*.copy"))
     shutil.rmtree(store.folder)
     assert {row["state"] for row in read_rows(manifests_of(store.out))} == {"done"}
-    with pytest.raises(BatchError, match="the result of no batch"):
+    with pytest.raises(BatchError, match="not the result of a batch"):
         manifests_of(url(f"{stored.url}/photos"))
 
 

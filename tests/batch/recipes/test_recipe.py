@@ -116,7 +116,10 @@ WRONG = {
     "a share": ("steps: [{outpaint: x, left: 5%, top: 5p}]", "1:38: top is '5p'; give pixels"),
     "two frames": ("steps: [{outpaint: x, left: 5, aspect: '2:1'}]", "1:29: left and aspect"),
     "two ways": ("steps: [{outpaint: x, composite: , edited: a}]", "1:36: unknown key 'edited'"),
-    "kept": ("steps: [{outpaint: x, left: 5, composite_mask: ~grow:2}]", "outpaint leaves all"),
+    "kept": (
+        "steps: [{outpaint: x, left: 5, composite_mask: ~grow:2}]",
+        "outpaint keeps the whole",
+    ),
     "no edited": ("steps:\n  - composite:\n", "2:5: composite: it needs a key 'edited'"),
     "motion": ("steps: [{composite: , edited: a, motion: far}]", "1:42: unknown motion 'far'"),
     "both": ("num: 2\nbest_of: 2\n" + STEP, "2:10: num and best_of exclude each other"),
