@@ -221,7 +221,7 @@ def _read_holes(mask: Photo, photo: Photo, name: str) -> tuple[Coverage, str] | 
             whole = np.maximum(photo.samples[..., -1].astype(np.float32), alpha)
         coverage = (1 - alpha / np.maximum(whole, 1)).astype(np.float32)
         return coverage, (
-            "the mask is the photo with transparent holes: what is transparent is edited"
+            "the mask is the photo with transparent holes: transparent pixels are edited"
         )
     if opaque.any() and _looks_like_a_photo(np.where(opaque[..., None], rgb, 0)):
         raise MaskError(_not_a_mask(name))

@@ -212,10 +212,10 @@ def _read_alpha(photo: Photo, gray: NDArray[Any]) -> tuple[Coverage, tuple[str, 
         return luminance * opacity, ()
     if _is_cut_out(opacity, int(visible[0].min()), int(visible[0].max())):
         return 1 - opacity, (
-            "the mask is an even sheet with transparent holes: what is transparent is "
-            "edited; to edit what is opaque write 'file:NAME,alpha'",
+            "the mask is an even sheet with transparent holes: transparent pixels "
+            "are edited; to edit the opaque ones write 'file:NAME,alpha'",
         )
-    return opacity, ("the mask is paint on a transparent layer: what is opaque is edited",)
+    return opacity, ("the mask is paint on a transparent layer: opaque pixels are edited",)
 
 
 def _is_cut_out(opacity: Coverage, darkest: int, brightest: int) -> bool:

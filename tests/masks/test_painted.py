@@ -158,7 +158,7 @@ def test_holes_in_an_even_sheet_are_the_mask(mode: str, color: int) -> None:
         sheet.putalpha(Image.fromarray(np.where(brush(), 0, 255).astype(np.uint8)))
     found = read(encoded(sheet, **how))
     assert np.array_equal(found.coverage, brush())
-    assert "what is transparent is edited" in found.notes[0]
+    assert "transparent pixels are edited" in found.notes[0]
     assert "'file:NAME,alpha'" in found.notes[0]
 
 
@@ -167,7 +167,7 @@ def test_paint_that_covers_most_of_a_clear_layer_is_no_sheet() -> None:
     layer[:150, :, 3] = 255
     found = read(encoded(Image.fromarray(layer)))
     assert np.array_equal(found.coverage, layer[..., 3] > 0)
-    assert "what is opaque is edited" in found.notes[0]
+    assert "opaque pixels are edited" in found.notes[0]
 
 
 def test_masks_of_one_job_say_how_they_were_read(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def compare(before: Photo, after: Photo, names: tuple[str, str]) -> Comparison:
     if before.size != after.size:
         raise InputError(
             f"{names[0]} is {before.size}, {names[1]} is {after.size}; give two photos of one size "
-            "(`editkit composite` brings an edit of another size home)"
+            "(`editkit composite` pastes an edit of another size)"
         )
     shown = before.rgb(), after.rgb()
     notes = list[str]()

@@ -241,7 +241,7 @@ def _dulled_told(dulled: int, area: int) -> list[str]:
         return []
     return [
         f"{dulled / area:.0%} of the area is cut off at white or black in the edited picture; "
-        "that comes home flat and dull"
+        "the pasted area is flat there"
     ]
 
 
@@ -250,13 +250,13 @@ def _found_told(over: Overlay, found: Changes) -> list[str]:
     notes = list[str]()
     if over.hidden > _HIDDEN:
         notes.append(
-            f"an even border of the edited picture covers {over.hidden:.1%} of the original, which "
-            "was kept there; MASK brings that home, too"
+            f"an even border of the edited picture covers {over.hidden:.1%} of the original, and "
+            "was not pasted; give MASK to paste it, too"
         )
     if found.share > _MOST:
         notes.append(
             f"{found.share:.0%} of the picture changed, as if all was drawn anew; "
-            "give MASK to bring home a part"
+            "give MASK to paste a part of it"
         )
         return notes
     if over.uneven:
@@ -267,7 +267,7 @@ def _found_told(over: Overlay, found: Changes) -> list[str]:
     places = _places(found.area)
     if places > 1 and not over.exact:
         notes.append(
-            f"{places} places differ, and all come home; --mask-out shows them, MASK names one"
+            f"{places} places differ, and all were pasted; --mask-out shows them, MASK selects one"
         )
     return notes
 
@@ -287,7 +287,7 @@ def _colors_told(over: Overlay) -> list[str]:
         return []
     return [
         "the edited picture has lost colors that the original has (black and white, sepia?); "
-        "they cannot be brought back in what comes home"
+        "they are missing in the pasted area"
     ]
 
 
@@ -307,8 +307,8 @@ def _said(photo: Photo, copy: Photo, place: Registration) -> list[str]:
     finest = min(local_scale(place.matrix, photo.size))
     if finest < _SOFT:
         notes.append(
-            f"the edited picture has {finest:.2g} of the original's resolution; what is brought "
-            "home is as soft (sharpen=True helps a little)"
+            f"the edited picture has {finest:.2g} of the original's resolution; the pasted "
+            "area is as soft (sharpen=True helps a little)"
         )
     if place.residual is not None and place.residual * finest > _UNSURE:
         notes.append(f"the two lie on each other to {place.residual:.1f} pixels only")
