@@ -44,7 +44,7 @@ class Edit(Options):
     ] = None
     guidance_rescale: Annotated[
         float,
-        Option("Share of the contrast added by guidance to remove.", "Expert", low=0, high=1),
+        Option("Share of the extra contrast from guidance to remove.", "Expert", low=0, high=1),
     ] = 0.0
     guidance_interval: Annotated[
         tuple[float, float],

@@ -41,7 +41,7 @@ CompositeMask = Annotated[
 Regions = Annotated[
     str,
     Option(
-        "Edit each region of the mask alone, all together, or (auto) those together that fit.",
+        "Edit the regions of the mask one by one, together, or (auto) in groups that fit.",
         "Expert",
         choices=REGIONS,
     ),
