@@ -222,6 +222,7 @@ def rounding(monkeypatch: pytest.MonkeyPatch, slip: Callable[[torch.Tensor], Any
     monkeypatch.setattr(editkit.models.registry, "load_model", load)
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_is_shared_where_bits_depend_on_it(
     photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_silent_photos_and_folders_are_named_and_others_edited(share: Path, tmp_
     assert {event["photo"] for event in events if event["event"] == "failed"} == {*summary.failed}
 
 
+@pytest.mark.slow
 def test_silent_photos_of_a_pattern_and_a_list(share: Path) -> None:
     for found in (
         find_photos(f"{share}/*.png"),
@@ -122,6 +123,7 @@ NEEDED: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "read"), NEEDED.values(), ids=NEEDED)
 def test_what_all_photos_need_ends_the_batch(
     share: Path, name: str, read: Callable[[Path], object]

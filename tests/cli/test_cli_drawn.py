@@ -80,7 +80,7 @@ def test_the_command_says_it_and_edits_one_that_is_named(
     assert "in/area.tif" in done.err
     named = shell.call(*batch, "named", "in/sheet.jpg")
     assert named.code == 0, named.err
-    assert "in/sheet.jpg is marked" in re.sub(r"\s+", " ", named.err)
+    assert "in/sheet.jpg carries editkit's mark" in re.sub(r"\s+", " ", named.err)
     assert (mixed / "named/sheet.jpg").exists()
 
 

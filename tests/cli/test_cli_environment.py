@@ -19,6 +19,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_not_needed_does_no_harm(folder: Path, wrong: str) -> None:
     done = shell.process(*ERASE, env=WRONG[wrong])

@@ -81,6 +81,7 @@ def test_the_first_moments_are_interrupted_with_a_line(number: signal.Signals) -
     assert said in ("editkit: interrupted\n", "editkit: terminated\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("phase", ["start", "work"])
 def test_a_batch_leaves_no_worker_and_nothing_in_part(

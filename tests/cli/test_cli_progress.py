@@ -49,6 +49,7 @@ def test_phases_a_steady_total_and_an_estimate(large: Path, quick: tuple[str, ..
     assert b"editkit: seed 0" in seen.split(b"\r")[-2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--batch-size", "2")])
 def test_variants_share_one_bar(
     folder: Path, quick: tuple[str, ...], more: tuple[str, ...]

@@ -69,6 +69,7 @@ def test_a_cached_model_needs_no_connection(
     assert done.out.decode() == f"{ID} 64 []\n", done.err
 
 
+@pytest.mark.slow
 def test_offline_the_command_line_edits_with_a_cached_model(
     tmp_path: Path, checkpoints: dict[int, Path]
 ) -> None:
@@ -297,6 +298,7 @@ def test_a_download_cut_short_is_told_and_finished_later(tmp_path: Path, hub: Hu
     assert shell.process("models", "info", ID, env=environment(tmp_path, hub.url)).code == 0
 
 
+@pytest.mark.slow
 def test_a_snapshot_in_part_is_completed(
     tmp_path: Path, hub: Hub, checkpoints: dict[int, Path]
 ) -> None:
@@ -330,6 +332,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_environment_of_the_client_ends_in_a_line(tmp_path: Path, wrong: str) -> None:
     code = f"""

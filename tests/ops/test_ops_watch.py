@@ -112,7 +112,7 @@ def test_every_call_of_the_network_is_counted_and_known_before(builtin: Model, n
 
 
 @pytest.mark.parametrize("name", EDITS)
-@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("at", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_exception_ends_an_edit_within_one_call(builtin: Model, name: str, at: int) -> None:
     edit, inputs, options = EDITS[name]
 
