@@ -36,6 +36,7 @@ def test_a_script_runs(
     assert len(script.read_text(encoding="utf-8").splitlines()) < 30
 
 
+@pytest.mark.slow
 def test_inpainting_the_sample_keeps_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -246,6 +246,7 @@ def test_a_fixed_batch_is_shared_where_bits_depend_on_it(
     assert results("whole") != whole
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_is_not_shared_where_bits_depend_on_who_shares(
     photos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

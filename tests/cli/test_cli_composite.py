@@ -75,6 +75,7 @@ def test_with_a_mask_it_is_replayed_too(here: Path) -> None:
     assert json.loads(again.out)["same"], again
 
 
+@pytest.mark.slow
 def test_a_pipe(here: Path) -> None:
     done = shell.call("composite", "p.jpg", "-", "-o", "o.png", stdin=Path("e.png").read_bytes())
     assert done.code == 0, done.err

@@ -113,6 +113,7 @@ def test_quiet_says_nothing(folder: Path, quick: Quick) -> None:
     assert (folder / "photo.edit.png").exists()
 
 
+@pytest.mark.slow
 def test_a_pipe_carries_the_picture_and_nothing_else(folder: Path, quick: Quick) -> None:
     # Where a photo came from is in its provenance.
     shell.call(*COMMANDS["inpaint"], *quick, "--no-provenance", "-o", "file.png")

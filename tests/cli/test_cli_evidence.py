@@ -90,6 +90,7 @@ def test_info_tells_what_a_file_carries(here: Path, checkpoints: dict[int, Path]
     assert "mode" in shell.call("info", "e.png").out.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "out"), [("p.png", "e.png"), ("p.jpg", "e.jpg")])
 def test_replay_repeats_the_bytes(
     here: Path, checkpoints: dict[int, Path], source: str, out: str

@@ -201,6 +201,7 @@ def test_a_grade_is_no_drift_under_the_noise_of_jpeg(name: str) -> None:
     assert np.quantile(off, 0.9) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["brightness, contrast, saturation", "exposure +2/3"])
 def test_what_was_cut_off_before_a_copy_was_made_smaller_is_no_edit(name: str) -> None:
     before = picture()

@@ -180,6 +180,7 @@ main(["generate", "x", "-m", sys.argv[1], "--size", "8192x8192", "--steps", "1",
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_runs_out_of_memory(tmp_path: Path, checkpoints: dict[int, Path]) -> None:
     done = shell.python(LITTLE, checkpoints[4], cwd=tmp_path)
     assert done.code == 1

@@ -293,6 +293,7 @@ print(hashlib.sha256(done.image.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_in_another_process_and_from_numpy_numbers(
     tmp_path: Path, checkpoints: dict[int, Path], tiny9: Model
 ) -> None:
