@@ -1,7 +1,6 @@
 """Commands that edit one photo; those given several name the batch that edits them."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import click
 
 from editkit.errors import InputError
+from editkit.storage.url import has_magic, is_url
 
 from .mask_argument import MASK_OPTION, MaskCommand
 
@@ -17,7 +17,6 @@ _RECIPE = "recipe"
 _OF_ONE = ("output", "batch_size", "grid", "preview")
 """Options that mean something else in a batch, or nothing."""
 
-_MAGIC = re.compile(r"[*?\[]")
 _EXTRA = "Got unexpected extra argument"
 
 
@@ -66,11 +65,11 @@ def _check_single(command: str, photo: object, ctx: click.Context) -> None:
     """
     if not isinstance(photo, str) or os.path.isfile(photo):  # noqa: PTH113 - any text may come
         return
-    if "://" in photo:  # a signed URL has a question mark, and is no pattern
+    if is_url(photo):  # a signed one has a question mark, and is no pattern
         return
     if os.path.isdir(photo):  # noqa: PTH112
         told = f"{photo} is a folder; to edit all photos in it"
-    elif _MAGIC.search(photo) and not os.path.exists(photo):  # noqa: PTH110
+    elif has_magic(photo) and not os.path.exists(photo):  # noqa: PTH110
         told = f"{photo} is a pattern, and no photo has that name; to edit all that match"
     else:
         return
@@ -91,7 +90,7 @@ def batch_line(command: str, photo: str, ctx: click.Context) -> str:
     needed = any(p.name == "mask" and p.required for p in ctx.command.params)
     words += ["--mask", "MASK"] if needed and not ctx.params.get("mask") else []
     output = ctx.params.get("output")
-    if _MAGIC.search(photo):  # nothing lies beside a pattern
+    if has_magic(photo):  # nothing lies beside a pattern
         is_folder = isinstance(output, str) and output != "-" and not PurePath(output).suffix
         words += ["-o", str(output) if is_folder else "edited"]
     return " ".join(map(shlex.quote, words))
